@@ -1,0 +1,143 @@
+//! Builds the extension and installs it into an [`Install`].
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::postgres::Install;
+use crate::{process, workspace};
+
+/// The version whose build is in the workspace's own target directory; each other version has a
+/// directory of its own, else every change of version would build PostgreSQL's bindings again.
+const MAIN_MAJOR: u32 = 15;
+
+/// How the extension is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// Quick to build, for tests.
+    Dev,
+    /// Optimised, for measuring.
+    Release,
+}
+
+/// Builds the extension for an installation's version and installs it there.
+///
+/// Servers that run keep the library that they loaded; new ones load the new.
+///
+/// # Errors
+///
+/// The extension doesn't compile, or its control file or scripts are missing.
+pub fn install(install: &Install, profile: Profile) -> Result<()> {
+    let library = build(install, profile)?;
+    let extension_dir = install.extension_dir()?;
+    // Tests run in several processes.
+    let lock = File::create(extension_dir.join(".celador-lock"))?;
+    lock.lock()?;
+    replace(&library, &install.library_dir()?.join("celador.so"))?;
+    let source = workspace().join("extension");
+    let control = source.join("celador.control");
+    replace(&control, &extension_dir.join("celador.control"))?;
+    let mut scripts = 0;
+    for script in scripts_in(&source.join("sql"))? {
+        let name = script.file_name().context("a script has no name")?;
+        replace(&script, &extension_dir.join(name))?;
+        scripts += 1;
+    }
+    if scripts == 0 {
+        bail!("there is no extension/sql/celador--*.sql to install");
+    }
+    Ok(())
+}
+
+/// Builds the library and returns its path.
+fn build(install: &Install, profile: Profile) -> Result<PathBuf> {
+    let target = match install.major() {
+        MAIN_MAJOR => target_dir(),
+        other => workspace().join(format!("target/pg{other}-build")),
+    };
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // What Cargo tells the program that it runs isn't meant for another Cargo: it would look like
+    // a changed setting and have things built again.
+    for (name, _) in std::env::vars_os() {
+        if is_of_outer_cargo(&name) {
+            command.env_remove(name);
+        }
+    }
+    command
+        .current_dir(workspace())
+        .args(["build", "--quiet", "--package", "celador"])
+        .arg("--no-default-features")
+        .arg(format!("--features=pg{}", install.major()))
+        .arg("--target-dir")
+        .arg(&target)
+        .env("PGRX_PG_CONFIG_PATH", pg_config(install));
+    let dir = match profile {
+        Profile::Dev => "debug",
+        Profile::Release => {
+            command.arg("--release");
+            "release"
+        }
+    };
+    process::run(&mut command)?;
+    Ok(target.join(dir).join("libcelador.so"))
+}
+
+/// The path as `.cargo/config.toml` has it, so that a plain `cargo build` sees no change.
+fn pg_config(install: &Install) -> PathBuf {
+    match std::env::var_os("PGRX_PG_CONFIG_PATH") {
+        Some(set) if install.major() == MAIN_MAJOR && same_file(&set, install) => set.into(),
+        _ => install.program("pg_config"),
+    }
+}
+
+fn same_file(path: &OsStr, install: &Install) -> bool {
+    match (
+        fs::canonicalize(path),
+        fs::canonicalize(install.program("pg_config")),
+    ) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+fn is_of_outer_cargo(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| {
+        name == "LD_LIBRARY_PATH"
+            || name.starts_with("CARGO_PKG_")
+            || name.starts_with("CARGO_BIN_")
+            || name.starts_with("CARGO_MANIFEST_")
+            || name == "CARGO_CRATE_NAME"
+            || name == "CARGO_PRIMARY_PACKAGE"
+    })
+}
+
+/// Where Cargo builds the workspace.
+fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace().join("target"), |dir| workspace().join(dir))
+}
+
+fn scripts_in(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut scripts = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("can't read {}", dir.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        if name.starts_with("celador--") && name.ends_with(".sql") {
+            scripts.push(path);
+        }
+    }
+    scripts.sort();
+    Ok(scripts)
+}
+
+/// Puts a copy in place by a rename: what runs has the old file mapped, and writing into it would
+/// change the code under its feet.
+fn replace(from: &Path, to: &Path) -> Result<()> {
+    let new = to.with_extension("new");
+    fs::copy(from, &new)
+        .and_then(|_| fs::rename(&new, to))
+        .with_context(|| format!("can't install {} as {}", from.display(), to.display()))
+}

