@@ -54,10 +54,6 @@ pub fn install(install: &Install, profile: Profile) -> Result<()> {
 
 /// Builds the library and returns its path.
 fn build(install: &Install, profile: Profile) -> Result<PathBuf> {
-    let target = match install.major() {
-        MAIN_MAJOR => target_dir(),
-        other => workspace().join(format!("target/pg{other}-build")),
-    };
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // What Cargo tells the program that it runs isn't meant for another Cargo: it would look like
     // a changed setting and have things built again.
@@ -68,12 +64,17 @@ fn build(install: &Install, profile: Profile) -> Result<PathBuf> {
     }
     command
         .current_dir(workspace())
-        .args(["build", "--quiet", "--package", "celador"])
-        .arg("--no-default-features")
-        .arg(format!("--features=pg{}", install.major()))
-        .arg("--target-dir")
-        .arg(&target)
+        .args(["build", "--quiet", "--package=celador"])
         .env("PGRX_PG_CONFIG_PATH", pg_config(install));
+    let target = match install.major() {
+        // The default feature, as in a plain `cargo build`.
+        MAIN_MAJOR => target_dir(),
+        other => {
+            command.args(["--no-default-features", &format!("--features=pg{other}")]);
+            workspace().join(format!("target/pg{other}-build"))
+        }
+    };
+    command.arg("--target-dir").arg(&target);
     let dir = match profile {
         Profile::Dev => "debug",
         Profile::Release => {

@@ -5,6 +5,7 @@
 //! without rights on the system's.
 
 mod debian;
+mod debian_headers;
 mod wheel;
 
 use std::fs::{self, File};
@@ -88,10 +89,14 @@ impl Install {
         source.fill(&new)?;
         // The servers' user has to read it whatever the umask is.
         process::run(Command::new("chmod").args(["-R", "a+rX"]).arg(&new))?;
+        Self {
+            major,
+            bin: new.join(source.bin()),
+        }
+        .check()?;
         fs::write(new.join(SOURCE_FILE), origin)?;
         remove(&root)?;
         fs::rename(&new, &root)?;
-        install.check()?;
         Ok(install)
     }
 
@@ -115,6 +120,15 @@ impl Install {
         Ok(self.pg_config("--sharedir")?.join("extension"))
     }
 
+    /// Whether `CREATE EXTENSION` finds an extension here. Version 16 has none but plpgsql: its
+    /// package comes without the contributed modules.
+    pub fn has_extension(&self, name: &str) -> Result<bool> {
+        Ok(self
+            .extension_dir()?
+            .join(format!("{name}.control"))
+            .exists())
+    }
+
     fn pg_config(&self, what: &str) -> Result<PathBuf> {
         process::output(Command::new(self.program("pg_config")).arg(what)).map(PathBuf::from)
     }
@@ -123,8 +137,8 @@ impl Install {
     fn check(&self) -> Result<()> {
         let headers = self.pg_config("--includedir-server")?.join("postgres.h");
         for path in [
-            self.library_dir()?.join("pg_stat_statements.so"),
-            self.extension_dir()?.join("btree_gist.control"),
+            self.library_dir()?.join("plpgsql.so"),
+            self.extension_dir()?.join("plpgsql.control"),
             headers,
             self.program("initdb"),
             self.program("pg_ctl"),

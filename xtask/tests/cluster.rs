@@ -1,4 +1,5 @@
-//! Clusters start, restart and leave nothing behind. PostgreSQL 15 alone, without the extension.
+//! Clusters start, restart and leave nothing behind. PostgreSQL alone, without the extension; its
+//! major version is in `CELADOR_PG`.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -7,6 +8,11 @@ use std::thread;
 use postgres::{Client, NoTls};
 use xtask::cluster::{Cluster, Options, Preload};
 use xtask::postgres::Install;
+
+fn install() -> Install {
+    let major = std::env::var("CELADOR_PG").map_or(15, |text| text.parse().expect("a number"));
+    Install::ensure(major).expect("PostgreSQL")
+}
 
 fn plain() -> Options {
     Options {
@@ -21,7 +27,7 @@ fn connect(cluster: &Cluster) -> Client {
 
 #[test]
 fn starts_restarts_and_ends() {
-    let install = Install::ensure(15).expect("PostgreSQL 15");
+    let install = install();
     let options = Options {
         settings: vec![("work_mem".into(), "5MB".into())],
         ..plain()
@@ -33,7 +39,7 @@ fn starts_restarts_and_ends() {
             .expect("answers")
             .get(0)
     };
-    assert!(show("server_version").starts_with("15."));
+    assert!(show("server_version").starts_with(&format!("{}.", install.major())));
     assert_eq!(show("work_mem"), "5MB");
     assert_eq!(show("session_preload_libraries"), "");
     assert_eq!(Path::new(&show("celador.key_file")), cluster.key_file());
@@ -62,7 +68,7 @@ fn starts_restarts_and_ends() {
 
 #[test]
 fn key_file_is_the_servers_alone() {
-    let install = Install::ensure(15).expect("PostgreSQL 15");
+    let install = install();
     let cluster = Cluster::start(&install, plain()).expect("starts");
     let file = cluster.key_file().metadata().expect("is there");
     assert_eq!(file.permissions().mode() & 0o777, 0o600);
@@ -78,7 +84,7 @@ fn key_file_is_the_servers_alone() {
 
 #[test]
 fn clusters_start_side_by_side() {
-    let install = Install::ensure(15).expect("PostgreSQL 15");
+    let install = install();
     let clusters: Vec<Cluster> = thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
             .map(|_| scope.spawn(|| Cluster::start(&install, plain()).expect("starts")))
@@ -95,7 +101,7 @@ fn clusters_start_side_by_side() {
 
 #[test]
 fn a_port_that_is_taken_is_an_error() {
-    let install = Install::ensure(15).expect("PostgreSQL 15");
+    let install = install();
     let first = Cluster::start(&install, plain()).expect("starts");
     let options = Options {
         port: Some(first.port()),

@@ -1,0 +1,112 @@
+//! `cargo xtask test`.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use xtask::extension::{self, Profile};
+use xtask::postgres::Install;
+use xtask::workspace;
+
+/// The crates that need no PostgreSQL to build.
+const PURE: [&str; 4] = [
+    "--package=celador-policy",
+    "--package=celador-identity",
+    "--package=celador-tests",
+    "--package=xtask",
+];
+
+/// Check the format, lint, and run all tests
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Major versions of PostgreSQL to test with: 15 to 18
+    #[arg(
+        long,
+        value_name = "N,…",
+        value_delimiter = ',',
+        default_value = "15,18"
+    )]
+    pg: Vec<u32>,
+}
+
+/// What was run, how it ended, and how long it took.
+struct Step {
+    name: String,
+    passed: bool,
+    took: Duration,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let mut steps = Vec::new();
+    let mut step = |name: String, work: &dyn Fn() -> Result<()>| {
+        println!("── {name}");
+        let start = Instant::now();
+        let result = work();
+        if let Err(error) = &result {
+            eprintln!("xtask: {name}: {error:#}");
+        }
+        steps.push(Step {
+            name,
+            passed: result.is_ok(),
+            took: start.elapsed(),
+        });
+        result.is_ok()
+    };
+
+    step("format".into(), &|| {
+        cargo(&["fmt", "--all", "--check"], &[])
+    });
+    step("clippy".into(), &|| {
+        let mut words = vec!["clippy", "--all-targets"];
+        words.extend(PURE);
+        words.extend(["--", "--deny=warnings"]);
+        cargo(&words, &[])
+    });
+    step("unit tests".into(), &|| {
+        let words = [
+            "test",
+            "--package=celador-policy",
+            "--package=celador-identity",
+        ];
+        cargo(&words, &[])
+    });
+    for major in &arguments.pg {
+        let number = major.to_string();
+        let ready = step(format!("PostgreSQL {major}: extension"), &|| {
+            extension::install(&Install::ensure(*major)?, Profile::Dev)
+        });
+        if ready {
+            step(format!("PostgreSQL {major}: tests"), &|| {
+                let words = ["test", "--package=xtask", "--package=celador-tests"];
+                cargo(&words, &[("CELADOR_PG", &number)])
+            });
+        }
+    }
+    summary(&steps)
+}
+
+fn summary(steps: &[Step]) -> Result<()> {
+    println!("── summary");
+    for step in steps {
+        let verdict = if step.passed { "passed" } else { "FAILED" };
+        println!("{verdict}  {:>5} s  {}", step.took.as_secs(), step.name);
+    }
+    let failed = steps.iter().filter(|step| !step.passed).count();
+    if failed > 0 {
+        bail!("{failed} of {} steps failed", steps.len());
+    }
+    Ok(())
+}
+
+fn cargo(words: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(workspace())
+        .args(words)
+        .envs(environment.iter().copied())
+        .status()?;
+    if !status.success() {
+        bail!("cargo {} failed", words.join(" "));
+    }
+    Ok(())
+}
