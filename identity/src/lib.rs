@@ -1,0 +1,1 @@
+//! Celador identity.

@@ -1,0 +1,325 @@
+//! What one person may do: computed from the policy and what the directory tells.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::action::Action;
+use crate::directory::{Facts, ShareLevel};
+use crate::document::ScopeName;
+use crate::key_set::KeySet;
+use crate::policy_set::{CellRef, Grant, GrantScope, PolicySet, Via};
+
+/// What one person may do.
+#[derive(Debug, Clone)]
+pub struct Access {
+    facts: Facts,
+    roles: BTreeMap<String, Vec<Option<String>>>,
+    settings: BTreeSet<String>,
+    restricted: BTreeSet<String>,
+}
+
+/// The rows of a module that one person reaches in one way: any of these.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reach {
+    /// All of them.
+    pub all: bool,
+    /// Key name → owners whose rows are in reach.
+    pub owners: BTreeMap<String, KeySet>,
+    /// Groups whose rows are in reach.
+    pub groups: KeySet,
+    /// Rows that the person created.
+    pub created: bool,
+    /// Rows without owner.
+    pub unassigned: bool,
+    /// Rows given to the person.
+    pub shared: KeySet,
+    /// Rows that hang on a record in reach.
+    pub parents: BTreeSet<Via>,
+    /// Rows that a record in reach points to.
+    pub related: BTreeSet<Via>,
+    /// Rules whose predicate opens rows.
+    pub rules: BTreeSet<String>,
+}
+
+/// One grant of a cell, and where it comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldGrant<'a> {
+    /// The grant.
+    pub grant: &'a Grant,
+    /// The role.
+    pub role: &'a str,
+    /// The group through which the role is held.
+    pub group: Option<&'a str>,
+    /// Whether the setting that it depends on is on.
+    pub counts: bool,
+}
+
+impl Access {
+    /// Computes the access of the person whom `facts` describe. An inactive person has none.
+    pub fn compute(policy: &PolicySet, facts: Facts) -> Self {
+        let mut access = Self {
+            roles: roles(policy, &facts),
+            settings: BTreeSet::new(),
+            restricted: BTreeSet::new(),
+            facts,
+        };
+        for (name, setting) in &policy.settings {
+            if setting_is_on(&access.facts, name, setting.default) {
+                access.settings.insert(name.clone());
+            }
+        }
+        for (name, restriction) in &policy.restrictions {
+            let everybody = restriction.groups.is_empty()
+                && restriction.roles.is_empty()
+                && restriction.users.is_empty();
+            let names_me = everybody
+                || restriction.users.contains(&access.facts.user)
+                || access.facts.login.as_ref().is_some_and(|login| restriction.users.contains(login))
+                || restriction.roles.iter().any(|role| access.roles.contains_key(role))
+                || access.facts.group_nodes.iter().any(|node| {
+                    restriction.groups.contains(&node.key)
+                        || node.name.as_ref().is_some_and(|name| restriction.groups.contains(name))
+                });
+            let applies = restriction.when.as_ref().is_none_or(|name| access.settings.contains(name));
+            if names_me && applies {
+                access.restricted.insert(name.clone());
+            }
+        }
+        access
+    }
+
+    /// What the directory tells of the person.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The roles held, directly, through a group, or implied by others.
+    pub fn roles(&self) -> impl Iterator<Item = &str> {
+        self.roles.keys().map(String::as_str)
+    }
+
+    /// Whether the person holds the role.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.roles.contains_key(role)
+    }
+
+    /// Whether the setting is on for (one of) the person's groups.
+    pub fn setting(&self, name: &str) -> bool {
+        self.settings.contains(name)
+    }
+
+    /// Whether the restriction applies to the person, for what the cell is about. Scopes that
+    /// are written out stand for no action in particular: every restriction applies to them.
+    pub fn restricted(&self, policy: &PolicySet, name: &str, cell: &CellRef) -> bool {
+        self.restricted.contains(name)
+            && policy.restrictions.get(name).is_none_or(|restriction| match cell {
+                CellRef::Action(action) => restriction.actions.contains(action),
+                CellRef::AssignTo(_) => restriction.actions.contains(&Action::Assign),
+                CellRef::Scopes(_) => true,
+            })
+    }
+
+    /// Every grant that the person's roles have in a cell, counting or not.
+    pub fn grants<'a>(
+        &'a self,
+        policy: &'a PolicySet,
+        module: &'a str,
+        action: Action,
+    ) -> impl Iterator<Item = HeldGrant<'a>> {
+        self.roles.iter().flat_map(move |(role, ways)| {
+            policy.grants(role, module, action).iter().flat_map(move |grant| {
+                ways.iter().map(move |group| HeldGrant {
+                    grant,
+                    role,
+                    group: group.as_deref(),
+                    counts: grant.when.as_ref().is_none_or(|name| self.settings.contains(name)),
+                })
+            })
+        })
+    }
+
+    /// The rows that the person reaches. `now` in seconds since 1970.
+    pub fn reach(&self, policy: &PolicySet, module: &str, cell: &CellRef, now: f64) -> Reach {
+        let mut reach = Reach::default();
+        if !self.facts.active {
+            return reach;
+        }
+        match cell {
+            CellRef::Action(action) => {
+                for held in self.grants(policy, module, *action).filter(|held| held.counts) {
+                    self.add(&mut reach, &held.grant.scope, module, share_level(*action), now);
+                }
+            }
+            CellRef::AssignTo(bound) => {
+                let held = self.grants(policy, module, Action::Assign);
+                for held in held.filter(|held| held.counts && held.grant.to == *bound) {
+                    self.add(&mut reach, &held.grant.scope, module, None, now);
+                }
+            }
+            CellRef::Scopes(scopes) => {
+                for &scope in scopes {
+                    self.add(&mut reach, &GrantScope::Plain(scope), module, Some(ShareLevel::Read), now);
+                }
+            }
+        }
+        reach
+    }
+
+    /// The bounds on the new owner or group under which the person may assign; `None` among
+    /// them is no bound.
+    pub fn assign_bounds(&self, policy: &PolicySet, module: &str) -> BTreeSet<Option<BTreeSet<ScopeName>>> {
+        self.grants(policy, module, Action::Assign)
+            .filter(|held| held.counts)
+            .map(|held| held.grant.to.clone())
+            .collect()
+    }
+
+    /// When the first share ends, in seconds since 1970.
+    pub fn deadline(&self) -> Option<f64> {
+        self.facts.shares.iter().filter_map(|share| share.expires).min_by(f64::total_cmp)
+    }
+
+    fn add(&self, reach: &mut Reach, scope: &GrantScope, module: &str, level: Option<ShareLevel>, now: f64) {
+        let facts = &self.facts;
+        let mut own = |more: &BTreeMap<String, Vec<String>>, me: bool| {
+            let mine = me.then_some(&facts.keys);
+            for (key, values) in mine.into_iter().flatten().chain(more) {
+                reach.owners.entry(key.clone()).or_default().extend(values.iter().map(String::as_str));
+            }
+        };
+        match scope {
+            GrantScope::Plain(ScopeName::All) => reach.all = true,
+            GrantScope::Plain(ScopeName::Own) => own(&BTreeMap::new(), true),
+            GrantScope::Plain(ScopeName::Reports) => own(&facts.reports, true),
+            GrantScope::Plain(ScopeName::Colleagues) => own(&facts.colleagues, false),
+            GrantScope::Plain(ScopeName::ColleaguesTree) => own(&facts.colleagues_tree, false),
+            GrantScope::Plain(ScopeName::Created) => reach.created = true,
+            GrantScope::Plain(ScopeName::Group) => {
+                reach.groups.extend(facts.groups.iter().map(String::as_str));
+            }
+            GrantScope::Plain(ScopeName::GroupTree) => {
+                reach.groups.extend(facts.groups_below.iter().map(String::as_str));
+            }
+            GrantScope::Plain(ScopeName::Unassigned) => reach.unassigned = true,
+            GrantScope::Plain(ScopeName::Shared) => {
+                let live = facts.shares.iter().filter(|share| {
+                    share.module == module
+                        && share.expires.is_none_or(|end| end > now)
+                        && level.is_some_and(|needed| {
+                            ShareLevel::from_name(&share.level).is_some_and(|given| given >= needed)
+                        })
+                });
+                reach.shared.extend(live.map(|share| share.record.as_str()));
+            }
+            // The check turns these into the variants below; here they reach nothing.
+            GrantScope::Plain(ScopeName::Parent | ScopeName::Related) => {}
+            GrantScope::Parent(via) => {
+                reach.parents.insert(via.clone());
+            }
+            GrantScope::Related(via) => {
+                reach.related.insert(via.clone());
+            }
+            GrantScope::Rule(rule) => {
+                reach.rules.insert(rule.clone());
+            }
+        }
+    }
+}
+
+/// The level that a share needs for an action; `None`: no share covers it.
+fn share_level(action: Action) -> Option<ShareLevel> {
+    match action {
+        Action::Read | Action::Export => Some(ShareLevel::Read),
+        Action::Update => Some(ShareLevel::Update),
+        Action::Delete => Some(ShareLevel::Delete),
+        Action::Create | Action::Assign | Action::Claim | Action::Import | Action::Customise => None,
+    }
+}
+
+/// Role → the groups through which it is held (`None`: directly or implied).
+fn roles(policy: &PolicySet, facts: &Facts) -> BTreeMap<String, Vec<Option<String>>> {
+    let mut roles: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
+    for held in &facts.roles {
+        let role = policy.directory.roles_held.get(held.source).and_then(|from| from.role_of(&held.value));
+        if let Some(role) = role.filter(|role| policy.roles.contains_key(*role)) {
+            let ways = roles.entry(role.to_owned()).or_default();
+            if !ways.contains(&held.group) {
+                ways.push(held.group.clone());
+            }
+        }
+    }
+    loop {
+        let implied: Vec<String> = policy
+            .roles
+            .iter()
+            .filter(|(name, role)| {
+                !roles.contains_key(*name)
+                    && !role.implied_by.is_empty()
+                    && role.implied_by.iter().all(|needed| roles.contains_key(needed))
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        if implied.is_empty() {
+            return roles;
+        }
+        for name in implied {
+            roles.insert(name, vec![None]);
+        }
+    }
+}
+
+/// On if it is on for any of the person's groups; a group without a value takes the value of the
+/// nearest group above that has one, then the value for everybody, then the default.
+fn setting_is_on(facts: &Facts, name: &str, default: bool) -> bool {
+    let value_of = |group: Option<&str>| {
+        facts
+            .settings
+            .iter()
+            .find(|value| value.setting == name && value.group.as_deref() == group)
+            .map(|value| value.value)
+    };
+    let everybody = value_of(None).unwrap_or(default);
+    if facts.groups.is_empty() {
+        return everybody;
+    }
+    facts.groups.iter().any(|group| {
+        let mut at = Some(group.as_str());
+        let mut steps = 0;
+        while let Some(key) = at.filter(|_| steps <= facts.group_nodes.len()) {
+            if let Some(value) = value_of(Some(key)) {
+                return value;
+            }
+            at = facts
+                .group_nodes
+                .iter()
+                .find(|node| node.key == key)
+                .and_then(|node| node.parent.as_deref());
+            steps += 1;
+        }
+        everybody
+    })
+}
+
+/// Whether `giver` may hand out `role`: each of its cells is covered by cells of the giver's
+/// (X.8). Grants are compared as written: the same scope, with the same condition or none, or
+/// `all`.
+pub fn covers_role(policy: &PolicySet, giver: &Access, role: &str) -> bool {
+    let Some(modules) = policy.permissions.get(role) else {
+        return true;
+    };
+    modules.iter().all(|(module, actions)| {
+        actions.iter().all(|(&action, grants)| {
+            let held: Vec<&Grant> = giver
+                .grants(policy, module, action)
+                .filter(|held| held.counts)
+                .map(|held| held.grant)
+                .collect();
+            grants.iter().all(|given| held.iter().any(|mine| covers(mine, given)))
+        })
+    })
+}
+
+fn covers(mine: &Grant, given: &Grant) -> bool {
+    let wide_enough = mine.scope == GrantScope::Plain(ScopeName::All) || mine.scope == given.scope;
+    let bounded = mine.to.is_none() || mine.to == given.to;
+    wide_enough && bounded
+}

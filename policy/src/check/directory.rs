@@ -1,0 +1,375 @@
+//! Where the directory is read: the mapped tables, or Celador's own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Checker, builtin::SCHEMA};
+use crate::directory::{
+    Directory, Elsewhere, Groups, Holder, Membership, RoleHeld, Said, Settings, SharedFrom, Source,
+    Users,
+};
+use crate::document::{GroupSource, MembershipSource, RoleSource, SettingSource, ShareSource, UserSource};
+use crate::policy_set::{Column, KeyColumn};
+use crate::predicate::{Comparison, Operand, Predicate};
+use crate::schema::TableName;
+
+const TEXT: &str = "pg_catalog.text";
+
+impl Checker<'_> {
+    /// The directory, or `None` (with problems noted) where it can't be read.
+    pub(super) fn directory(&mut self) -> Option<Directory> {
+        let mapping = &self.document.mapping;
+        let users = match &mapping.users {
+            Some(users) => self.users(users)?,
+            None => self.own_users(),
+        };
+        let groups = match &mapping.groups {
+            Some(groups) => self.groups(groups)?,
+            None => Groups {
+                source: own("groups"),
+                key: text("group"),
+                name: Some(text("name")),
+                parent: Some(text("parent")),
+            },
+        };
+        let memberships = if mapping.memberships.is_empty() {
+            vec![Membership { source: own("memberships"), user: user_key("user"), group: text("group") }]
+        } else {
+            let sources = mapping.memberships.as_slice().iter();
+            sources.filter_map(|source| self.membership(source)).collect()
+        };
+        let roles_held = if mapping.roles_held.is_empty() {
+            [Holder::User(user_key("user")), Holder::Group(text("group"))]
+                .map(|holder| RoleHeld { source: own("roles_held"), holder, role: text("role"), map: None })
+                .into()
+        } else {
+            let sources = mapping.roles_held.as_slice().iter();
+            sources.filter_map(|source| self.role_held(source)).collect()
+        };
+        let mut shares: Vec<SharedFrom> = [Holder::User(user_key("user")), Holder::Group(text("group"))]
+            .map(|holder| SharedFrom {
+                source: own("shares"),
+                module: Said::Column(text("module")),
+                record: text("record"),
+                holder,
+                level: Said::Column(text("level")),
+                expires: Some(Column { name: "expires".into(), type_name: "pg_catalog.timestamptz".into() }),
+            })
+            .into();
+        shares.extend(mapping.shares.as_slice().iter().filter_map(|source| self.share(source)));
+        let settings = match &mapping.settings {
+            Some(settings) => self.setting_values(settings)?,
+            None => Settings {
+                source: own("setting_values"),
+                group: Some(text("group")),
+                setting: text("setting"),
+                value: Column { name: "value".into(), type_name: "pg_catalog.bool".into() },
+            },
+        };
+        Some(Directory { users, groups, memberships, roles_held, shares, settings })
+    }
+
+    fn source(&mut self, path: &[&str], table: TableName, filter: Option<&str>) -> Option<Source> {
+        let mut source = Source { table, filter: None, filter_types: BTreeMap::new() };
+        if let Some(filter) = filter {
+            let path = [path, &["where"]].concat();
+            let (predicate, types) = self.predicate(&path, filter, &source.table, &BTreeMap::new())?;
+            if !predicate.keys().is_empty() || !predicate.attributes().is_empty() || !predicate.roles().is_empty() {
+                self.problems.add(
+                    &path,
+                    "a condition on the directory can't depend on who asks",
+                    "use only columns and literals",
+                );
+                return None;
+            }
+            // Read with more rights than who asks has: nothing that a type's owner wrote may run.
+            if let Some((name, foreign)) = types.iter().find(|(_, known)| !known.starts_with("pg_catalog.")) {
+                self.problems.add(
+                    &path,
+                    format!("column \"{name}\" is of type {foreign}, which isn't PostgreSQL's own"),
+                    "conditions on the directory use columns of built-in types",
+                );
+                return None;
+            }
+            source.filter = Some(predicate);
+            source.filter_types = types;
+        }
+        let kind = self.schema.tables[&source.table].kind.as_str();
+        if !matches!(kind, "r" | "p") {
+            self.problems.add(
+                path,
+                format!("{} is no plain or partitioned table", source.table),
+                "the directory is read from plain or partitioned tables",
+            );
+            return None;
+        }
+        Some(source)
+    }
+
+    fn users(&mut self, from: &UserSource) -> Option<Users> {
+        let path = ["mapping", "users"];
+        let table = self.table(&["mapping", "users", "table"], &from.table)?;
+        let mut keys = BTreeMap::new();
+        for (name, column) in &from.keys {
+            let column = self.key_column(&["mapping", "users", "keys", name], &table, column)?;
+            keys.insert(name.clone(), column);
+        }
+        if !keys.contains_key("user") {
+            self.problems.add(
+                &["mapping", "users", "keys"],
+                "the key \"user\" is missing",
+                "add user = \"…\", the column by which most records name a person",
+            );
+            return None;
+        }
+        let mut more_keys = BTreeMap::new();
+        for (name, place) in &from.more_keys {
+            let path = ["mapping", "users", "more_keys", name];
+            if keys.contains_key(name) {
+                self.problems.add(&path, format!("the key \"{name}\" is mapped twice"), "leave one out");
+                continue;
+            }
+            let table = self.table(&path, &place.table)?;
+            let place = Elsewhere {
+                user: self.key_column(&path, &table, &place.user)?,
+                value: self.key_column(&path, &table, &place.key)?,
+                source: self.source(&path, table, place.filter.as_deref())?,
+            };
+            more_keys.insert(name.clone(), place);
+        }
+        let login = match &from.login {
+            Some(column) => Some(self.column(&["mapping", "users", "login"], &table, column)?),
+            None => None,
+        };
+        let active = match &from.active {
+            Some(column) => Some(self.boolean(&["mapping", "users", "active"], &table, column)?),
+            None => None,
+        };
+        let supervisor = match &from.supervisor {
+            Some(column) => {
+                let path = ["mapping", "users", "supervisor"];
+                let key = from.supervisor_key.clone().unwrap_or_else(|| "user".to_owned());
+                if !keys.contains_key(&key) {
+                    self.problems.add(
+                        &["mapping", "users", "supervisor_key"],
+                        format!("\"{key}\" is no key in mapping.users.keys"),
+                        "name one of them",
+                    );
+                    return None;
+                }
+                Some(KeyColumn { column: self.key_column(&path, &table, column)?, key })
+            }
+            None => None,
+        };
+        let mut attributes = BTreeMap::new();
+        for (name, column) in &from.attributes {
+            let column = self.column(&["mapping", "users", "attributes", name], &table, column)?;
+            attributes.insert(name.clone(), column);
+        }
+        Some(Users {
+            source: self.source(&path, table, from.filter.as_deref())?,
+            keys,
+            more_keys,
+            login,
+            active,
+            supervisor,
+            attributes,
+            more_attributes: BTreeMap::new(),
+        })
+    }
+
+    /// Celador's own tables, with the keys and attributes that the document speaks of.
+    fn own_users(&mut self) -> Users {
+        let elsewhere = |table: &str, name: &str| {
+            let mut source = own(table);
+            source.filter = Some(Predicate::Compare {
+                left: Operand::Column("name".into()),
+                op: Comparison::Equal,
+                right: Operand::Text(name.into()),
+            });
+            source.filter_types.insert("name".into(), TEXT.into());
+            (name.to_owned(), Elsewhere { source, user: text("user"), value: text("value") })
+        };
+        let names = self.spoken_of();
+        Users {
+            source: own("users"),
+            keys: BTreeMap::from([("user".to_owned(), text("user"))]),
+            more_keys: names.0.iter().map(|name| elsewhere("user_keys", name)).collect(),
+            login: Some(text("login")),
+            active: Some(Column { name: "active".into(), type_name: "pg_catalog.bool".into() }),
+            supervisor: Some(user_key("supervisor")),
+            attributes: BTreeMap::new(),
+            more_attributes: names.1.iter().map(|name| elsewhere("user_attributes", name)).collect(),
+        }
+    }
+
+    /// Names of keys (but `user`) and of attributes that mapping and predicates speak of.
+    fn spoken_of(&self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let document = self.document;
+        let mut keys = BTreeSet::new();
+        let mut attributes = BTreeSet::new();
+        for map in document.mapping.modules.values() {
+            keys.extend(map.creator_key.clone());
+            for owner in map.owner.as_slice() {
+                match owner {
+                    crate::document::OwnerLink::Column { key: Some(key), .. }
+                    | crate::document::OwnerLink::Table { key: Some(key), .. } => {
+                        keys.insert(key.clone());
+                    }
+                    crate::document::OwnerLink::Plain(_)
+                    | crate::document::OwnerLink::Column { .. }
+                    | crate::document::OwnerLink::Table { .. } => {}
+                }
+            }
+        }
+        let rules = document.matrix.rules.values().flat_map(|rule| rule.values());
+        let restrictions = document.matrix.restrictions.values().filter_map(|r| r.predicate.as_ref());
+        for text in rules.chain(restrictions) {
+            if let Ok(predicate) = Predicate::parse(text) {
+                keys.extend(predicate.keys().into_iter().map(str::to_owned));
+                attributes.extend(predicate.attributes().into_iter().map(str::to_owned));
+            }
+        }
+        keys.remove("user");
+        (keys, attributes)
+    }
+
+    fn groups(&mut self, from: &GroupSource) -> Option<Groups> {
+        let path = ["mapping", "groups"];
+        let table = self.table(&path, &from.table)?;
+        Some(Groups {
+            key: self.key_column(&["mapping", "groups", "key"], &table, &from.key)?,
+            name: match &from.name {
+                Some(column) => Some(self.column(&["mapping", "groups", "name"], &table, column)?),
+                None => None,
+            },
+            parent: match &from.parent {
+                Some(column) => Some(self.key_column(&["mapping", "groups", "parent"], &table, column)?),
+                None => None,
+            },
+            source: self.source(&path, table, from.filter.as_deref())?,
+        })
+    }
+
+    fn person(&mut self, path: &[&str], table: &TableName, column: &str, key: Option<&str>) -> Option<KeyColumn> {
+        let key = key.unwrap_or("user").to_owned();
+        let known = key == "user"
+            || self.document.mapping.users.as_ref().is_none_or(|users| {
+                users.keys.contains_key(&key) || users.more_keys.contains_key(&key)
+            });
+        if !known {
+            self.problems.add(
+                path,
+                format!("nobody has a key called \"{key}\""),
+                "name a key of mapping.users.keys or mapping.users.more_keys",
+            );
+            return None;
+        }
+        Some(KeyColumn { column: self.key_column(path, table, column)?, key })
+    }
+
+    fn holder(
+        &mut self,
+        path: &[&str],
+        table: &TableName,
+        user: Option<&str>,
+        key: Option<&str>,
+        group: Option<&str>,
+    ) -> Option<Holder> {
+        match (user, group) {
+            (Some(user), None) => self.person(path, table, user, key).map(Holder::User),
+            (None, Some(group)) => self.key_column(path, table, group).map(Holder::Group),
+            (Some(_), Some(_)) | (None, None) => {
+                self.problems.add(path, "either user or group must be given", "name one column, of a person or of a group");
+                None
+            }
+        }
+    }
+
+    fn membership(&mut self, from: &MembershipSource) -> Option<Membership> {
+        let path = ["mapping", "memberships"];
+        let table = self.table(&path, &from.table)?;
+        Some(Membership {
+            user: self.person(&path, &table, &from.user, from.user_key.as_deref())?,
+            group: self.key_column(&path, &table, &from.group)?,
+            source: self.source(&path, table, from.filter.as_deref())?,
+        })
+    }
+
+    fn role_held(&mut self, from: &RoleSource) -> Option<RoleHeld> {
+        let path = ["mapping", "roles_held"];
+        let table = self.table(&path, &from.table)?;
+        let holder =
+            self.holder(&path, &table, from.user.as_deref(), from.user_key.as_deref(), from.group.as_deref())?;
+        Some(RoleHeld {
+            holder,
+            role: self.column(&path, &table, &from.role)?,
+            map: Some(from.map.clone()),
+            source: self.source(&path, table, from.filter.as_deref())?,
+        })
+    }
+
+    fn share(&mut self, from: &ShareSource) -> Option<SharedFrom> {
+        let path = ["mapping", "shares"];
+        let table = self.table(&path, &from.table)?;
+        if !self.document.mapping.modules.contains_key(&from.module) {
+            self.problems.add(&path, format!("there is no module \"{}\"", from.module), "map the module");
+            return None;
+        }
+        if crate::directory::ShareLevel::from_name(&from.level).is_none() {
+            self.problems.add(&path, format!("\"{}\" is no level of a share", from.level), "read, update or delete");
+            return None;
+        }
+        let holder =
+            self.holder(&path, &table, from.user.as_deref(), from.user_key.as_deref(), from.group.as_deref())?;
+        Some(SharedFrom {
+            module: Said::Always(from.module.clone()),
+            record: self.key_column(&path, &table, &from.record)?,
+            holder,
+            level: Said::Always(from.level.clone()),
+            expires: match &from.expires {
+                Some(column) => Some(self.column(&path, &table, column)?),
+                None => None,
+            },
+            source: self.source(&path, table, from.filter.as_deref())?,
+        })
+    }
+
+    fn setting_values(&mut self, from: &SettingSource) -> Option<Settings> {
+        let path = ["mapping", "settings"];
+        let table = self.table(&path, &from.table)?;
+        Some(Settings {
+            group: match &from.group {
+                Some(column) => Some(self.key_column(&path, &table, column)?),
+                None => None,
+            },
+            setting: self.column(&path, &table, &from.setting)?,
+            value: self.boolean(&path, &table, &from.value)?,
+            source: self.source(&path, table, None)?,
+        })
+    }
+
+    fn boolean(&mut self, path: &[&str], table: &TableName, name: &str) -> Option<Column> {
+        let column = self.column(path, table, name)?;
+        if column.type_name == "pg_catalog.bool" {
+            return Some(column);
+        }
+        self.problems.add(
+            path,
+            format!("column {table}.{name} is of type {}, not boolean", column.type_name),
+            "name a boolean column, or use where = \"…\"",
+        );
+        None
+    }
+}
+
+fn own(table: &str) -> Source {
+    Source { table: TableName::new(SCHEMA, table), filter: None, filter_types: BTreeMap::new() }
+}
+
+fn text(name: &str) -> Column {
+    Column { name: name.to_owned(), type_name: TEXT.to_owned() }
+}
+
+fn user_key(name: &str) -> KeyColumn {
+    KeyColumn { column: text(name), key: "user".to_owned() }
+}

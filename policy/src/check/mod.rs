@@ -1,0 +1,169 @@
+//! The check: turns a document into a [`PolicySet`], or says everything that is wrong with it.
+
+mod builtin;
+mod directory;
+mod matrix;
+mod modules;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use crate::document::Document;
+use crate::policy_set::{Column, PolicySet};
+use crate::predicate::{Predicate, RenderedColumn};
+use crate::problem::{Collector, Problems};
+use crate::quote;
+use crate::schema::{Schema, TableName};
+
+/// What is known while a document is checked.
+pub(crate) struct Checker<'a> {
+    document: &'a Document,
+    schema: &'a Schema,
+    problems: Collector,
+}
+
+/// Checks a document against the tables of a database. `text` is what the document was read
+/// from, so that problems can name their lines.
+///
+/// # Errors
+/// Every problem that was found, in the order of the lines.
+pub fn check(document: &Document, text: &str, schema: &Schema) -> Result<PolicySet, Problems> {
+    let mut checker = Checker { document, schema, problems: Collector::default() };
+    let modules = checker.modules();
+    let directory = checker.directory();
+    let set = directory.map(|directory| PolicySet {
+        tables: BTreeMap::new(),
+        schemas: document.mapping.schemas.clone(),
+        roles: checker.roles(),
+        permissions: BTreeMap::new(),
+        restrictions: BTreeMap::new(),
+        settings: checker.settings(),
+        group_limit: document.matrix.limits.groups,
+        unmapped: Default::default(),
+        directory,
+        modules,
+    });
+    let set = set.map(|mut set| {
+        checker.rules(&mut set);
+        checker.restrictions(&mut set);
+        checker.permissions(&mut set);
+        checker.placements(&mut set);
+        checker.field_rules(&set);
+        set
+    });
+    checker.problems.finish(text)?;
+    set.ok_or_else(|| Problems(Vec::new()))
+}
+
+impl Checker<'_> {
+    /// The table that the document calls `name`: `schema.table`, or a table of a listed schema.
+    fn table(&mut self, path: &[&str], name: &str) -> Option<TableName> {
+        let found = if let Some((schema, table)) = split_name(name) {
+            let table = TableName::new(schema, table);
+            self.schema.tables.contains_key(&table).then_some(table)
+        } else {
+            let mut schemas = self.document.mapping.schemas.iter();
+            schemas.find_map(|schema| {
+                let table = TableName::new(schema, name);
+                self.schema.tables.contains_key(&table).then_some(table)
+            })
+        };
+        if found.is_none() {
+            self.problems.add(
+                path,
+                format!("there is no table \"{name}\""),
+                "name a table of the schemas in mapping.schemas, or write schema.table",
+            );
+        }
+        found
+    }
+
+    /// The column of a table.
+    fn column(&mut self, path: &[&str], table: &TableName, name: &str) -> Option<Column> {
+        let facts = self.schema.tables.get(table).and_then(|table| table.columns.get(name));
+        match facts {
+            Some(facts) => Some(Column { name: name.to_owned(), type_name: facts.type_name.clone() }),
+            None => {
+                self.problems.add(
+                    path,
+                    format!("table {table} has no column \"{name}\""),
+                    "name one of the table's columns",
+                );
+                None
+            }
+        }
+    }
+
+    /// A column whose type can be a key.
+    fn key_column(&mut self, path: &[&str], table: &TableName, name: &str) -> Option<Column> {
+        let column = self.column(path, table, name)?;
+        if is_key_type(&column.type_name) {
+            return Some(column);
+        }
+        self.problems.add(
+            path,
+            format!("column {table}.{name} is of type {}, which can't be a key", column.type_name),
+            "keys are smallint, integer, bigint, uuid or text",
+        );
+        None
+    }
+
+    /// A predicate over a table's columns, with their types.
+    fn predicate(
+        &mut self,
+        path: &[&str],
+        text: &str,
+        table: &TableName,
+        fields: &BTreeMap<String, String>,
+    ) -> Option<(Predicate, BTreeMap<String, String>)> {
+        let renamed = |name: &str| fields.get(name).cloned().unwrap_or_else(|| name.to_owned());
+        let predicate = match Predicate::parse(text) {
+            Ok(predicate) => predicate.rename_columns(|name| Ok::<_, Infallible>(renamed(name))).ok()?,
+            Err(error) => {
+                self.problems.add(path, error.to_string(), error.remedy);
+                return None;
+            }
+        };
+        let mut types = BTreeMap::new();
+        for name in predicate.columns() {
+            let column = self.column(path, table, name)?;
+            if self.schema.tables[table].columns[name].generated {
+                self.problems.add(
+                    path,
+                    format!("column {table}.{name} is generated, and not yet known when a row is written"),
+                    "name the columns that it is generated from",
+                );
+                return None;
+            }
+            types.insert(column.name, column.type_name);
+        }
+        let rendered = predicate.render(&|name: &str| {
+            let type_name = types.get(name)?.clone();
+            Some(RenderedColumn { sql: quote::name(name), type_name })
+        });
+        if let Err(error) = rendered {
+            self.problems.add(path, error.to_string(), "compare columns with values of their own type");
+            return None;
+        }
+        Some((predicate, types))
+    }
+}
+
+/// Splits `schema.table`.
+fn split_name(name: &str) -> Option<(&str, &str)> {
+    name.split_once('.')
+}
+
+/// Whether a column of this type can hold a key.
+fn is_key_type(type_name: &str) -> bool {
+    matches!(
+        type_name,
+        "pg_catalog.int2"
+            | "pg_catalog.int4"
+            | "pg_catalog.int8"
+            | "pg_catalog.uuid"
+            | "pg_catalog.text"
+            | "pg_catalog.varchar"
+    )
+}

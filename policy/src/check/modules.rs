@@ -1,0 +1,245 @@
+//! The modules of the mapping.
+
+use std::collections::BTreeMap;
+
+use super::Checker;
+use super::builtin::builtin_modules;
+use crate::document::{GroupLink, ModuleMap, OwnerLink, ParentLink};
+use crate::policy_set::{Column, GroupPlace, KeyColumn, Link, Module, Owner, Parent, ParentTarget};
+use crate::schema::TableName;
+
+impl Checker<'_> {
+    /// The mapped modules, and the built-in ones that the mapping leaves to Celador's tables.
+    pub(super) fn modules(&mut self) -> BTreeMap<String, Module> {
+        let mapping = &self.document.mapping;
+        let mut maps = builtin_modules(mapping);
+        maps.extend(mapping.modules.iter().map(|(name, map)| (name.clone(), map.clone())));
+        let mut modules = BTreeMap::new();
+        for (name, map) in &maps {
+            if let Some(module) = self.module(name, map, &maps) {
+                modules.insert(name.clone(), module);
+            }
+        }
+        modules
+    }
+
+    fn module(&mut self, name: &str, map: &ModuleMap, all: &BTreeMap<String, ModuleMap>) -> Option<Module> {
+        let path = ["mapping", "modules", name];
+        let tables: Vec<TableName> = map
+            .table
+            .as_slice()
+            .iter()
+            .filter_map(|table| self.table(&[&path[..], &["table"]].concat(), table))
+            .collect();
+        let Some(first) = tables.first().cloned() else {
+            if map.table.is_empty() {
+                self.problems.add(&path, format!("module \"{name}\" has no table"), "add table = \"…\"");
+            }
+            return None;
+        };
+        let mut module = Module {
+            key: self.module_key(&path, map, &first),
+            touch: map.touch.clone(),
+            configuration: map.configuration,
+            ..Module::default()
+        };
+        module.creator = map.creator.as_ref().and_then(|column| {
+            let path = [&path[..], &["creator"]].concat();
+            let key = self.key_name(&path, map.creator_key.as_deref());
+            Some(KeyColumn { column: self.key_column(&path, &first, column)?, key })
+        });
+        for owner in map.owner.as_slice() {
+            module.owners.extend(self.owner(&path, &first, owner, module.key.as_ref()));
+        }
+        for group in map.group.as_slice() {
+            module.groups.extend(self.group_place(&path, &first, group, module.key.as_ref()));
+        }
+        for parent in map.parent.as_slice() {
+            module.parents.extend(self.parent(&path, &first, parent, all));
+        }
+        for column in &map.touch {
+            self.column(&[&path[..], &["touch"]].concat(), &first, column);
+        }
+        for column in map.fields.values() {
+            self.column(&[&path[..], &["fields"]].concat(), &first, column);
+        }
+        for table in &tables[1..] {
+            self.same_columns(&path, &module, &first, table);
+        }
+        if let Some(unknown) = map
+            .lacks
+            .iter()
+            .find(|lack| !["owner", "creator", "group", "parent", "related"].contains(&lack.as_str()))
+        {
+            self.problems.add(
+                &[&path[..], &["lacks"]].concat(),
+                format!("\"{unknown}\" is nothing that a module can lack"),
+                "owner, creator, group, parent or related",
+            );
+        }
+        module.tables = tables;
+        Some(module)
+    }
+
+    fn module_key(&mut self, path: &[&str], map: &ModuleMap, table: &TableName) -> Option<Column> {
+        if let Some(key) = &map.key {
+            return self.key_column(&[path, &["key"]].concat(), table, key);
+        }
+        match self.schema.tables[table].primary_key.as_slice() {
+            [key] => {
+                let facts = &self.schema.tables[table].columns[key];
+                super::is_key_type(&facts.type_name)
+                    .then(|| Column { name: key.clone(), type_name: facts.type_name.clone() })
+            }
+            _ => None,
+        }
+    }
+
+    fn key_name(&mut self, path: &[&str], key: Option<&str>) -> String {
+        let key = key.unwrap_or("user");
+        let known = key == "user"
+            || match &self.document.mapping.users {
+                Some(users) => users.keys.contains_key(key) || users.more_keys.contains_key(key),
+                None => true,
+            };
+        if !known {
+            self.problems.add(
+                path,
+                format!("nobody has a key called \"{key}\""),
+                "name a key of mapping.users.keys or mapping.users.more_keys",
+            );
+        }
+        key.to_owned()
+    }
+
+    fn owner(&mut self, path: &[&str], table: &TableName, owner: &OwnerLink, record: Option<&Column>) -> Option<Owner> {
+        let path = [path, &["owner"]].concat();
+        match owner {
+            OwnerLink::Plain(column) => Some(Owner::Column(KeyColumn {
+                column: self.key_column(&path, table, column)?,
+                key: "user".to_owned(),
+            })),
+            OwnerLink::Column { column, key } => Some(Owner::Column(KeyColumn {
+                key: self.key_name(&path, key.as_deref()),
+                column: self.key_column(&path, table, column)?,
+            })),
+            OwnerLink::Table { table: link, record: at, user, key } => {
+                let key = self.key_name(&path, key.as_deref());
+                self.link(&path, link, at, user, record).map(|link| Owner::Link(link, key))
+            }
+        }
+    }
+
+    fn group_place(
+        &mut self,
+        path: &[&str],
+        table: &TableName,
+        group: &GroupLink,
+        record: Option<&Column>,
+    ) -> Option<GroupPlace> {
+        let path = [path, &["group"]].concat();
+        match group {
+            GroupLink::Plain(column) => self.key_column(&path, table, column).map(GroupPlace::Column),
+            GroupLink::Table { table: link, record: at, group } => {
+                self.link(&path, link, at, group, record).map(GroupPlace::Link)
+            }
+        }
+    }
+
+    fn link(
+        &mut self,
+        path: &[&str],
+        table: &str,
+        record: &str,
+        other: &str,
+        key: Option<&Column>,
+    ) -> Option<Link> {
+        let table = self.table(path, table)?;
+        let record = self.key_column(path, &table, record)?;
+        let other = self.key_column(path, &table, other)?;
+        if key.is_none() {
+            self.problems.add(
+                path,
+                format!("link table {table} needs a key of the record, and the module has none"),
+                "add key = \"…\" to the module",
+            );
+            return None;
+        }
+        Some(Link { table, record, other })
+    }
+
+    fn parent(
+        &mut self,
+        path: &[&str],
+        table: &TableName,
+        parent: &ParentLink,
+        all: &BTreeMap<String, ModuleMap>,
+    ) -> Option<Parent> {
+        let path = [path, &["parent"]].concat();
+        let known = |this: &mut Self, module: &str| {
+            let known = all.contains_key(module);
+            if !known {
+                this.problems.add(
+                    &path,
+                    format!("there is no module \"{module}\""),
+                    "map the module, or leave the parent out",
+                );
+            }
+            known
+        };
+        match parent {
+            ParentLink::Plain { module, column } => {
+                let known = known(self, module);
+                let column = self.key_column(&path, table, column)?;
+                known.then(|| Parent { column, target: ParentTarget::Module(module.clone()) })
+            }
+            ParentLink::Polymorphic { column, type_column, modules } => {
+                let known = modules.values().fold(true, |so_far, module| known(self, module) && so_far);
+                let column = self.key_column(&path, table, column)?;
+                let type_column = self.column(&path, table, type_column)?;
+                known.then(|| Parent {
+                    column,
+                    target: ParentTarget::ByType { column: type_column, modules: modules.clone() },
+                })
+            }
+        }
+    }
+
+    /// Every table of a module has the columns that its scopes need.
+    fn same_columns(&mut self, path: &[&str], module: &Module, first: &TableName, table: &TableName) {
+        let mut columns: Vec<&Column> = module.key.iter().collect();
+        for owner in &module.owners {
+            match owner {
+                Owner::Column(column) => columns.push(&column.column),
+                Owner::Link(..) => self.problems.add(
+                    path,
+                    format!("module of several tables ({first}, {table}) has an owner by link table"),
+                    "make each table a module",
+                ),
+            }
+        }
+        for group in &module.groups {
+            match group {
+                GroupPlace::Column(column) => columns.push(column),
+                GroupPlace::Link(_) => self.problems.add(
+                    path,
+                    format!("module of several tables ({first}, {table}) has a group by link table"),
+                    "make each table a module",
+                ),
+            }
+        }
+        columns.extend(module.creator.iter().map(|creator| &creator.column));
+        columns.extend(module.parents.iter().map(|parent| &parent.column));
+        for column in columns {
+            if let Some(found) = self.column(path, table, &column.name)
+                && found.type_name != column.type_name
+            {
+                self.problems.add(
+                    path,
+                    format!("column \"{}\" differs in type between {first} and {table}", column.name),
+                    "make each table a module",
+                );
+            }
+        }
+    }
+}

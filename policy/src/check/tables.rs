@@ -1,0 +1,197 @@
+//! Where each table belongs: every table of the listed schemas is placed.
+
+use std::collections::BTreeMap;
+
+use super::{Checker, builtin};
+use crate::policy_set::{GroupPlace, LinkKind, Owner, Placement, PolicySet};
+use crate::schema::TableName;
+
+impl Checker<'_> {
+    /// Places every table, and says which ones nobody placed.
+    pub(super) fn placements(&mut self, set: &mut PolicySet) {
+        let mut placed = BTreeMap::new();
+        for (name, module) in &set.modules {
+            let path = ["mapping", "modules", name.as_str()];
+            for table in &module.tables {
+                self.place(&mut placed, &path, table, Placement::Module(name.clone()));
+            }
+            for (index, owner) in module.owners.iter().enumerate() {
+                if let Owner::Link(link, _) = owner {
+                    let kind = LinkKind::Owner;
+                    self.place(&mut placed, &path, &link.table, Placement::Link { module: name.clone(), kind, index });
+                }
+            }
+            for (index, group) in module.groups.iter().enumerate() {
+                if let GroupPlace::Link(link) = group {
+                    let kind = LinkKind::Group;
+                    self.place(&mut placed, &path, &link.table, Placement::Link { module: name.clone(), kind, index });
+                }
+            }
+        }
+        self.children(set, &mut placed);
+        self.patterns(&mut placed, "open", &self.document.mapping.open, &Placement::Open);
+        self.patterns(&mut placed, "closed", &self.document.mapping.closed, &Placement::Closed);
+        self.own_tables(&mut placed);
+        self.heirs(&mut placed);
+        self.unplaced(&placed);
+        set.tables = placed;
+    }
+
+    fn place(
+        &mut self,
+        placed: &mut BTreeMap<TableName, Placement>,
+        path: &[&str],
+        table: &TableName,
+        placement: Placement,
+    ) {
+        if let Some(before) = placed.get(table) {
+            if *before != placement {
+                self.problems.add(
+                    path,
+                    format!("table {table} is placed twice"),
+                    "a table belongs to one module, or is a child of one, or is open or closed",
+                );
+            }
+            return;
+        }
+        placed.insert(table.clone(), placement);
+    }
+
+    fn children(&mut self, set: &PolicySet, placed: &mut BTreeMap<TableName, Placement>) {
+        let maps = builtin::builtin_modules(&self.document.mapping);
+        let maps: Vec<_> = maps.iter().chain(&self.document.mapping.modules).map(|(n, m)| (n.clone(), m.clone())).collect();
+        for (name, map) in maps {
+            let Some(module) = set.modules.get(&name) else { continue };
+            for child in &map.children {
+                let path = ["mapping", "modules", name.as_str(), "children"];
+                let Some(table) = self.table(&path, &child.table) else { continue };
+                let Some(column) = self.key_column(&path, &table, &child.column) else { continue };
+                if module.key.is_none() {
+                    self.problems.add(
+                        &path,
+                        format!("{table} hangs on records of \"{name}\", which have no key"),
+                        "add key = \"…\" to the module",
+                    );
+                    continue;
+                }
+                self.place(placed, &path, &table, Placement::Child { module: name.clone(), column });
+            }
+        }
+    }
+
+    /// Tables that match a pattern, unless something said more of them.
+    fn patterns(
+        &mut self,
+        placed: &mut BTreeMap<TableName, Placement>,
+        key: &str,
+        patterns: &[String],
+        placement: &Placement,
+    ) {
+        for pattern in patterns {
+            let mut any = false;
+            for table in self.schema.tables.keys() {
+                let listed = self.document.mapping.schemas.contains(&table.schema);
+                let matched = (listed && like(pattern, &table.name)) || like(pattern, &table.to_string());
+                if matched {
+                    any = true;
+                    placed.entry(table.clone()).or_insert_with(|| placement.clone());
+                }
+            }
+            if !any && !pattern.contains('*') {
+                self.problems.add(
+                    &["mapping", key],
+                    format!("there is no table \"{pattern}\""),
+                    "correct the name, or remove it",
+                );
+            }
+        }
+    }
+
+    /// Celador's own tables are closed where they aren't modules.
+    fn own_tables(&self, placed: &mut BTreeMap<TableName, Placement>) {
+        for name in ["users", "user_keys", "user_attributes", "groups", "memberships", "roles_held", "shares", "setting_values"] {
+            let table = TableName::new(builtin::SCHEMA, name);
+            if self.schema.tables.contains_key(&table) {
+                placed.entry(table).or_insert(Placement::Closed);
+            }
+        }
+    }
+
+    /// Partitions and children belong where the table above them belongs.
+    fn heirs(&self, placed: &mut BTreeMap<TableName, Placement>) {
+        let roots: Vec<(TableName, Placement)> =
+            placed.iter().map(|(table, placement)| (table.clone(), placement.clone())).collect();
+        for (root, placement) in roots {
+            for heir in self.schema.with_children(&root).into_iter().skip(1) {
+                placed.entry(heir).or_insert_with(|| placement.clone());
+            }
+        }
+    }
+
+    fn unplaced(&mut self, placed: &BTreeMap<TableName, Placement>) {
+        let missing: Vec<TableName> = self
+            .schema
+            .tables
+            .keys()
+            .filter(|table| self.document.mapping.schemas.contains(&table.schema) && !placed.contains_key(*table))
+            .cloned()
+            .collect();
+        for table in missing {
+            let way = match self.way_to_module(placed, &table) {
+                Some(way) => format!("; its foreign keys lead to {way}"),
+                None => String::new(),
+            };
+            self.problems.add(
+                &["mapping", "modules"],
+                format!("table {table} is not placed{way}"),
+                "make it a module, a child of one, or list it in mapping.open or mapping.closed",
+            );
+        }
+    }
+
+    /// The shortest path of foreign keys from a table to one that a module holds.
+    fn way_to_module(&self, placed: &BTreeMap<TableName, Placement>, table: &TableName) -> Option<String> {
+        let mut seen = vec![table.clone()];
+        let mut ways = vec![vec![table.clone()]];
+        while let Some(way) = (!ways.is_empty()).then(|| ways.remove(0)) {
+            for key in &self.schema.tables.get(way.last()?)?.foreign_keys {
+                if seen.contains(&key.table) {
+                    continue;
+                }
+                seen.push(key.table.clone());
+                let mut next = way.clone();
+                next.push(key.table.clone());
+                if let Some(Placement::Module(module)) = placed.get(&key.table) {
+                    let names: Vec<String> = next[1..].iter().map(TableName::to_string).collect();
+                    return Some(format!("{} (module {module})", names.join(" → ")));
+                }
+                ways.push(next);
+            }
+        }
+        None
+    }
+}
+
+/// Whether `name` matches a pattern in which `*` stands for any characters.
+fn like(pattern: &str, name: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut name) = name.strip_prefix(head) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let Some(tail) = parts.pop() else { return true };
+    for part in parts {
+        let Some(at) = name.find(part) else { return false };
+        name = &name[at + part.len()..];
+    }
+    name.len() >= tail.len() && name.ends_with(tail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::like;
+
+    #[test]
+    fn patterns_match_like_file_names() {
+        assert!(like("django_*", "django_session") && like("*_log", "audit_log") && like("a*b*c", "axxbyyc"));
+        assert!(!like("django_*", "auth_user") && !like("a*bc", "abd") && !like("ab*b", "ab"));
+    }
+}

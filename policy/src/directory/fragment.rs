@@ -1,0 +1,78 @@
+//! Pieces of the directory's SQL: typed expressions, and tables with their filters.
+
+use super::Source;
+use crate::policy_set::Column;
+use crate::predicate::RenderedColumn;
+use crate::quote;
+
+/// An SQL expression of a known type.
+#[derive(Debug, Clone)]
+pub(super) struct Typed {
+    pub(super) sql: String,
+    pub(super) type_name: String,
+}
+
+impl Typed {
+    /// `alias.column`.
+    pub(super) fn column(alias: &str, column: &Column) -> Self {
+        Self {
+            sql: format!("{alias}.{}", quote::name(&column.name)),
+            type_name: column.type_name.clone(),
+        }
+    }
+
+    /// The expression as text. A type that isn't PostgreSQL's own is printed by its output
+    /// function: a cast might run what the type's owner wrote.
+    pub(super) fn text(&self) -> String {
+        if self.type_name.starts_with("pg_catalog.") {
+            format!("CAST({} AS pg_catalog.text)", self.sql)
+        } else {
+            format!("NULLIF(pg_catalog.concat({}), '')", self.sql)
+        }
+    }
+
+    /// The expression in the type `type_name`, which is its own or `pg_catalog.text`.
+    pub(super) fn as_type(&self, type_name: &str) -> String {
+        if self.type_name == type_name { self.sql.clone() } else { self.text() }
+    }
+
+    /// `self = other`, as text where the types differ.
+    pub(super) fn equals(&self, other: &Self) -> String {
+        if self.type_name == other.type_name {
+            format!("{} OPERATOR(pg_catalog.=) {}", self.sql, other.sql)
+        } else {
+            format!("{} OPERATOR(pg_catalog.=) {}", self.text(), other.text())
+        }
+    }
+}
+
+/// The type in which columns are compared: their own if it is the same, else text.
+pub(super) fn common_type<'a>(columns: impl IntoIterator<Item = &'a Column>) -> String {
+    let mut types = columns.into_iter().map(|column| column.type_name.as_str());
+    match types.next() {
+        Some(first) if types.all(|other| other == first) => first.to_owned(),
+        Some(_) | None => "pg_catalog.text".to_owned(),
+    }
+}
+
+/// `table AS alias`.
+pub(super) fn from(source: &Source, alias: &str) -> String {
+    format!("{} AS {alias}", source.table.sql())
+}
+
+/// The conditions joined by AND, with the source's filter.
+pub(super) fn where_all(source: &Source, alias: &str, conditions: &[String]) -> String {
+    let mut all: Vec<String> = conditions.to_vec();
+    if let Some(filter) = &source.filter {
+        let columns = |name: &str| {
+            let type_name = source.filter_types.get(name)?.clone();
+            Some(RenderedColumn { sql: format!("{alias}.{}", quote::name(name)), type_name })
+        };
+        all.push(match filter.render(&columns) {
+            Ok(sql) => format!("({sql})"),
+            // A filter that can't be written lets no row through; the check refuses it earlier.
+            Err(_) => "false".to_owned(),
+        });
+    }
+    if all.is_empty() { "true".to_owned() } else { all.join(" AND ") }
+}

@@ -1,0 +1,246 @@
+//! The directory: users, groups, memberships, roles held, shares and values of settings.
+//!
+//! One text of SQL reads it, through either door: [`sql::facts`] tells everything about one
+//! person as one JSON value, which becomes [`Facts`].
+
+mod facts;
+mod fragment;
+pub mod sql;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use facts::{Facts, GroupNode, HeldRole, SettingValue, Share, ShareLevel};
+
+use crate::policy_set::{Column, KeyColumn};
+use crate::predicate::Predicate;
+use crate::schema::TableName;
+
+/// Where the directory is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Directory {
+    /// The people.
+    pub users: Users,
+    /// The groups.
+    pub groups: Groups,
+    /// Who is in which group.
+    pub memberships: Vec<Membership>,
+    /// Who holds which role.
+    pub roles_held: Vec<RoleHeld>,
+    /// Which records are given to whom.
+    pub shares: Vec<SharedFrom>,
+    /// Values of settings.
+    pub settings: Settings,
+}
+
+/// A table that is read, and which of its rows count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// The table.
+    pub table: TableName,
+    /// Which rows count.
+    pub filter: Option<Predicate>,
+    /// The types of the filter's columns.
+    pub filter_types: BTreeMap<String, String>,
+}
+
+/// The people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Users {
+    /// The table.
+    pub source: Source,
+    /// Key name → column. Always has `user`.
+    pub keys: BTreeMap<String, Column>,
+    /// Key name → where else it is.
+    pub more_keys: BTreeMap<String, Elsewhere>,
+    /// The database role that a person logs in as.
+    pub login: Option<Column>,
+    /// Whether the person is active.
+    pub active: Option<Column>,
+    /// The supervisor.
+    pub supervisor: Option<KeyColumn>,
+    /// Attribute → column.
+    pub attributes: BTreeMap<String, Column>,
+    /// Attribute → where else it is.
+    pub more_attributes: BTreeMap<String, Elsewhere>,
+}
+
+/// A value of a person that another table keeps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// The table.
+    pub source: Source,
+    /// Its column with the person's `user` key.
+    pub user: Column,
+    /// Its column with the value.
+    pub value: Column,
+}
+
+/// The groups.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Groups {
+    /// The table.
+    pub source: Source,
+    /// The group's key.
+    pub key: Column,
+    /// Its name.
+    pub name: Option<Column>,
+    /// The group above.
+    pub parent: Option<Column>,
+}
+
+/// Who is in which group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Membership {
+    /// The table.
+    pub source: Source,
+    /// The person.
+    pub user: KeyColumn,
+    /// The group.
+    pub group: Column,
+}
+
+/// Who holds which role.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RoleHeld {
+    /// The table.
+    pub source: Source,
+    /// A person or a group.
+    pub holder: Holder,
+    /// The column that tells the role.
+    pub role: Column,
+    /// What it says → role; `None`: it says the role's name.
+    pub map: Option<BTreeMap<String, String>>,
+}
+
+/// Who holds a role, or has been given a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Holder {
+    /// A person.
+    User(KeyColumn),
+    /// Each member of a group.
+    Group(Column),
+}
+
+/// Which records are given to whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SharedFrom {
+    /// The table.
+    pub source: Source,
+    /// The module of the records.
+    pub module: Said,
+    /// The record's key.
+    pub record: Column,
+    /// To whom.
+    pub holder: Holder,
+    /// What it allows.
+    pub level: Said,
+    /// When it ends.
+    pub expires: Option<Column>,
+}
+
+/// Something that a column says in each row, or that is the same for all rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said {
+    /// By a column.
+    Column(Column),
+    /// Always this.
+    Always(String),
+}
+
+/// Values of settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The table.
+    pub source: Source,
+    /// The group; NULL means everybody.
+    pub group: Option<Column>,
+    /// The setting's name.
+    pub setting: Column,
+    /// Its value.
+    pub value: Column,
+}
+
+impl RoleHeld {
+    /// The role that a value of the column stands for.
+    pub fn role_of<'a>(&'a self, value: &'a str) -> Option<&'a str> {
+        match &self.map {
+            Some(map) => map.get(value).map(String::as_str),
+            None => Some(value),
+        }
+    }
+}
+
+impl Directory {
+    /// The tables that the directory is read from, with the columns that matter: a change of
+    /// any other column changes nobody's access.
+    pub fn watched(&self) -> BTreeMap<TableName, BTreeSet<String>> {
+        let mut watched: BTreeMap<TableName, BTreeSet<String>> = BTreeMap::new();
+        let mut watch = |source: &Source, columns: Vec<Option<&Column>>| {
+            let entry = watched.entry(source.table.clone()).or_default();
+            entry.extend(columns.into_iter().flatten().map(|column| column.name.clone()));
+            entry.extend(source.filter_types.keys().cloned());
+        };
+        let users = &self.users;
+        let mut columns: Vec<Option<&Column>> = users.keys.values().map(Some).collect();
+        columns.extend(users.attributes.values().map(Some));
+        columns.extend([users.login.as_ref(), users.active.as_ref()]);
+        columns.push(users.supervisor.as_ref().map(|supervisor| &supervisor.column));
+        watch(&users.source, columns);
+        for place in users.more_keys.values().chain(users.more_attributes.values()) {
+            watch(&place.source, vec![Some(&place.user), Some(&place.value)]);
+        }
+        let groups = &self.groups;
+        watch(
+            &groups.source,
+            vec![Some(&groups.key), groups.name.as_ref(), groups.parent.as_ref()],
+        );
+        for membership in &self.memberships {
+            watch(
+                &membership.source,
+                vec![Some(&membership.user.column), Some(&membership.group)],
+            );
+        }
+        for held in &self.roles_held {
+            watch(&held.source, vec![Some(held.holder.column()), Some(&held.role)]);
+        }
+        for share in &self.shares {
+            watch(
+                &share.source,
+                vec![
+                    share.module.column(),
+                    Some(&share.record),
+                    Some(share.holder.column()),
+                    share.level.column(),
+                    share.expires.as_ref(),
+                ],
+            );
+        }
+        let settings = &self.settings;
+        watch(
+            &settings.source,
+            vec![settings.group.as_ref(), Some(&settings.setting), Some(&settings.value)],
+        );
+        watched
+    }
+}
+
+impl Holder {
+    /// The column with the holder's key.
+    pub fn column(&self) -> &Column {
+        match self {
+            Self::User(user) => &user.column,
+            Self::Group(group) => group,
+        }
+    }
+}
+
+impl Said {
+    fn column(&self) -> Option<&Column> {
+        match self {
+            Self::Column(column) => Some(column),
+            Self::Always(_) => None,
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The mapping: where a CRM keeps its users, groups, owners and records.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::OneOrMany;
+
+/// `[mapping]`: where a CRM keeps things. One per CRM, whatever the matrix.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mapping {
+    /// Schemas in which every table is placed: as a module, a child of one, or open.
+    pub schemas: Vec<String>,
+    /// Tables that everybody may use as the database's own grants say. `*` stands for any
+    /// characters; a name without a schema is looked for in `schemas`.
+    pub open: Vec<String>,
+    /// Tables that nobody but maintenance roles reaches. Patterns as in `open`.
+    pub closed: Vec<String>,
+    /// The people. Left out: Celador's own tables `celador.users` and `celador.user_keys`.
+    pub users: Option<UserSource>,
+    /// The groups and their tree. Left out: `celador.groups`.
+    pub groups: Option<GroupSource>,
+    /// Who is in which group. Left out: `celador.memberships`.
+    pub memberships: OneOrMany<MembershipSource>,
+    /// Who holds which role. Left out: `celador.roles_held`.
+    pub roles_held: OneOrMany<RoleSource>,
+    /// Records given to users or groups, beside those in `celador.shares`.
+    pub shares: OneOrMany<ShareSource>,
+    /// Values of settings. Left out: `celador.setting_values`.
+    pub settings: Option<SettingSource>,
+    /// The modules: the columns of the matrix.
+    pub modules: BTreeMap<String, ModuleMap>,
+}
+
+/// `[mapping.users]`: the CRM's own table of people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserSource {
+    /// The table, with or without its schema.
+    pub table: String,
+    /// The keys by which records name a person: key name → column. `user` must be there.
+    pub keys: BTreeMap<String, String>,
+    /// The column with the database role that a person logs in as.
+    pub login: Option<String>,
+    /// The column that says whether the person is active (boolean).
+    pub active: Option<String>,
+    /// The column with the supervisor's `user` key, or with the key that `supervisor_key` names.
+    pub supervisor: Option<String>,
+    /// Which key `supervisor` holds. Left out: `user`.
+    pub supervisor_key: Option<String>,
+    /// Attributes for predicates: name → column.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
+    /// Further keys in other tables: key name → where it is.
+    #[serde(default)]
+    pub more_keys: BTreeMap<String, KeySource>,
+    /// Which rows count: a predicate over the table's columns.
+    #[serde(rename = "where")]
+    pub filter: Option<String>,
+}
+
+/// `[mapping.users.more_keys.NAME]`: a further key of a person, kept in another table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeySource {
+    /// The table.
+    pub table: String,
+    /// Its column with the person's `user` key.
+    pub user: String,
+    /// Its column with the further key.
+    pub key: String,
+    /// Which rows count: a predicate over the table's columns.
+    #[serde(rename = "where")]
+    pub filter: Option<String>,
+}
+
+/// `[mapping.groups]`: the CRM's own table of groups.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupSource {
+    /// The table.
+    pub table: String,
+    /// The column with the group's key.
+    pub key: String,
+    /// The column with the group's name, by which restrictions speak of it.
+    pub name: Option<String>,
+    /// The column with the key of the group above.
+    pub parent: Option<String>,
+    /// Which rows count: a predicate over the table's columns.
+    #[serde(rename = "where")]
+    pub filter: Option<String>,
+}
+
+/// `[mapping.memberships]`: who is in which group. May be a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MembershipSource {
+    /// The table.
+    pub table: String,
+    /// The column with a key of the person.
+    pub user: String,
+    /// Which key `user` holds. Left out: `user`.
+    pub user_key: Option<String>,
+    /// The column with the group's key.
+    pub group: String,
+    /// Which rows count: a predicate over the table's columns.
+    #[serde(rename = "where")]
+    pub filter: Option<String>,
+}
+
+/// `[mapping.roles_held]`: who holds which role. May be a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleSource {
+    /// The table.
+    pub table: String,
+    /// The column with a key of the person. Either this or `group`.
+    pub user: Option<String>,
+    /// Which key `user` holds. Left out: `user`.
+    pub user_key: Option<String>,
+    /// The column with the key of the group that holds the role.
+    pub group: Option<String>,
+    /// The column that tells the role.
+    pub role: String,
+    /// What the column says (as text) → role. A value that isn't listed gives no role.
+    pub map: BTreeMap<String, String>,
+    /// Which rows count: a predicate over the table's columns.
+    #[serde(rename = "where")]
+    pub filter: Option<String>,
+}
+
+/// `[[mapping.shares]]`: a table of the CRM's that gives single records to users or groups.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShareSource {
+    /// The table.
+    pub table: String,
+    /// The module whose records it gives.
+    pub module: String,
+    /// The column with the record's key.
+    pub record: String,
+    /// The column with a key of the person. Either this or `group`.
+    pub user: Option<String>,
+    /// Which key `user` holds. Left out: `user`.
+    pub user_key: Option<String>,
+    /// The column with the group's key.
+    pub group: Option<String>,
+    /// What a share allows: `read`, `update` (and read) or `delete` (and both).
+    #[serde(default = "read")]
+    pub level: String,
+    /// The column with the time at which the share ends (timestamptz).
+    pub expires: Option<String>,
+    /// Which rows count: a predicate over the table's columns.
+    #[serde(rename = "where")]
+    pub filter: Option<String>,
+}
+
+fn read() -> String {
+    "read".to_owned()
+}
+
+/// `[mapping.settings]`: the CRM's own table of switches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettingSource {
+    /// The table.
+    pub table: String,
+    /// The column with the group's key; NULL means everybody.
+    pub group: Option<String>,
+    /// The column with the setting's name.
+    pub setting: String,
+    /// The column with its value (boolean).
+    pub value: String,
+}
+
+/// `[mapping.modules.NAME]`: the table or tables of a module.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModuleMap {
+    /// The table, or several with the same columns.
+    #[serde(alias = "tables")]
+    pub table: OneOrMany<String>,
+    /// The column by which other tables and shares name a record. Left out: the primary key.
+    pub key: Option<String>,
+    /// Whose record it is: a column, or a link table. Several are allowed.
+    pub owner: OneOrMany<OwnerLink>,
+    /// The column with the key of the person who created the record.
+    pub creator: Option<String>,
+    /// Which key `creator` holds. Left out: `user`.
+    pub creator_key: Option<String>,
+    /// The group under which a record is filed: a column, or a link table. Several are allowed.
+    pub group: OneOrMany<GroupLink>,
+    /// What a record hangs on.
+    pub parent: OneOrMany<ParentLink>,
+    /// Tables that have no permissions of their own: they are read with the record that they
+    /// hang on, and written by those who may update it.
+    pub children: Vec<Child>,
+    /// Columns that may change when a record is claimed, such as `updated_at`.
+    pub touch: Vec<String>,
+    /// The matrix' names of fields → columns, where they differ.
+    pub fields: BTreeMap<String, String>,
+    /// The rows are configuration: writing them is the action `customise`.
+    pub configuration: bool,
+    /// What the CRM has nothing for here: `owner`, `creator`, `group`, `parent`, `related`. A
+    /// scope of the matrix that needs it grants nothing, instead of stopping the load.
+    pub lacks: BTreeSet<String>,
+}
+
+/// An owner: `"owner_id"`, `{ column, key }` or `{ table, record, user, key }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OwnerLink {
+    /// A column with the owner's `user` key.
+    Plain(String),
+    /// A column with a key of the owner.
+    Column {
+        /// The column.
+        column: String,
+        /// Which key it holds. Left out: `user`.
+        key: Option<String>,
+    },
+    /// A link table: a record may have many owners.
+    Table {
+        /// The link table.
+        table: String,
+        /// Its column with the record's key.
+        record: String,
+        /// Its column with a key of the owner.
+        user: String,
+        /// Which key `user` holds. Left out: `user`.
+        key: Option<String>,
+    },
+}
+
+/// A group: `"team_id"` or `{ table, record, group }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum GroupLink {
+    /// A column with the group's key.
+    Plain(String),
+    /// A link table: a record may be filed under many groups.
+    Table {
+        /// The link table.
+        table: String,
+        /// Its column with the record's key.
+        record: String,
+        /// Its column with the group's key.
+        group: String,
+    },
+}
+
+/// What a record hangs on: `{ module, column }`, or polymorphic: `{ column, type, modules }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ParentLink {
+    /// A column with the key of a record of one module.
+    Plain {
+        /// The module.
+        module: String,
+        /// The column with its record's key.
+        column: String,
+    },
+    /// A column with a key, and another that tells of what.
+    Polymorphic {
+        /// The column with the record's key.
+        column: String,
+        /// The column that tells the module.
+        #[serde(rename = "type")]
+        type_column: String,
+        /// What the type column says (as text) → module.
+        modules: BTreeMap<String, String>,
+    },
+}
+
+/// A child: a table that follows the record it hangs on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Child {
+    /// The table.
+    pub table: String,
+    /// Its column with the record's key.
+    pub column: String,
+}

@@ -1,0 +1,65 @@
+//! The policy document as it is written: TOML in two parts, the *mapping* (where a CRM keeps
+//! things) and the *matrix* (who may what).
+//!
+//! These types only say what can be written. Nothing downstream takes them: [`crate::check`]
+//! turns a [`Document`] into a [`crate::PolicySet`], and only that is enforced.
+
+mod mapping;
+mod matrix;
+mod one_or_many;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::problem::{Problem, Problems, line_of};
+
+pub use mapping::{
+    Child, GroupLink, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, OwnerLink, ParentLink,
+    RoleSource, SettingSource, ShareSource, UserSource,
+};
+pub use matrix::{
+    Cell, FieldCell, FieldGrant, FieldRule, Limits, Matrix, Restriction, RoleRule, RuleMap, Scope,
+    ScopeName, ScopeTerm, SettingRule,
+};
+pub use one_or_many::OneOrMany;
+
+/// A whole policy document.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Document {
+    /// Where the CRM keeps things.
+    pub mapping: Mapping,
+    /// Who may what.
+    #[serde(flatten)]
+    pub matrix: Matrix,
+}
+
+/// The longest document that is read, in bytes.
+pub const MAX_BYTES: usize = 4 << 20;
+
+impl Document {
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// One problem, with its line, when the text isn't TOML or has a key or a value that a
+    /// document can't have.
+    pub fn from_toml(text: &str) -> Result<Self, Problems> {
+        if text.len() > MAX_BYTES {
+            let message = format!("the document has {} bytes", text.len());
+            return Err(Problems(vec![Problem::new(&[], message, format!("at most {MAX_BYTES} are read"))]));
+        }
+        if text.contains('\0') || text.contains("\\u0000") || text.contains("\\U00000000") {
+            let message = "the document has a zero byte";
+            return Err(Problems(vec![Problem::new(&[], message, "remove it")]));
+        }
+        toml::from_str(text).map_err(|error| {
+            let mut problem = Problem::new(
+                &[],
+                error.message(),
+                "correct the key or its value; the reference of keys lists both",
+            );
+            problem.line = error.span().map(|span| line_of(text, span.start));
+            Problems(vec![problem])
+        })
+    }
+}

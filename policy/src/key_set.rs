@@ -1,0 +1,85 @@
+//! A set of keys that answers for integers, uuids and text alike.
+
+use std::collections::HashSet;
+
+/// Keys of people, groups or records. Written as text, asked for in the column's own type.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeySet {
+    texts: HashSet<Box<str>>,
+    integers: HashSet<i64>,
+    uuids: HashSet<u128>,
+}
+
+impl KeySet {
+    /// Adds a key as PostgreSQL prints it.
+    pub fn insert(&mut self, key: &str) {
+        if let Ok(integer) = key.parse() {
+            self.integers.insert(integer);
+        }
+        if let Some(uuid) = parse_uuid(key) {
+            self.uuids.insert(uuid);
+        }
+        self.texts.insert(key.into());
+    }
+
+    /// Whether the integer is in the set.
+    pub fn has_integer(&self, key: i64) -> bool {
+        self.integers.contains(&key)
+    }
+
+    /// Whether the uuid, most significant byte first, is in the set.
+    pub fn has_uuid(&self, key: u128) -> bool {
+        self.uuids.contains(&key)
+    }
+
+    /// Whether the text is in the set.
+    pub fn has_text(&self, key: &str) -> bool {
+        self.texts.contains(key)
+    }
+
+    /// How many keys there are.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+}
+
+impl<'a> Extend<&'a str> for KeySet {
+    fn extend<I: IntoIterator<Item = &'a str>>(&mut self, keys: I) {
+        for key in keys {
+            self.insert(key);
+        }
+    }
+}
+
+/// The canonical form only: `a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11`.
+fn parse_uuid(text: &str) -> Option<u128> {
+    let bytes = text.as_bytes();
+    if bytes.len() != 36 || [8, 13, 18, 23].iter().any(|&at| bytes[at] != b'-') {
+        return None;
+    }
+    let digits: String = text.chars().filter(|&c| c != '-').collect();
+    if digits.len() != 32 || digits.starts_with('+') {
+        return None;
+    }
+    u128::from_str_radix(&digits, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_in_the_columns_own_type() {
+        let mut keys = KeySet::default();
+        keys.extend(["42", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "ana"]);
+        assert!(keys.has_integer(42) && keys.has_text("42") && keys.has_text("ana"));
+        assert!(keys.has_uuid(0xa0ee_bc99_9c0b_4ef8_bb6d_6bb9_bd38_0a11));
+        assert!(!keys.has_integer(43) && !keys.has_uuid(42) && !keys.has_text("042"));
+        assert_eq!(keys.len(), 3);
+    }
+}

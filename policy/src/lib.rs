@@ -1,0 +1,24 @@
+//! Celador's policy: the document as written, the checked [`PolicySet`], the [`Access`] of one
+//! person, and the row security that follows. Pure: no PostgreSQL, no I/O, no clock.
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod action;
+pub mod check;
+pub mod directory;
+pub mod document;
+pub mod key_set;
+pub mod policy_set;
+pub mod predicate;
+pub mod problem;
+pub mod quote;
+pub mod row_policy;
+pub mod schema;
+
+pub use access::{Access, Reach};
+pub use action::Action;
+pub use check::check;
+pub use document::Document;
+pub use policy_set::PolicySet;
+pub use problem::{Problem, Problems};
+pub use schema::{Schema, TableName};

@@ -1,0 +1,327 @@
+//! The checked policy: what the extension and the proxy take.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::action::Action;
+use crate::directory::Directory;
+use crate::document::ScopeName;
+use crate::predicate::Predicate;
+use crate::schema::TableName;
+
+/// A policy in which every name is known, every scope can be decided, and every table is placed.
+/// Only [`crate::check::check`] makes one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicySet {
+    /// The modules.
+    pub modules: BTreeMap<String, Module>,
+    /// Where each table of the listed schemas belongs.
+    pub tables: BTreeMap<TableName, Placement>,
+    /// The schemas in which every table is placed.
+    pub schemas: Vec<String>,
+    /// The roles.
+    pub roles: BTreeMap<String, Role>,
+    /// Role → module → action → what is granted. Wildcards are written out.
+    pub permissions: BTreeMap<String, BTreeMap<String, BTreeMap<Action, Vec<Grant>>>>,
+    /// The restrictions by name.
+    pub restrictions: BTreeMap<String, Restriction>,
+    /// The settings by name.
+    pub settings: BTreeMap<String, Setting>,
+    /// Where users, groups, memberships and roles held are read.
+    pub directory: Directory,
+    /// How many groups there may be.
+    pub group_limit: Option<u32>,
+    /// Modules of the matrix that the mapping lacks.
+    pub unmapped: BTreeSet<String>,
+}
+
+/// Where a table belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Placement {
+    /// It holds records of a module.
+    Module(String),
+    /// It follows the records of a module.
+    Child {
+        /// The module.
+        module: String,
+        /// The column with the record's key.
+        column: Column,
+    },
+    /// It links the records of a module with their owners or groups.
+    Link {
+        /// The module.
+        module: String,
+        /// Which kind of link.
+        kind: LinkKind,
+        /// Which of the module's owners or groups it is, counted from 0.
+        index: usize,
+    },
+    /// As the database's own grants say.
+    Open,
+    /// Nobody but maintenance roles.
+    Closed,
+}
+
+/// What a link table links records with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LinkKind {
+    /// Owners.
+    Owner,
+    /// Groups.
+    Group,
+}
+
+/// A column of a known type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// The name.
+    pub name: String,
+    /// The type below any domain, qualified, as `pg_catalog.int4`.
+    pub type_name: String,
+}
+
+/// A module of the matrix that the mapping places.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Module {
+    /// The tables, all with the columns named below.
+    pub tables: Vec<TableName>,
+    /// The column by which other tables name a record.
+    pub key: Option<Column>,
+    /// Whose record it is.
+    pub owners: Vec<Owner>,
+    /// Who created it.
+    pub creator: Option<KeyColumn>,
+    /// Under which groups it is filed.
+    pub groups: Vec<GroupPlace>,
+    /// What it hangs on.
+    pub parents: Vec<Parent>,
+    /// Columns that may change when a record is claimed.
+    pub touch: Vec<String>,
+    /// Writing its rows is the action `customise`.
+    pub configuration: bool,
+    /// Predicates of the rules that speak of this module, over its columns.
+    pub rules: BTreeMap<String, Predicate>,
+    /// The types of the columns that rules and restrictions name.
+    pub column_types: BTreeMap<String, String>,
+}
+
+/// A column that holds a key of a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyColumn {
+    /// The column.
+    pub column: Column,
+    /// Which key of the person, for example `user`.
+    pub key: String,
+}
+
+/// Where a record's owner is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Owner {
+    /// In a column of the record.
+    Column(KeyColumn),
+    /// In a link table.
+    Link(Link, String),
+}
+
+/// Where a record's group is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GroupPlace {
+    /// In a column of the record.
+    Column(Column),
+    /// In a link table.
+    Link(Link),
+}
+
+/// A link table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The table.
+    pub table: TableName,
+    /// The column with the record's key.
+    pub record: Column,
+    /// The column with the owner's or group's key.
+    pub other: Column,
+}
+
+/// What a record hangs on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The column with the parent's key.
+    pub column: Column,
+    /// Which module's record it is.
+    pub target: ParentTarget,
+}
+
+/// Which module's record a parent column names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ParentTarget {
+    /// Always this one's.
+    Module(String),
+    /// What a type column says.
+    ByType {
+        /// The type column.
+        column: Column,
+        /// Its values, as text → module.
+        modules: BTreeMap<String, String>,
+    },
+}
+
+impl Parent {
+    /// The modules whose records this may name.
+    pub fn modules(&self) -> Vec<&str> {
+        match &self.target {
+            ParentTarget::Module(module) => vec![module],
+            ParentTarget::ByType { modules, .. } => modules.values().map(String::as_str).collect(),
+        }
+    }
+}
+
+/// A role.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// Its last active holder can't lose it.
+    pub keep_last_holder: bool,
+    /// Whoever holds all of these holds this role too.
+    pub implied_by: BTreeSet<String>,
+}
+
+/// What one scope of a cell grants.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Grant {
+    /// The rows.
+    pub scope: GrantScope,
+    /// It counts only while this setting is on.
+    pub when: Option<String>,
+    /// For `assign`: the new owner or group must be in one of these.
+    pub to: Option<BTreeSet<ScopeName>>,
+}
+
+/// The rows that a grant reaches.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum GrantScope {
+    /// A scope that needs nothing beside its name; never `Parent` or `Related`.
+    Plain(ScopeName),
+    /// The record it hangs on is in reach.
+    Parent(Via),
+    /// A record that points to it is in reach.
+    Related(Via),
+    /// The rule's predicate is true.
+    Rule(String),
+}
+
+/// How another record lends its reach.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Via {
+    /// Only records of this module.
+    pub module: Option<String>,
+    /// In which reach the other record must be.
+    pub cell: CellRef,
+}
+
+/// Which reach of a module is meant: a cell of the matrix, or scopes written out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum CellRef {
+    /// What the user's roles grant for this action.
+    Action(Action),
+    /// These scopes, whatever the roles grant.
+    Scopes(BTreeSet<ScopeName>),
+    /// What the user's roles grant for `assign` with exactly this bound on the new owner.
+    AssignTo(Option<BTreeSet<ScopeName>>),
+}
+
+impl CellRef {
+    /// The form in which generated policies name it: `read`, `=own,reports`, `assign>own`.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Action(action) => action.name().to_owned(),
+            Self::Scopes(scopes) => format!("={}", join(scopes)),
+            Self::AssignTo(None) => "assign>*".to_owned(),
+            Self::AssignTo(Some(scopes)) => format!("assign>{}", join(scopes)),
+        }
+    }
+
+    /// Reads what [`Self::text`] wrote.
+    pub fn from_text(text: &str) -> Option<Self> {
+        if let Some(names) = text.strip_prefix('=') {
+            return split(names).map(Self::Scopes);
+        }
+        match text.strip_prefix("assign>") {
+            Some("*") => Some(Self::AssignTo(None)),
+            Some(names) => split(names).map(|scopes| Self::AssignTo(Some(scopes))),
+            None => Action::from_name(text).map(Self::Action),
+        }
+    }
+}
+
+fn join(scopes: &BTreeSet<ScopeName>) -> String {
+    scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(",")
+}
+
+fn split(names: &str) -> Option<BTreeSet<ScopeName>> {
+    names.split(',').filter(|name| !name.is_empty()).map(ScopeName::from_name).collect()
+}
+
+/// What must hold beside every permission.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Restriction {
+    /// Members of these groups, and of groups below them, by key or name.
+    pub groups: BTreeSet<String>,
+    /// Holders of these roles.
+    pub roles: BTreeSet<String>,
+    /// These people, by `user` key or login.
+    pub users: BTreeSet<String>,
+    /// It applies only while this setting is on.
+    pub when: Option<String>,
+    /// The actions that it narrows.
+    pub actions: BTreeSet<Action>,
+    /// Module → what must hold; `None` closes the module.
+    pub modules: BTreeMap<String, Option<Predicate>>,
+}
+
+/// A switch.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Its value where none is set.
+    pub default: bool,
+    /// The roles whose holders may set it.
+    pub set_by: BTreeSet<String>,
+}
+
+impl PolicySet {
+    /// What a role's cell grants.
+    pub fn grants(&self, role: &str, module: &str, action: Action) -> &[Grant] {
+        self.permissions
+            .get(role)
+            .and_then(|modules| modules.get(module))
+            .and_then(|actions| actions.get(&action))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The restrictions that speak of a module, with what they demand of its rows.
+    pub fn restrictions_on<'a>(
+        &'a self,
+        module: &'a str,
+    ) -> impl Iterator<Item = (&'a str, Option<&'a Predicate>)> {
+        self.restrictions.iter().filter_map(move |(name, restriction)| {
+            let predicate = restriction.modules.get(module)?;
+            Some((name.as_str(), predicate.as_ref()))
+        })
+    }
+
+    /// The modules whose records may hang on records of `module`, with the place of the link
+    /// among their parents.
+    pub fn pointing_to<'a>(
+        &'a self,
+        module: &'a str,
+    ) -> impl Iterator<Item = (&'a str, usize, &'a Parent)> {
+        self.modules.iter().flat_map(move |(name, candidate)| {
+            candidate
+                .parents
+                .iter()
+                .enumerate()
+                .filter(move |(_, parent)| parent.modules().contains(&module))
+                .map(move |(index, parent)| (name.as_str(), index, parent))
+        })
+    }
+}

@@ -1,0 +1,409 @@
+//! Compiles the policy into row security: plain SQL that is the same whoever asks.
+//!
+//! What a role may is not in it. The functions of the schema `celador` answer for whoever asks,
+//! so giving a role or moving a user needs no DDL.
+
+use crate::action::Action;
+use crate::document::ScopeName;
+use crate::policy_set::{
+    CellRef, Column, GroupPlace, KeyColumn, LinkKind, Module, Owner, ParentTarget, Placement,
+    PolicySet,
+};
+use crate::predicate::{Predicate, RenderedColumn};
+use crate::quote;
+use crate::schema::TableName;
+
+/// The command that a row policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// All commands.
+    All,
+    /// SELECT.
+    Select,
+    /// INSERT.
+    Insert,
+    /// UPDATE.
+    Update,
+    /// DELETE.
+    Delete,
+}
+
+/// One row policy of a table. All of Celador's are restrictive: they narrow, and nothing that is
+/// added later widens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowPolicy {
+    /// Its name.
+    pub name: &'static str,
+    /// The command.
+    pub command: Command,
+    /// Which rows are seen.
+    pub using: Option<String>,
+    /// Which rows may be written.
+    pub check: Option<String>,
+}
+
+/// The name of the permissive policy that stands beside the restrictive ones where the CRM has
+/// none of its own.
+pub const PERMISSIVE: &str = "celador_open";
+/// The policy for reading; the extension treats its copies in the checks of writes apart.
+pub const READ: &str = "celador_read";
+/// The policy for adding rows.
+pub const CREATE: &str = "celador_create";
+/// The policy for changing rows.
+pub const UPDATE: &str = "celador_update";
+/// The policy for removing rows.
+pub const DELETE: &str = "celador_delete";
+/// The policy of a table that nobody reaches.
+pub const CLOSED: &str = "celador_closed";
+
+const COVERED: &str = "celador.covered()";
+
+impl RowPolicy {
+    /// The statement that makes the policy.
+    ///
+    /// ```sql
+    /// CREATE POLICY "celador_read" ON "public"."contacts" AS RESTRICTIVE FOR SELECT TO PUBLIC USING (…)
+    /// ```
+    pub fn create(&self, table: &TableName) -> String {
+        let command = match self.command {
+            Command::All => "ALL",
+            Command::Select => "SELECT",
+            Command::Insert => "INSERT",
+            Command::Update => "UPDATE",
+            Command::Delete => "DELETE",
+        };
+        let mut sql = format!(
+            "CREATE POLICY {} ON {} AS RESTRICTIVE FOR {command} TO PUBLIC",
+            quote::name(self.name),
+            table.sql()
+        );
+        if let Some(using) = &self.using {
+            sql.push_str(&format!(" USING ({using})"));
+        }
+        if let Some(check) = &self.check {
+            sql.push_str(&format!(" WITH CHECK ({check})"));
+        }
+        sql
+    }
+}
+
+/// The row policies of a table; none for an open one.
+pub fn row_policies(set: &PolicySet, table: &TableName) -> Vec<RowPolicy> {
+    match set.tables.get(table) {
+        None | Some(Placement::Closed) => vec![RowPolicy {
+            name: CLOSED,
+            command: Command::All,
+            using: Some(format!("{COVERED} AND false")),
+            check: None,
+        }],
+        Some(Placement::Open) => Vec::new(),
+        Some(Placement::Module(module)) => module_policies(set, module),
+        Some(Placement::Child { module, column }) => {
+            let writes = if set.modules[module].configuration { Action::Customise } else { Action::Update };
+            let within = |action: Action| {
+                format!("{COVERED} AND {}", record_in_reach(module, &CellRef::Action(action), "", column))
+            };
+            policies(within(Action::Read), within(writes), within(writes), within(writes))
+        }
+        Some(Placement::Link { module, kind, index }) => {
+            let (record, other, kind_name) = match kind {
+                LinkKind::Owner => match &set.modules[module].owners[*index] {
+                    Owner::Link(link, _) => (&link.record, &link.other, "owner"),
+                    Owner::Column(_) => return closed(),
+                },
+                LinkKind::Group => match &set.modules[module].groups[*index] {
+                    GroupPlace::Link(link) => (&link.record, &link.other, "group"),
+                    GroupPlace::Column(_) => return closed(),
+                },
+            };
+            let read = format!(
+                "{COVERED} AND {}",
+                record_in_reach(module, &CellRef::Action(Action::Read), "", record)
+            );
+            let write = format!(
+                "{COVERED} AND celador.may_link({}, {}, {index}, {}, {})",
+                text(module),
+                text(kind_name),
+                as_text("", record),
+                as_text("", other)
+            );
+            policies(read, write.clone(), write.clone(), write)
+        }
+    }
+}
+
+fn closed() -> Vec<RowPolicy> {
+    vec![RowPolicy {
+        name: CLOSED,
+        command: Command::All,
+        using: Some(format!("{COVERED} AND false")),
+        check: None,
+    }]
+}
+
+fn policies(read: String, create: String, update: String, delete: String) -> Vec<RowPolicy> {
+    vec![
+        RowPolicy { name: READ, command: Command::Select, using: Some(read), check: None },
+        RowPolicy { name: CREATE, command: Command::Insert, using: None, check: Some(create) },
+        RowPolicy { name: UPDATE, command: Command::Update, using: Some(update.clone()), check: Some(update) },
+        RowPolicy { name: DELETE, command: Command::Delete, using: Some(delete), check: None },
+    ]
+}
+
+fn module_policies(set: &PolicySet, name: &str) -> Vec<RowPolicy> {
+    let module = &set.modules[name];
+    let writing = |action: Action| if module.configuration { Action::Customise } else { action };
+    let within = |action: Action| reach_and_restrictions(set, name, &CellRef::Action(action), "");
+    let mut create = format!("{COVERED} AND {}", within(writing(Action::Create)));
+    if let Some(creator) = &module.creator {
+        create.push_str(&format!(" AND {}", creator_is_me(creator, "")));
+    }
+    let mut update = vec![within(writing(Action::Update))];
+    if can_be_given(module) {
+        update.push(within(Action::Assign));
+    }
+    if !module.owners.is_empty() {
+        update.push(within(Action::Claim));
+    }
+    let update = format!("{COVERED} AND ({})", update.join(" OR "));
+    let delete = format!("{COVERED} AND {}", within(writing(Action::Delete)));
+    let read = format!("{COVERED} AND {}", readable(set, name, ""));
+    let mut policies = policies(read, create, update, delete);
+    // What a row may become is decided from what it was: by the guard, a trigger. The hook takes
+    // this out only where it has seen the guard.
+    policies[2].check = Some(COVERED.to_owned());
+    policies
+}
+
+/// What the SELECT policy demands: in reach for reading, or for being claimed.
+pub fn readable(set: &PolicySet, module: &str, alias: &str) -> String {
+    let mut reach = vec![reach_sql(set, module, &CellRef::Action(Action::Read), alias)];
+    if !set.modules[module].owners.is_empty() {
+        reach.push(reach_sql(set, module, &CellRef::Action(Action::Claim), alias));
+    }
+    let mut all = vec![or(reach)];
+    all.extend(restrictions_sql(set, module, &CellRef::Action(Action::Read), alias));
+    and(all)
+}
+
+/// The row is in reach, and every restriction that applies holds.
+pub fn reach_and_restrictions(set: &PolicySet, module: &str, cell: &CellRef, alias: &str) -> String {
+    let mut all = vec![reach_sql(set, module, cell, alias)];
+    all.extend(restrictions_sql(set, module, cell, alias));
+    and(all)
+}
+
+/// The terms of a module's reach, with the scope or scopes that each stands for. `alias` is put
+/// before the columns: empty, or a name with its dot.
+///
+/// ```sql
+/// celador.all_in_reach('contacts'::pg_catalog.text, 'read'::pg_catalog.text)
+/// celador.owner_in_reach('contacts'::pg_catalog.text, 'read'::pg_catalog.text, 'user'::pg_catalog.text, "owner_id")
+/// ```
+pub fn reach_terms(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> Vec<(&'static str, String)> {
+    let module = &set.modules[name];
+    let cell_text = cell.text();
+    let head = format!("{}, {}", text(name), text(&cell_text));
+    let mut terms = vec![("all", format!("celador.all_in_reach({head})"))];
+    let mut no_owner = Vec::new();
+    for (index, owner) in module.owners.iter().enumerate() {
+        match owner {
+            Owner::Column(owner) => {
+                terms.push((
+                    "owner",
+                    format!(
+                        "celador.owner_in_reach({head}, {}, {})",
+                        text(&owner.key),
+                        key_argument(alias, &owner.column)
+                    ),
+                ));
+                no_owner.push(format!("{} IS NULL", column(alias, &owner.column)));
+            }
+            Owner::Link(..) => {
+                if let Some(key) = &module.key {
+                    let record = as_text(alias, key);
+                    terms.push((
+                        "owner",
+                        format!("celador.link_in_reach({head}, {}, {index}, {record})", text("owner")),
+                    ));
+                    no_owner.push(format!(
+                        "NOT celador.has_link({}, {}, {index}, {record})",
+                        text(name),
+                        text("owner")
+                    ));
+                }
+            }
+        }
+    }
+    for (index, group) in module.groups.iter().enumerate() {
+        match group {
+            GroupPlace::Column(group) => terms
+                .push(("group", format!("celador.group_in_reach({head}, {})", key_argument(alias, group)))),
+            GroupPlace::Link(_) => {
+                if let Some(key) = &module.key {
+                    terms.push((
+                        "group",
+                        format!(
+                            "celador.link_in_reach({head}, {}, {index}, {})",
+                            text("group"),
+                            as_text(alias, key)
+                        ),
+                    ));
+                }
+            }
+        }
+    }
+    if let Some(creator) = &module.creator {
+        terms.push((
+            "created",
+            format!(
+                "celador.creator_in_reach({head}, {}, {})",
+                text(&creator.key),
+                key_argument(alias, &creator.column)
+            ),
+        ));
+    }
+    if !no_owner.is_empty() {
+        terms.push((
+            "unassigned",
+            format!("(celador.holds({head}, {}) AND {})", text("unassigned"), and(no_owner)),
+        ));
+    }
+    if let Some(key) = &module.key {
+        terms.push(("shared", format!("celador.share_in_reach({head}, {})", key_argument(alias, key))));
+    }
+    terms.extend(lent_terms(set, name, module, &head, alias));
+    for (rule, predicate) in &module.rules {
+        let what = format!("rule:{rule}");
+        terms.push((
+            "rule",
+            format!("(celador.holds({head}, {}) AND {})", text(&what), predicate_sql(module, predicate, alias)),
+        ));
+    }
+    terms
+}
+
+/// The terms that other records lend: `parent` and `related`.
+fn lent_terms(
+    set: &PolicySet,
+    name: &str,
+    module: &Module,
+    head: &str,
+    alias: &str,
+) -> Vec<(&'static str, String)> {
+    let mut terms = Vec::new();
+    for (index, parent) in module.parents.iter().enumerate() {
+        let kind = match &parent.target {
+            ParentTarget::Module(_) => "NULL::pg_catalog.text".to_owned(),
+            ParentTarget::ByType { column, .. } => as_text(alias, column),
+        };
+        terms.push((
+            "parent",
+            format!("celador.parent_in_reach({head}, {index}, {}, {kind})", as_text(alias, &parent.column)),
+        ));
+    }
+    if let Some(key) = &module.key
+        && set.pointing_to(name).next().is_some()
+    {
+        terms.push(("related", format!("celador.related_in_reach({head}, {})", as_text(alias, key))));
+    }
+    terms
+}
+
+fn reach_sql(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> String {
+    or(reach_terms(set, name, cell, alias).into_iter().map(|(_, sql)| sql).collect())
+}
+
+/// What each restriction on the module demands, by name.
+///
+/// ```sql
+/// (NOT celador.restricted('emea'::pg_catalog.text, 'read'::pg_catalog.text) OR (("region" OPERATOR(pg_catalog.=) 'EMEA'::pg_catalog.text) IS TRUE))
+/// ```
+pub fn restriction_terms(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> Vec<(String, String)> {
+    let module = &set.modules[name];
+    set.restrictions_on(name)
+        .map(|(restriction, predicate)| {
+            let applies =
+                format!("celador.restricted({}, {})", text(restriction), text(&cell.text()));
+            let sql = match predicate {
+                None => format!("NOT {applies}"),
+                Some(predicate) => {
+                    format!("(NOT {applies} OR ({} IS TRUE))", predicate_sql(module, predicate, alias))
+                }
+            };
+            (restriction.to_owned(), sql)
+        })
+        .collect()
+}
+
+fn restrictions_sql(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> Vec<String> {
+    restriction_terms(set, name, cell, alias).into_iter().map(|(_, sql)| sql).collect()
+}
+
+/// `celador.creator_is_me('user', "created_by")`.
+pub fn creator_is_me(creator: &KeyColumn, alias: &str) -> String {
+    format!("celador.creator_is_me({}, {})", text(&creator.key), key_argument(alias, &creator.column))
+}
+
+/// Whether the module has an owner or a group that a record can be given to.
+pub fn can_be_given(module: &Module) -> bool {
+    !module.owners.is_empty() || !module.groups.is_empty()
+}
+
+/// A scope written out as a cell of its own.
+pub fn one_scope(scope: ScopeName) -> CellRef {
+    CellRef::Scopes([scope].into())
+}
+
+fn record_in_reach(module: &str, cell: &CellRef, alias: &str, key: &Column) -> String {
+    format!(
+        "celador.record_in_reach({}, {}, {})",
+        text(module),
+        text(&cell.text()),
+        as_text(alias, key)
+    )
+}
+
+fn predicate_sql(module: &Module, predicate: &Predicate, alias: &str) -> String {
+    let columns = |name: &str| {
+        let type_name = module.column_types.get(name)?.clone();
+        Some(RenderedColumn { sql: format!("{alias}{}", quote::name(name)), type_name })
+    };
+    // The check has rendered it before; what can't be rendered lets nothing through.
+    predicate.render(&columns).map_or_else(|_| "false".to_owned(), |sql| format!("({sql})"))
+}
+
+fn column(alias: &str, column: &Column) -> String {
+    format!("{alias}{}", quote::name(&column.name))
+}
+
+/// A column as the argument of a function that has a form for each type of key.
+fn key_argument(alias: &str, key: &Column) -> String {
+    match key.type_name.as_str() {
+        "pg_catalog.int2" => format!("CAST({} AS pg_catalog.int4)", column(alias, key)),
+        "pg_catalog.varchar" => as_text(alias, key),
+        _ => column(alias, key),
+    }
+}
+
+fn as_text(alias: &str, key: &Column) -> String {
+    format!("CAST({} AS pg_catalog.text)", column(alias, key))
+}
+
+fn text(value: &str) -> String {
+    format!("{}::pg_catalog.text", quote::text(value))
+}
+
+fn and(conditions: Vec<String>) -> String {
+    match conditions.as_slice() {
+        [one] => one.clone(),
+        _ => format!("({})", conditions.join(" AND ")),
+    }
+}
+
+fn or(conditions: Vec<String>) -> String {
+    match conditions.as_slice() {
+        [one] => one.clone(),
+        _ => format!("({})", conditions.join(" OR ")),
+    }
+}
