@@ -88,7 +88,7 @@ impl Cluster {
         let user = ServerUser::find()?;
         let keep = options.keep || options.dir.is_some();
         let dir = match &options.dir {
-            Some(dir) => given_dir(&user, dir)?,
+            Some(dir) => given_dir(install, &user, dir)?,
             None => new_dir(&user, install.major())?,
         };
         let watchdog = Watchdog::start(&user, &dir, keep)?;
@@ -265,7 +265,7 @@ impl Cluster {
 }
 
 /// A directory that the caller chose; it may hold a cluster already.
-fn given_dir(user: &ServerUser, dir: &Path) -> Result<PathBuf> {
+fn given_dir(install: &Install, user: &ServerUser, dir: &Path) -> Result<PathBuf> {
     if !dir.exists() {
         fs::create_dir_all(dir).with_context(|| format!("can't create {}", dir.display()))?;
         user.own(dir)?;
@@ -277,6 +277,12 @@ fn given_dir(user: &ServerUser, dir: &Path) -> Result<PathBuf> {
              new, or that a cluster was started in before",
             dir.display()
         );
+    }
+    // What runs there is somebody else's to end.
+    let mut status = user.command(install.program("pg_ctl"));
+    status.args(["status", "--pgdata"]).arg(dir.join("data"));
+    if process::output(&mut status).is_ok() {
+        bail!("a server runs in {} already", dir.display());
     }
     Ok(dir)
 }

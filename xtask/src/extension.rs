@@ -64,13 +64,18 @@ fn build(install: &Install, profile: Profile) -> Result<PathBuf> {
     }
     command
         .current_dir(workspace())
-        .args(["build", "--quiet", "--package=celador"])
-        .env("PGRX_PG_CONFIG_PATH", pg_config(install));
+        .args(["build", "--quiet", "--package=celador"]);
     let target = match install.major() {
-        // The default feature, as in a plain `cargo build`.
-        MAIN_MAJOR => target_dir(),
+        // The default feature and the path in `.cargo/config.toml`: exactly what a plain
+        // `cargo build` does, or each would have the other's work done again.
+        MAIN_MAJOR => {
+            command.env_remove("PGRX_PG_CONFIG_PATH");
+            target_dir()
+        }
         other => {
-            command.args(["--no-default-features", &format!("--features=pg{other}")]);
+            command
+                .args(["--no-default-features", &format!("--features=pg{other}")])
+                .env("PGRX_PG_CONFIG_PATH", install.program("pg_config"));
             workspace().join(format!("target/pg{other}-build"))
         }
     };
@@ -84,24 +89,6 @@ fn build(install: &Install, profile: Profile) -> Result<PathBuf> {
     };
     process::run(&mut command)?;
     Ok(target.join(dir).join("libcelador.so"))
-}
-
-/// The path as `.cargo/config.toml` has it, so that a plain `cargo build` sees no change.
-fn pg_config(install: &Install) -> PathBuf {
-    match std::env::var_os("PGRX_PG_CONFIG_PATH") {
-        Some(set) if install.major() == MAIN_MAJOR && same_file(&set, install) => set.into(),
-        _ => install.program("pg_config"),
-    }
-}
-
-fn same_file(path: &OsStr, install: &Install) -> bool {
-    match (
-        fs::canonicalize(path),
-        fs::canonicalize(install.program("pg_config")),
-    ) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
-    }
 }
 
 fn is_of_outer_cargo(name: &OsStr) -> bool {

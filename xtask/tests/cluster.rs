@@ -110,3 +110,35 @@ fn a_port_that_is_taken_is_an_error() {
     let error = Cluster::start(&install, options).expect_err("the port is taken");
     assert!(format!("{error:#}").contains("could not bind"), "{error:#}");
 }
+
+#[test]
+fn a_directory_of_ones_own_is_kept_and_used_again() {
+    let install = install();
+    let own = tempfile::Builder::new()
+        .permissions(PermissionsExt::from_mode(0o755))
+        .tempdir()
+        .expect("a directory");
+    let options = Options {
+        dir: Some(own.path().join("cluster")),
+        ..plain()
+    };
+    let first = Cluster::start(&install, options.clone()).expect("starts");
+    connect(&first)
+        .batch_execute("CREATE TABLE kept ()")
+        .expect("writes");
+
+    let error = Cluster::start(&install, options.clone()).expect_err("it runs already");
+    assert!(format!("{error:#}").contains("already"), "{error:#}");
+    connect(&first)
+        .batch_execute("TABLE kept")
+        .expect("the refused start leaves the first alone");
+
+    let key = std::fs::read_to_string(first.key_file()).expect("reads");
+    drop(first);
+    let second = Cluster::start(&install, options).expect("starts again");
+    connect(&second)
+        .batch_execute("TABLE kept")
+        .expect("the data is still there");
+    let same = std::fs::read_to_string(second.key_file()).expect("reads");
+    assert_eq!(key, same);
+}
