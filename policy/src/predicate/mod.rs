@@ -7,7 +7,9 @@
 //! itself. Nothing else: what isn't understood exactly is refused, with a remedy.
 //!
 //! Literals take the type of the column that they are compared with: numbers are for numeric
-//! columns, `TRUE` and `FALSE` for boolean ones, strings for all others (dates, uuids too).
+//! columns, `TRUE` and `FALSE` for boolean ones, strings for all others. Days and times are written
+//! in the one form that no setting of a session reads differently: `'2026-12-31'`,
+//! `'2026-12-31 23:59:00'`, and with an offset, `'2026-12-31 23:59:00+00'`, for `timestamptz`.
 //!
 #![doc = include_str!("examples.md")]
 
@@ -17,6 +19,7 @@ mod number;
 mod parse;
 mod render;
 mod reserved;
+mod type_family;
 
 #[cfg(test)]
 mod parse_test;
@@ -138,9 +141,9 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
-/// Why a text isn't a predicate.
+/// Why a text isn't a predicate. Printed it is the message and the place; the remedy is apart.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}{}; {remedy}", at_character(.offset))]
+#[error("{message}{}", at_character(.offset))]
 pub struct PredicateError {
     /// What is wrong.
     pub message: String,

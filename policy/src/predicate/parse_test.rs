@@ -202,9 +202,9 @@ fn literals_must_fit_the_columns() {
         ("nothing = 5", "no column \"nothing\""),
         (
             "region = 5",
-            "5 isn't a value for the type pg_catalog.text: write a string",
+            "\"5\" isn't a value for the type pg_catalog.text: write a string",
         ),
-        ("region = TRUE", "TRUE isn't a value"),
+        ("region = TRUE", "\"true\" isn't a value"),
         (
             "rank = '5'",
             "\"5\" isn't a value for the type pg_catalog.int4",
@@ -216,13 +216,22 @@ fn literals_must_fit_the_columns() {
         ("amount = '5'", "write a number"),
         ("active = 'true'", "write TRUE or FALSE"),
         ("active = 1", "write TRUE or FALSE"),
-        ("closed_on > 5", "write a string"),
+        ("closed_on > 5", "write a day as"),
+        ("closed_on > 'today'", "write a day as"),
+        (
+            "closed_on = me.birthday",
+            "can't be compared with the type pg_catalog.date",
+        ),
+        ("closed_on IN ('2026-01-01', me())", "can't be compared"),
         ("rank IN (1, 'a')", "\"a\" isn't a value"),
         (
             "me.level IN (1, 'a')",
             "\"a\" isn't a value for the type pg_catalog.numeric",
         ),
-        ("me() = TRUE AND me.x BETWEEN 'a' AND 5", "5 isn't a value"),
+        (
+            "me() = TRUE AND me.x BETWEEN 'a' AND 5",
+            "\"5\" isn't a value",
+        ),
         ("region = rank", "different types"),
         ("region = sector", "different types"),
         ("region IN ('a', sector)", "different types"),

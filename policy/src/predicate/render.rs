@@ -1,7 +1,8 @@
 //! A [`Predicate`] as PostgreSQL's SQL: every operator, type and function qualified, every part
 //! in parentheses, so that neither `search_path` nor precedence can change what it means.
 
-use super::{Comparison, Number, Operand, Predicate, USER_KEY};
+use super::type_family::{BOOLEAN, Family, NUMERIC, TEXT};
+use super::{Comparison, Operand, Predicate, USER_KEY};
 use crate::quote::{self, QuoteError};
 
 /// What a column of a predicate is in the statement that is written.
@@ -23,7 +24,7 @@ pub enum RenderError {
     #[error("columns of different types are compared: {0} and {1}")]
     TypesDiffer(String, String),
     /// A literal isn't what a column of this type is compared with.
-    #[error("{literal} isn't a value for the type {type_name}: {remedy}")]
+    #[error("{literal:?} isn't a value for the type {type_name}: {remedy}")]
     WrongLiteral {
         /// The literal, as the predicate has it.
         literal: String,
@@ -32,6 +33,10 @@ pub enum RenderError {
         /// What to write.
         remedy: &'static str,
     },
+    /// A key or attribute, which is text, is compared with a type whose text reads differently
+    /// from session to session.
+    #[error("me() and attributes are text, and can't be compared with the type {0}")]
+    NotFromText(String),
     /// A column stands by itself and isn't boolean.
     #[error("the column {0:?} of type {1} is no condition by itself: compare it with a value")]
     NotBoolean(String, String),
@@ -46,10 +51,6 @@ pub enum RenderError {
     Quote(String, QuoteError),
 }
 
-const TEXT: &str = "pg_catalog.text";
-const NUMERIC: &str = "pg_catalog.numeric";
-const BOOLEAN: &str = "pg_catalog.bool";
-
 type Columns<'a> = &'a dyn Fn(&str) -> Option<RenderedColumn>;
 
 impl Predicate {
@@ -60,8 +61,8 @@ impl Predicate {
     /// text, cast here to the column's type) and `celador.has_role(text)`.
     ///
     /// # Errors
-    /// When a column is unknown or its type doesn't fit what it is compared with. That a string
-    /// is a value of the column's type (a date, say) is seen only by the server.
+    /// When a column is unknown or its type doesn't fit what it is compared with. Whether a string
+    /// is a value of the column's type (a uuid, say) is seen only by the server.
     pub fn render(&self, columns: Columns<'_>) -> Result<String, RenderError> {
         match self {
             Self::And(parts) => joined(parts, "AND", columns),
@@ -142,36 +143,6 @@ impl Comparison {
             Self::LessOrEqual => "<=",
             Self::Greater => ">",
             Self::GreaterOrEqual => ">=",
-        }
-    }
-}
-
-/// Which literals a type is compared with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Family {
-    /// Numbers without a fraction, within the bounds.
-    Integer(i128, i128),
-    /// Any number.
-    Decimal,
-    /// TRUE and FALSE.
-    Boolean,
-    /// Strings, LIKE too.
-    Text,
-    /// Strings that the server reads.
-    Other,
-}
-
-impl Family {
-    fn of(type_name: &str) -> Self {
-        match type_name {
-            "pg_catalog.int2" => Self::Integer(i16::MIN.into(), i16::MAX.into()),
-            "pg_catalog.int4" => Self::Integer(i32::MIN.into(), i32::MAX.into()),
-            "pg_catalog.int8" => Self::Integer(i64::MIN.into(), i64::MAX.into()),
-            "pg_catalog.oid" => Self::Integer(0, u32::MAX.into()),
-            NUMERIC | "pg_catalog.float4" | "pg_catalog.float8" => Self::Decimal,
-            BOOLEAN => Self::Boolean,
-            TEXT | "pg_catalog.varchar" | "pg_catalog.bpchar" => Self::Text,
-            _ => Self::Other,
         }
     }
 }
@@ -257,56 +228,35 @@ fn common_type(operands: &[&Operand], columns: Columns<'_>) -> Result<String, Re
 
 fn value(operand: &Operand, type_name: &str, columns: Columns<'_>) -> Result<String, RenderError> {
     let family = Family::of(type_name);
-    let wrong = |literal: String| {
-        let remedy = match family {
-            Family::Integer(..) => "write a number without a fraction, within the type's bounds",
-            Family::Decimal => "write a number, without quotes",
-            Family::Boolean => "write TRUE or FALSE",
-            Family::Text | Family::Other => "write a string in single quotes",
-        };
-        Err(RenderError::WrongLiteral {
-            literal,
-            type_name: type_name.to_owned(),
-            remedy,
-        })
+    let literal = |text: String, fits: bool| {
+        if fits {
+            Ok(format!("{}::{type_name}", quoted(&text)?))
+        } else {
+            Err(RenderError::WrongLiteral {
+                literal: text,
+                type_name: type_name.to_owned(),
+                remedy: family.remedy(),
+            })
+        }
     };
-    let cast = |value: &str| Ok(format!("{}::{type_name}", quoted(value)?));
+    let of_person = |function: &str, name: &str| {
+        if family.reads_text_alike() {
+            Ok(format!(
+                "celador.{function}({})::{type_name}",
+                quoted(name)?
+            ))
+        } else {
+            Err(RenderError::NotFromText(type_name.to_owned()))
+        }
+    };
     match operand {
         Operand::Column(name) => Ok(lookup(name, columns)?.sql),
-        Operand::Me(key) => {
-            let key = quoted(key.as_deref().unwrap_or(USER_KEY))?;
-            Ok(format!("celador.my_key({key})::{type_name}"))
-        }
-        Operand::Attribute(name) => Ok(format!(
-            "celador.my_attribute({})::{type_name}",
-            quoted(name)?
-        )),
-        Operand::Text(text) => match family {
-            Family::Text | Family::Other => cast(text),
-            Family::Integer(..) | Family::Decimal | Family::Boolean => wrong(format!("{text:?}")),
-        },
-        Operand::Number(number) => match family {
-            Family::Integer(least, greatest) if within(number, least, greatest) => {
-                cast(&number.to_string())
-            }
-            Family::Decimal => cast(&number.to_string()),
-            Family::Integer(..) | Family::Boolean | Family::Text | Family::Other => {
-                wrong(number.to_string())
-            }
-        },
-        Operand::Bool(value) => match family {
-            Family::Boolean => cast(if *value { "true" } else { "false" }),
-            Family::Integer(..) | Family::Decimal | Family::Text | Family::Other => {
-                wrong(value.to_string().to_uppercase())
-            }
-        },
+        Operand::Me(key) => of_person("my_key", key.as_deref().unwrap_or(USER_KEY)),
+        Operand::Attribute(name) => of_person("my_attribute", name),
+        Operand::Text(text) => literal(text.clone(), family.takes_text(text)),
+        Operand::Number(number) => literal(number.to_string(), family.takes_number(number)),
+        Operand::Bool(truth) => literal(truth.to_string(), family == Family::Boolean),
     }
-}
-
-fn within(number: &Number, least: i128, greatest: i128) -> bool {
-    number
-        .to_integer()
-        .is_some_and(|value| (least..=greatest).contains(&value))
 }
 
 fn lookup(name: &str, columns: Columns<'_>) -> Result<RenderedColumn, RenderError> {
