@@ -1,7 +1,7 @@
 //! What comes from Debian's packages.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
@@ -32,6 +32,9 @@ pub(super) fn ensure_installed(packages: &[&str]) -> Result<()> {
         );
     }
     eprintln!("xtask: installing Debian packages: {list}");
+    if list.contains(POSTGRES[0]) {
+        eprintln!("xtask: Debian's package also makes a cluster of its own, which isn't used here");
+    }
     // It may fail for one of many sources: whether the packages are had is what counts.
     if let Err(error) = process::run(apt_get().args(["update", "--quiet=2"])) {
         eprintln!("xtask: {error}");
@@ -92,6 +95,9 @@ fn version(package: &str) -> Result<Option<String>> {
 
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
-    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        // Its errors are on stderr.
+        .stdout(Stdio::null());
     command
 }

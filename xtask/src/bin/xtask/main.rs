@@ -1,6 +1,8 @@
 //! `cargo xtask`: sets up, tests and shows Celador.
 
 mod cluster;
+mod demo;
+mod table;
 mod test;
 
 use std::process::ExitCode;
@@ -18,12 +20,14 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     Cluster(cluster::Arguments),
+    Demo(demo::Arguments),
     Test(test::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Cluster(arguments) => cluster::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match result {
