@@ -1,1 +1,44 @@
-//! ext
+//! Celador's PostgreSQL extension: enforces a policy by row security, below the application.
+//!
+//! The flow: [`catalog`] holds the loaded policy, [`identity`] knows who asks, [`session`] has
+//! that person's access, [`reach`] and [`probe`] answer what generated policies ask, [`guard`]
+//! decides what a row may become, [`hooks`] see to it that no statement goes around.
+
+#![allow(clippy::missing_safety_doc)]
+
+use pgrx::prelude::*;
+
+mod catalog;
+mod directory_trigger;
+mod errors;
+mod event;
+mod explain;
+mod guard;
+mod hooks;
+mod identity;
+mod key_file;
+mod load;
+mod probe;
+mod reach;
+mod relations;
+mod session;
+mod spi;
+
+pgrx::pg_module_magic!();
+
+/// Called when the library is loaded. Hooks are set only at the start of a session (or of the
+/// server): loaded later, it could have missed statements that were planned before, so
+/// `covered()` goes on refusing.
+#[allow(non_snake_case)]
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    // SAFETY: both read a flag of the backend.
+    let late = unsafe { pg_sys::IsTransactionState() && !pg_sys::InitializingParallelWorker };
+    if late {
+        return;
+    }
+    identity::define_settings();
+    catalog::register_callbacks();
+    session::register_callbacks();
+    hooks::install();
+}

@@ -310,7 +310,8 @@ fn lent_terms(
     terms
 }
 
-fn reach_sql(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> String {
+/// The row is in reach: any of the terms holds.
+pub fn reach_sql(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> String {
     or(reach_terms(set, name, cell, alias).into_iter().map(|(_, sql)| sql).collect())
 }
 

@@ -31,6 +31,18 @@ pub fn user_by_login(directory: &Directory) -> Option<String> {
     ))
 }
 
+/// Finds a login that belongs to several people. `None` when logins aren't mapped.
+pub fn login_twice(directory: &Directory) -> Option<String> {
+    let users = &directory.users;
+    let login = Typed::column("u", users.login.as_ref()?);
+    Some(format!(
+        "SELECT {login} FROM {} WHERE {} GROUP BY {login} HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
+        from(&users.source, "u"),
+        where_all(&users.source, "u", &[format!("{} IS NOT NULL", login.sql)]),
+        login = login.text(),
+    ))
+}
+
 /// Counts the groups: one bigint.
 pub fn group_count(directory: &Directory) -> String {
     let source = &directory.groups.source;

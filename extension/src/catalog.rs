@@ -1,0 +1,222 @@
+//! The loaded policy, read once per backend and again when it changes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use celador_policy::PolicySet;
+use pgrx::prelude::*;
+
+use crate::spi::{self, Kept, Reads};
+use crate::{errors, relations, session};
+
+/// Everything of the policy that a backend holds.
+pub(crate) struct Catalog {
+    /// The policy; `None` until one is loaded.
+    pub(crate) policy: Option<PolicySet>,
+    /// The protected tables.
+    pub(crate) protected: HashSet<pg_sys::Oid>,
+    /// The views that may show protected rows.
+    pub(crate) registered: HashSet<pg_sys::Oid>,
+    /// The maintenance roles.
+    pub(crate) maintenance: HashSet<pg_sys::Oid>,
+    /// `celador.covered()`.
+    pub(crate) covered: pg_sys::Oid,
+    /// `celador.guard()`.
+    pub(crate) guard: pg_sys::Oid,
+    /// `celador.assume(text)`.
+    pub(crate) assume: pg_sys::Oid,
+    /// `celador.act_as(text)`.
+    pub(crate) act_as: pg_sys::Oid,
+    /// Statements by text: prepared once.
+    kept: RefCell<HashMap<String, Rc<Kept>>>,
+    /// Materialized views: whether they hold protected rows, and of which tables.
+    materialized: RefCell<HashMap<pg_sys::Oid, Rc<Vec<pg_sys::Oid>>>>,
+}
+
+/// The relations whose invalidations tell of changes.
+#[derive(Clone, Copy)]
+struct Signals {
+    policy: pg_sys::Oid,
+    directory: pg_sys::Oid,
+}
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Catalog>>> = const { RefCell::new(None) };
+    static SIGNALS: Cell<Option<Signals>> = const { Cell::new(None) };
+    /// Whether the extension was looked for and not found.
+    static ABSENT: Cell<bool> = const { Cell::new(false) };
+    static STALE: Cell<bool> = const { Cell::new(true) };
+}
+
+/// Registers what tells of changes. Called once, when the library is loaded.
+pub(crate) fn register_callbacks() {
+    // SAFETY: the callback touches nothing but flags.
+    unsafe { pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), pg_sys::Datum::from(0)) }
+}
+
+unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys::Oid) {
+    ABSENT.set(false);
+    let all = relation == pg_sys::InvalidOid;
+    match SIGNALS.get() {
+        None => STALE.set(true),
+        Some(signals) => {
+            if all || relation == signals.policy {
+                STALE.set(true);
+                session::mark_stale();
+            }
+            if relation == signals.directory {
+                session::mark_stale();
+            }
+        }
+    }
+}
+
+/// The catalog as it is now; `None` where the extension isn't created in this database.
+pub(crate) fn current() -> Option<Rc<Catalog>> {
+    if ABSENT.get() {
+        return None;
+    }
+    if !STALE.get()
+        && let Some(catalog) = CURRENT.with_borrow(Clone::clone)
+    {
+        return Some(catalog);
+    }
+    let Some(signals) = find_signals() else {
+        SIGNALS.set(None);
+        CURRENT.set(None);
+        ABSENT.set(true);
+        return None;
+    };
+    SIGNALS.set(Some(signals));
+    // Cleared first: a change that arrives while the tables are read must be seen again.
+    STALE.set(false);
+    let catalog = Rc::new(read().unwrap_or_else(|| {
+        STALE.set(true);
+        errors::fault("the tables of schema celador can't be read")
+    }));
+    CURRENT.set(Some(Rc::clone(&catalog)));
+    Some(catalog)
+}
+
+fn find_signals() -> Option<Signals> {
+    let policy = relations::relation("celador", "policy")?;
+    let directory = relations::relation("celador", "directory_version")?;
+    (relations::is_ours(policy) && relations::is_ours(directory)).then_some(Signals { policy, directory })
+}
+
+fn read() -> Option<Catalog> {
+    let text = pg_sys::TEXTOID;
+    let covered = relations::function("covered", &[])?;
+    let guard = relations::function("guard", &[])?;
+    let assume = relations::function("assume", &[text])?;
+    let act_as = relations::function("act_as", &[text])?;
+    let (compiled, protected, registered, maintenance) = spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            let read = |sql: &str| Kept::prepare(sql, 0).rows(&[], Reads::Latest);
+            let oids = |sql: &str| -> HashSet<pg_sys::Oid> {
+                read(sql)
+                    .into_iter()
+                    .filter_map(|row| row.first()?.as_ref()?.parse::<u32>().ok())
+                    .map(pg_sys::Oid::from)
+                    .collect()
+            };
+            (
+                read("SELECT compiled FROM celador.policy ORDER BY revision DESC LIMIT 1"),
+                oids("SELECT relation::pg_catalog.oid FROM celador.protected"),
+                oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
+                oids("SELECT role::pg_catalog.oid FROM celador.maintenance_roles"),
+            )
+        })
+    });
+    let policy = match compiled.into_iter().next().and_then(|row| row.into_iter().next().flatten()) {
+        None => None,
+        Some(json) => match serde_json::from_str(&json) {
+            Ok(policy) => Some(policy),
+            Err(error) => errors::raise(
+                PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+                format!("the loaded policy can't be read by this version of the library: {error}"),
+                "Load the policy again: SELECT celador.load_policy(document).",
+            ),
+        },
+    };
+    Some(Catalog {
+        policy,
+        protected,
+        registered,
+        maintenance,
+        covered,
+        guard,
+        assume,
+        act_as,
+        kept: RefCell::default(),
+        materialized: RefCell::default(),
+    })
+}
+
+impl Catalog {
+    /// The statement, prepared once with text parameters. Inside [`spi::connected`], with the
+    /// rights that it is run with.
+    pub(crate) fn kept(&self, sql: &str, parameters: usize) -> Rc<Kept> {
+        if let Some(kept) = self.kept.borrow().get(sql) {
+            return Rc::clone(kept);
+        }
+        let kept = Rc::new(Kept::prepare(sql, parameters));
+        self.kept.borrow_mut().insert(sql.to_owned(), Rc::clone(&kept));
+        kept
+    }
+
+    /// The statement, prepared once with two rows of the type `row` as parameters.
+    pub(crate) fn kept_for_rows(&self, sql: &str, row: pg_sys::Oid) -> Rc<Kept> {
+        let key = format!("{}:{sql}", row.to_u32());
+        if let Some(kept) = self.kept.borrow().get(&key) {
+            return Rc::clone(kept);
+        }
+        let kept = Rc::new(Kept::prepare_typed(sql, &[row, row]));
+        self.kept.borrow_mut().insert(key, Rc::clone(&kept));
+        kept
+    }
+
+    /// Whether the session may see rows as they are stored: superusers and maintenance roles.
+    pub(crate) fn is_exempt(&self, role: pg_sys::Oid) -> bool {
+        // SAFETY: cache look-ups.
+        unsafe {
+            pg_sys::superuser_arg(role)
+                || (self.maintenance.contains(&role) && pg_sys::has_bypassrls_privilege(role))
+        }
+    }
+
+    /// The protected tables that a materialized view was made from, directly or through views.
+    pub(crate) fn copied_by(&self, view: pg_sys::Oid) -> Rc<Vec<pg_sys::Oid>> {
+        if let Some(known) = self.materialized.borrow().get(&view) {
+            return Rc::clone(known);
+        }
+        let found = spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| {
+                self.kept(COPIED_BY, 1).rows(&[&view.to_u32().to_string()], Reads::Latest)
+            })
+        });
+        let tables: Vec<pg_sys::Oid> = found
+            .into_iter()
+            .filter_map(|row| row.into_iter().next().flatten()?.parse::<u32>().ok())
+            .map(pg_sys::Oid::from)
+            .filter(|table| self.protected.contains(table))
+            .collect();
+        let tables = Rc::new(tables);
+        self.materialized.borrow_mut().insert(view, Rc::clone(&tables));
+        tables
+    }
+}
+
+const COPIED_BY: &str = "\
+WITH RECURSIVE reads(relation) AS (
+  SELECT CAST($1 AS pg_catalog.oid)
+  UNION
+  SELECT d.refobjid FROM reads
+  JOIN pg_catalog.pg_rewrite AS w ON w.ev_class OPERATOR(pg_catalog.=) reads.relation
+  JOIN pg_catalog.pg_depend AS d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+    AND d.objid OPERATOR(pg_catalog.=) w.oid
+    AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+  JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) d.refobjid
+  WHERE d.refobjid OPERATOR(pg_catalog.<>) reads.relation)
+SELECT reads.relation FROM reads";

@@ -1,0 +1,296 @@
+//! Triggers on the tables that the directory and the policy are read from: a change is known in
+//! every session with its next statement.
+
+use std::collections::BTreeMap;
+
+use celador_policy::access::covers_role;
+use celador_policy::directory::{Holder, sql};
+use celador_policy::{TableName, quote};
+use pgrx::prelude::*;
+
+use crate::catalog::{self, Catalog};
+use crate::hooks::raw_function;
+use crate::spi::{self, Reads};
+use crate::{errors, relations, session};
+
+/// The names of these triggers begin so.
+pub(crate) const PREFIX: &str = "~celador_directory_";
+/// The trigger on tables that tell who holds which role.
+pub(crate) const ROLES: &str = "~celador_roles";
+
+raw_function!(
+    /// `celador.directory_changed(column, …)`: after a statement on a table of the directory.
+    directory_changed_wrapper,
+    pg_finfo_directory_changed_wrapper,
+    after_directory
+);
+
+raw_function!(
+    /// `celador.policy_changed()`: after a statement on a table that the catalog is read from.
+    policy_changed_wrapper,
+    pg_finfo_policy_changed_wrapper,
+    after_policy
+);
+
+raw_function!(
+    /// `celador.guard_roles(source)`: before a row that tells who holds a role is written.
+    guard_roles_wrapper,
+    pg_finfo_guard_roles_wrapper,
+    before_role
+);
+
+unsafe fn after_directory(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: PostgreSQL's own call.
+    unsafe { directory_changed(trigger_data(fcinfo)) }
+    pg_sys::Datum::from(0)
+}
+
+unsafe fn after_policy(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: PostgreSQL's own call.
+    unsafe { trigger_data(fcinfo) };
+    signal("policy");
+    pg_sys::Datum::from(0)
+}
+
+unsafe fn before_role(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: PostgreSQL's own call.
+    unsafe { pg_sys::Datum::from(guard_roles(trigger_data(fcinfo))) }
+}
+
+unsafe fn trigger_data(fcinfo: pg_sys::FunctionCallInfo) -> *mut pg_sys::TriggerData {
+    // SAFETY: the tag is checked before the context is taken for TriggerData.
+    unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+            errors::raise(
+                PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+                "this function is called as a trigger only",
+                "Load a policy: it makes the triggers.",
+            );
+        }
+        context.cast()
+    }
+}
+
+/// Tells every backend, at commit, that a relation of Celador's stands for something new.
+pub(crate) fn signal(table: &str) {
+    if let Some(relation) = relations::relation("celador", table) {
+        // SAFETY: registers an invalidation with the transaction.
+        unsafe { pg_sys::CacheInvalidateRelcacheByRelid(relation) }
+    }
+}
+
+unsafe fn arguments(data: *mut pg_sys::TriggerData) -> Vec<String> {
+    // SAFETY: a trigger has `tgnargs` zero-terminated arguments.
+    unsafe {
+        let trigger = (*data).tg_trigger;
+        (0..(*trigger).tgnargs as usize)
+            .map(|at| std::ffi::CStr::from_ptr(*(*trigger).tgargs.add(at)).to_string_lossy().into_owned())
+            .collect()
+    }
+}
+
+unsafe fn directory_changed(data: *mut pg_sys::TriggerData) {
+    // SAFETY: the trigger's data lives as long as the call.
+    let changed = unsafe {
+        let columns: Vec<String> =
+            arguments(data).iter().map(|column| format!("CAST(x.{} AS pg_catalog.text)", quote::name(column))).collect();
+        let columns = columns.join(", ");
+        let owner = (*(*(*data).tg_relation).rd_rel).relowner;
+        let rows = |table: &str| format!("SELECT {columns} FROM {table} AS x");
+        match (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
+            pg_sys::TRIGGER_EVENT_UPDATE => is_true(
+                data,
+                owner,
+                &format!(
+                    "SELECT EXISTS (({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old}))",
+                    old = rows("celador_old"),
+                    new = rows("celador_new")
+                ),
+            ),
+            pg_sys::TRIGGER_EVENT_INSERT => is_true(data, owner, "SELECT EXISTS (SELECT FROM celador_new)"),
+            pg_sys::TRIGGER_EVENT_DELETE => is_true(data, owner, "SELECT EXISTS (SELECT FROM celador_old)"),
+            _ => true,
+        }
+    };
+    if !changed {
+        return;
+    }
+    signal("directory_version");
+    // SAFETY: as above.
+    let removing = unsafe {
+        (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK != pg_sys::TRIGGER_EVENT_INSERT
+    };
+    if let Some(catalog) = catalog::current() {
+        keep_promises(&catalog, removing);
+    }
+}
+
+/// Runs a statement over the rows that a statement has changed.
+unsafe fn is_true(data: *mut pg_sys::TriggerData, owner: pg_sys::Oid, sql: &str) -> bool {
+    spi::with_rights_of(owner, || {
+        spi::connected(|| {
+            // SAFETY: makes the transition tables known to this connection.
+            if unsafe { pg_sys::SPI_register_trigger_data(data) } < 0 {
+                errors::fault("the changed rows can't be read");
+            }
+            let rows = spi::run_with(sql, &[], true);
+            rows.first().and_then(|row| row.first().cloned().flatten()).as_deref() == Some("t")
+        })
+    })
+}
+
+/// What must be true of the directory after every change of it: the trees are trees, the number
+/// of groups is within its limit, and certain roles have a holder.
+fn keep_promises(catalog: &std::rc::Rc<Catalog>, removing: bool) {
+    let Some(policy) = &catalog.policy else { return };
+    let directory = &policy.directory;
+    let ask = |sql: &str| {
+        spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| catalog.kept(sql, 0).rows(&[], Reads::Latest))
+        })
+    };
+    let first = |rows: &[Vec<Option<String>>]| rows.first().and_then(|row| row.first().cloned().flatten());
+    let cycles = [
+        (sql::group_cycle(directory), "a group would be below itself", &directory.groups.source.table),
+        (sql::supervisor_cycle(directory), "somebody would supervise himself or herself", &directory.users.source.table),
+    ];
+    for (statement, problem, table) in cycles {
+        if let Some(statement) = statement
+            && first(&ask(&statement)).as_deref() == Some("t")
+        {
+            errors::raise(
+                PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
+                format!("{problem}, through table {table}"),
+                "Choose another group or supervisor above.",
+            );
+        }
+    }
+    if let Some(limit) = policy.group_limit {
+        let count: u64 = first(&ask(&sql::group_count(directory))).and_then(|count| count.parse().ok()).unwrap_or(0);
+        if count > u64::from(limit) {
+            errors::raise(
+                PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
+                format!("there would be {count} groups, and the policy allows {limit}"),
+                "Remove a group, or raise limits.groups.",
+            );
+        }
+    }
+    let kept: Vec<&String> =
+        policy.roles.iter().filter(|(_, role)| role.keep_last_holder).map(|(name, _)| name).collect();
+    if kept.is_empty() || !removing {
+        return;
+    }
+    // Two who take the role from each other at the same time wait here for each other.
+    spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            spi::run_with(
+                "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('celador:holders', 0))",
+                &[],
+                false,
+            );
+        });
+    });
+    let held = holders(policy, &ask(&sql::holders(directory)));
+    for role in kept.into_iter().filter(|role| !held.contains_key(role.as_str())) {
+        let message = format!("role \"{role}\" has no active holder left");
+        // SAFETY: reads the session's user.
+        if catalog.is_exempt(unsafe { pg_sys::GetSessionUserId() }) {
+            pgrx::warning!("{message}");
+        } else {
+            errors::raise(
+                PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
+                message,
+                "Give the role to somebody else first.",
+            );
+        }
+    }
+}
+
+/// Role → how many people hold it.
+fn holders<'a>(
+    policy: &'a celador_policy::PolicySet,
+    rows: &[Vec<Option<String>>],
+) -> BTreeMap<String, usize> {
+    let mut held = BTreeMap::new();
+    for row in rows {
+        let source = row.get(1).cloned().flatten().and_then(|source| source.parse::<usize>().ok());
+        let value = row.get(2).cloned().flatten();
+        if let (Some(source), Some(value)) = (source, value)
+            && let Some(role) = policy.directory.roles_held.get(source).and_then(|held| held.role_of(&value))
+        {
+            *held.entry(role.to_owned()).or_insert(0) += 1;
+        }
+    }
+    held
+}
+
+/// Nobody gives or takes a role that goes beyond what he or she holds (X.8).
+unsafe fn guard_roles(data: *mut pg_sys::TriggerData) -> pg_sys::HeapTuple {
+    // SAFETY: the trigger's data lives as long as the call.
+    unsafe {
+        let event = (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK;
+        let (old, new) = match event {
+            pg_sys::TRIGGER_EVENT_UPDATE => (Some((*data).tg_trigtuple), Some((*data).tg_newtuple)),
+            pg_sys::TRIGGER_EVENT_DELETE => (Some((*data).tg_trigtuple), None),
+            _ => (None, Some((*data).tg_trigtuple)),
+        };
+        let result = new.or(old).unwrap_or(std::ptr::null_mut());
+        if pg_sys::InNoForceRLSOperation() {
+            return result;
+        }
+        let Some(catalog) = catalog::current() else { return result };
+        let Some(policy) = &catalog.policy else { return result };
+        if catalog.is_exempt(pg_sys::GetSessionUserId()) && pg_sys::has_bypassrls_privilege(pg_sys::GetUserId()) {
+            return result;
+        }
+        let person = session::person();
+        let table = relations::display_name((*(*data).tg_relation).rd_id);
+        let sources = policy.directory.roles_held.iter().filter(|held| {
+            let root = &held.source.table;
+            root.to_string() == table || is_heir(root, (*(*data).tg_relation).rd_id)
+        });
+        for held in sources {
+            let read = |tuple: Option<pg_sys::HeapTuple>, column: &str| tuple.and_then(|tuple| text(data, tuple, column));
+            let holder = match &held.holder {
+                Holder::User(user) => &user.column.name,
+                Holder::Group(group) => &group.name,
+            };
+            let before = (read(old, holder), read(old, &held.role.name));
+            let after = (read(new, holder), read(new, &held.role.name));
+            if before == after {
+                continue;
+            }
+            for value in [before, after].into_iter().filter_map(|(holder, value)| holder.and(value)) {
+                if let Some(role) = held.role_of(&value)
+                    && policy.roles.contains_key(role)
+                    && !covers_role(policy, &person.access, role)
+                {
+                    errors::denied(
+                        format!("role \"{role}\" allows more than you may yourself"),
+                        "Somebody who holds as much may give or take it.",
+                    );
+                }
+            }
+        }
+        result
+    }
+}
+
+fn is_heir(root: &TableName, relation: pg_sys::Oid) -> bool {
+    relations::relation(&root.schema, &root.name).is_some_and(|root| relations::heirs(root).contains(&relation))
+}
+
+unsafe fn text(data: *mut pg_sys::TriggerData, tuple: pg_sys::HeapTuple, column: &str) -> Option<String> {
+    // SAFETY: the tuple is of the trigger's relation.
+    unsafe {
+        let descriptor = (*(*data).tg_relation).rd_att;
+        let name = spi::c_string(column);
+        let number = pg_sys::SPI_fnumber(descriptor, name.as_ptr());
+        if number <= 0 {
+            errors::fault(format!("column \"{column}\" of the directory is gone"));
+        }
+        let value = pg_sys::SPI_getvalue(tuple, descriptor, number);
+        (!value.is_null()).then(|| std::ffi::CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
+}

@@ -1,0 +1,118 @@
+//! The event trigger: what DDL leaves behind must still be protected.
+//!
+//! It doesn't read commands, it looks at the tables afterwards: a command that nobody thought of
+//! is found out as well.
+
+use celador_policy::TableName;
+use celador_policy::policy_set::Placement;
+use pgrx::prelude::*;
+
+use crate::hooks::raw_function;
+use crate::load::{self, find_tables};
+use crate::spi::{self, Kept, Reads};
+use crate::{catalog, errors};
+
+raw_function!(
+    /// `celador.schema_changed()`.
+    schema_changed_wrapper,
+    pg_finfo_schema_changed_wrapper,
+    after_ddl
+);
+
+unsafe fn after_ddl(_: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    if !spi::is_internal() {
+        schema_changed();
+    }
+    pg_sys::Datum::from(0)
+}
+
+/// What a protected table must look like, and doesn't.
+const BROKEN: &str = "\
+SELECT x.relation::pg_catalog.text, CASE
+    WHEN NOT c.relrowsecurity THEN 'row security would be off'
+    WHEN NOT c.relforcerowsecurity THEN 'row security would not be forced'
+    WHEN later.name IS NOT NULL THEN pg_catalog.format('trigger %I would run after Celador''s guard', later.name)
+    WHEN weak.name IS NOT NULL THEN pg_catalog.format('trigger %I would not always be enabled', weak.name)
+    WHEN rule.name IS NOT NULL THEN pg_catalog.format('rule %I would rewrite statements on it', rule.name)
+    ELSE pg_catalog.format('policy %I would be gone or changed', gone.name)
+  END
+FROM celador.protected AS x
+JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid
+LEFT JOIN LATERAL (
+  SELECT t.tgname AS name FROM pg_catalog.pg_trigger AS t
+  WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT t.tgisinternal
+    AND (t.tgtype::pg_catalog.int4 OPERATOR(pg_catalog.&) 3) OPERATOR(pg_catalog.=) 3
+    AND t.tgname OPERATOR(pg_catalog.>) '~celador_guard'::pg_catalog.name
+    AND NOT pg_catalog.starts_with(t.tgname::pg_catalog.text, '~celador_')
+    AND EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid OPERATOR(pg_catalog.=) c.oid
+      AND g.tgname OPERATOR(pg_catalog.=) '~celador_guard'::pg_catalog.name)
+  LIMIT 1) AS later ON true
+LEFT JOIN LATERAL (
+  SELECT m.name FROM pg_catalog.unnest(pg_catalog.string_to_array(x.triggers, ',')) AS m(name)
+  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid
+    AND t.tgname::pg_catalog.text OPERATOR(pg_catalog.=) m.name
+    AND t.tgenabled OPERATOR(pg_catalog.=) 'A'::pg_catalog.\"char\")
+  LIMIT 1) AS weak ON true
+LEFT JOIN LATERAL (
+  SELECT r.rulename AS name FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class OPERATOR(pg_catalog.=) c.oid LIMIT 1
+) AS rule ON true
+LEFT JOIN LATERAL (
+  SELECT m.name FROM pg_catalog.jsonb_each_text(x.expressions) AS m(name, expression)
+  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid
+    AND p.polname::pg_catalog.text OPERATOR(pg_catalog.=) m.name
+    AND pg_catalog.concat(p.polpermissive, p.polcmd, p.polroles, pg_catalog.pg_get_expr(p.polqual, c.oid), '/',
+      pg_catalog.pg_get_expr(p.polwithcheck, c.oid)) OPERATOR(pg_catalog.=) m.expression)
+  LIMIT 1) AS gone ON true
+WHERE NOT c.relrowsecurity AND x.expressions OPERATOR(pg_catalog.<>) '{}'::pg_catalog.jsonb
+  OR NOT c.relforcerowsecurity AND x.expressions OPERATOR(pg_catalog.<>) '{}'::pg_catalog.jsonb
+  OR later.name IS NOT NULL OR weak.name IS NOT NULL OR rule.name IS NOT NULL OR gone.name IS NOT NULL
+LIMIT 1";
+
+fn schema_changed() {
+    let Some(catalog) = catalog::current() else { return };
+    let Some(policy) = &catalog.policy else { return };
+    // SAFETY: reads the session's user.
+    if !catalog.is_exempt(unsafe { pg_sys::GetSessionUserId() }) {
+        let broken = spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| Kept::prepare(BROKEN, 0).rows(&[], Reads::Latest))
+        });
+        if let Some(row) = broken.into_iter().next() {
+            let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+            errors::denied(
+                format!("{} is protected: {}", text(0), text(1)),
+                "Have a maintenance role make the change, and load the policy again.",
+            );
+        }
+    }
+    load::forget_dropped();
+    let tables = find_tables();
+    load::yield_to_foreign(&tables);
+    for (table, (relation, found)) in &tables {
+        if found.signature.is_some() || policy.tables.contains_key(table) || !policy.schemas.contains(&table.schema) {
+            continue;
+        }
+        let above = above(*relation);
+        match above.and_then(|above| policy.tables.get(&above)) {
+            Some(Placement::Open) => {}
+            placement => load::protect_new(policy, table, *relation, found, placement),
+        }
+    }
+}
+
+/// The table that a new one is a partition of, or inherits from.
+fn above(relation: pg_sys::Oid) -> Option<TableName> {
+    let rows = spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            Kept::prepare(
+                "SELECT n.nspname, c.relname FROM pg_catalog.pg_inherits AS h \
+                 JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) h.inhparent \
+                 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+                 WHERE h.inhrelid OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.oid)",
+                1,
+            )
+            .rows(&[&relation.to_u32().to_string()], Reads::Latest)
+        })
+    });
+    let row = rows.into_iter().next()?;
+    Some(TableName::new(row.first()?.clone()?, row.get(1)?.clone()?))
+}

@@ -1,0 +1,224 @@
+//! Explains: who asks, and why a record is or isn't in reach.
+
+use std::rc::Rc;
+
+use celador_policy::policy_set::{CellRef, Grant, GrantScope, Placement};
+use celador_policy::row_policy::{one_scope, reach_terms, restriction_terms};
+use celador_policy::{Action, TableName, quote};
+use pgrx::prelude::*;
+
+use crate::identity::Source;
+use crate::session::{self, Person};
+use crate::spi::{self, Kept, Reads};
+use crate::{catalog, errors, relations};
+
+/// `celador.whoami()`: who asks and how the session came to it, or why nobody asks.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn whoami() -> TableIterator<
+    'static,
+    (
+        name!(user, Option<String>),
+        name!(source, Option<String>),
+        name!(reason, Option<String>),
+        name!(roles, Vec<String>),
+        name!(groups, Vec<String>),
+    ),
+> {
+    session::begin_statement();
+    let row = match session::asker() {
+        Ok(person) => (
+            Some(person.access.facts().user.clone()),
+            Some(
+                match person.source {
+                    Source::Token => "token",
+                    Source::Login => "login",
+                    Source::Lent => "lent",
+                }
+                .to_owned(),
+            ),
+            None,
+            person.access.roles().map(str::to_owned).collect(),
+            person.access.facts().groups.clone(),
+        ),
+        Err(nobody) => (None, None, Some(format!("{}. {}", nobody.reason, nobody.hint)), Vec::new(), Vec::new()),
+    };
+    TableIterator::once(row)
+}
+
+type Line = (String, String, String, String);
+
+/// `celador.explain_access(table, key, user, action)`: a line for each scope and restriction.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn explain_access(
+    relation: pg_sys::Oid,
+    record: &str,
+    user: &str,
+    action: &str,
+) -> TableIterator<'static, (name!(kind, String), name!(name, String), name!(result, String), name!(source, String))> {
+    let Some(action) = Action::from_name(action) else {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("\"{action}\" is no action"),
+            "read, create, update, delete, assign, claim, import, export or customise.",
+        )
+    };
+    session::begin_statement();
+    let Some(catalog) = catalog::current() else { errors::fault("no policy is loaded") };
+    let person = match session::person_of(&catalog, user, Source::Lent) {
+        Ok(person) => person,
+        Err(nobody) => {
+            let line = ("user".to_owned(), user.to_owned(), "false".to_owned(), nobody.reason);
+            return TableIterator::once(line);
+        }
+    };
+    let name = relations::display_name(relation);
+    let table = name.split_once('.').map(|(schema, table)| TableName::new(schema, table));
+    let lines = session::lend(Rc::clone(&person), || explain(&person, table, &name, record, action));
+    TableIterator::new(lines)
+}
+
+fn explain(person: &Rc<Person>, table: Option<TableName>, name: &str, record: &str, action: Action) -> Vec<Line> {
+    let policy = person.policy();
+    let line = |kind: &str, name: &str, result: &str, source: String| (kind.to_owned(), name.to_owned(), result.to_owned(), source);
+    let Some(table) = table else { errors::fault("a table without a name") };
+    let module_name = match policy.tables.get(&table) {
+        Some(Placement::Module(module)) => module,
+        Some(Placement::Child { module, column }) => {
+            return vec![line(
+                "table",
+                name,
+                "not applicable",
+                format!("it follows the record of module {module} in column {}: explain that one", column.name),
+            )];
+        }
+        Some(Placement::Link { module, .. }) => {
+            return vec![line("table", name, "not applicable", format!("it links records of module {module}: explain those"))];
+        }
+        Some(Placement::Open) => return vec![line("table", name, "true", "the table is open".to_owned())],
+        Some(Placement::Closed) => return vec![line("table", name, "false", "the table is closed".to_owned())],
+        None => return vec![line("table", name, "false", "the policy doesn't place the table".to_owned())],
+    };
+    let module = &policy.modules[module_name];
+    let Some(key) = &module.key else {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("records of module \"{module_name}\" have no key"),
+            "Map its key: mapping.modules.….key.",
+        )
+    };
+    if !session::can_be(record, &key.type_name) {
+        return vec![line("record", record, "false", format!("{} holds no such key", key.name))];
+    }
+    let mut lines = Vec::new();
+    let mut questions = Vec::new();
+    let held: Vec<_> = person.access.grants(policy, module_name, action).collect();
+    if held.is_empty() {
+        let roles: Vec<&str> = person.access.roles().collect();
+        let roles = if roles.is_empty() { "no role".to_owned() } else { format!("roles {}", roles.join(", ")) };
+        lines.push(line("permission", module_name, "false", format!("{roles}: none grants {} here", action.name())));
+    }
+    for held in held {
+        let way = match held.group {
+            Some(group) => format!("role {} through group {group}", held.role),
+            None => format!("role {}", held.role),
+        };
+        let source = match &held.grant.when {
+            Some(setting) => format!("{way}, when {setting}"),
+            None => way,
+        };
+        let scope = scope_name(held.grant);
+        if held.counts {
+            let sql = grant_sql(person, module_name, held.grant, action);
+            questions.push((("scope".to_owned(), scope, source), sql));
+        } else {
+            lines.push(line("scope", &scope, "not applicable", format!("{source} is off")));
+        }
+    }
+    let cell = CellRef::Action(action);
+    for (restriction, sql) in restriction_terms(policy, module_name, &cell, "r.") {
+        if person.access.restricted(policy, &restriction, &cell) {
+            questions.push((("restriction".to_owned(), restriction, "applies to the user".to_owned()), sql));
+        } else {
+            lines.push(line("restriction", &restriction, "not applicable", "doesn't apply to the user".to_owned()));
+        }
+    }
+    answer(person, module_name, key, record, questions, &mut lines);
+    lines
+}
+
+fn scope_name(grant: &Grant) -> String {
+    match &grant.scope {
+        GrantScope::Plain(scope) => scope.name().to_owned(),
+        GrantScope::Parent(via) => format!("parent ({})", via.cell.text()),
+        GrantScope::Related(via) => format!("related ({})", via.cell.text()),
+        GrantScope::Rule(rule) => format!("rule:{rule}"),
+    }
+}
+
+/// The condition that one grant stands for.
+fn grant_sql(person: &Person, module: &str, grant: &Grant, action: Action) -> String {
+    let policy = person.policy();
+    let (cell, only): (CellRef, &[&str]) = match &grant.scope {
+        GrantScope::Plain(scope) => {
+            return celador_policy::row_policy::reach_sql(policy, module, &one_scope(*scope), "r.");
+        }
+        GrantScope::Parent(_) => (CellRef::Action(action), &["parent"]),
+        GrantScope::Related(_) => (CellRef::Action(action), &["related"]),
+        GrantScope::Rule(_) => (CellRef::Action(action), &["rule"]),
+    };
+    let needle = match &grant.scope {
+        GrantScope::Rule(rule) => Some(quote::text(&format!("rule:{rule}"))),
+        GrantScope::Plain(_) | GrantScope::Parent(_) | GrantScope::Related(_) => None,
+    };
+    let terms: Vec<String> = reach_terms(policy, module, &cell, "r.")
+        .into_iter()
+        .filter(|(kind, sql)| only.contains(kind) && needle.as_ref().is_none_or(|needle| sql.contains(needle)))
+        .map(|(_, sql)| sql)
+        .collect();
+    if terms.is_empty() { "false".to_owned() } else { format!("({})", terms.join(" OR ")) }
+}
+
+type Question = ((String, String, String), String);
+
+/// Asks all questions of the record at once.
+fn answer(
+    person: &Person,
+    module: &str,
+    key: &celador_policy::policy_set::Column,
+    record: &str,
+    questions: Vec<Question>,
+    lines: &mut Vec<Line>,
+) {
+    let answers: Vec<String> = questions.iter().map(|(_, sql)| format!("({sql})")).collect();
+    let columns = if answers.is_empty() { "true".to_owned() } else { answers.join(", ") };
+    let tables = &person.policy().modules[module].tables;
+    let row = tables.iter().find_map(|table| {
+        let owner = relations::relation(&table.schema, &table.name).and_then(relations::owner)?;
+        let sql = format!(
+            "SELECT {columns} FROM {} AS r WHERE r.{} OPERATOR(pg_catalog.=) CAST($1 AS {})",
+            table.sql(),
+            quote::name(&key.name),
+            key.type_name
+        );
+        spi::with_rights_of(owner, || {
+            spi::connected(|| Kept::prepare(&sql, 1).rows(&[record], Reads::Statement).into_iter().next())
+        })
+    });
+    let Some(row) = row else {
+        lines.insert(
+            0,
+            ("record".to_owned(), record.to_owned(), "false".to_owned(), "there is no such record".to_owned()),
+        );
+        return;
+    };
+    for (at, ((kind, name, source), _)) in questions.into_iter().enumerate() {
+        let result = match row.get(at).cloned().flatten().as_deref() {
+            Some("t") => "true",
+            Some(_) | None => "false",
+        };
+        lines.push((kind, name, result.to_owned(), source));
+    }
+    lines.sort();
+}

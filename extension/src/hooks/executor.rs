@@ -1,0 +1,133 @@
+//! The executor's hooks: a statement over protected tables begins with a person, or with an
+//! error; and with the access as it is now.
+
+use std::ffi::c_int;
+
+use pgrx::prelude::*;
+
+use crate::{catalog, session, spi};
+
+static mut NEXT_START: pg_sys::ExecutorStart_hook_type = None;
+static mut NEXT_RUN: pg_sys::ExecutorRun_hook_type = None;
+static mut NEXT_END: pg_sys::ExecutorEnd_hook_type = None;
+
+unsafe extern "C-unwind" {
+    fn standard_ExecutorStart(query: *mut pg_sys::QueryDesc, flags: c_int);
+    fn standard_ExecutorEnd(query: *mut pg_sys::QueryDesc);
+}
+
+#[cfg(not(feature = "pg18"))]
+unsafe extern "C-unwind" {
+    fn standard_ExecutorRun(
+        query: *mut pg_sys::QueryDesc,
+        direction: pg_sys::ScanDirection::Type,
+        count: u64,
+        once: bool,
+    );
+}
+
+#[cfg(feature = "pg18")]
+unsafe extern "C-unwind" {
+    fn standard_ExecutorRun(query: *mut pg_sys::QueryDesc, direction: pg_sys::ScanDirection::Type, count: u64);
+}
+
+pub(super) fn install() {
+    // SAFETY: runs once, while the library is loaded.
+    unsafe {
+        NEXT_START = pg_sys::ExecutorStart_hook;
+        pg_sys::ExecutorStart_hook = Some(start);
+        NEXT_RUN = pg_sys::ExecutorRun_hook;
+        pg_sys::ExecutorRun_hook = Some(run);
+        NEXT_END = pg_sys::ExecutorEnd_hook;
+        pg_sys::ExecutorEnd_hook = Some(end);
+    }
+}
+
+unsafe extern "C-unwind" fn start(query: *mut pg_sys::QueryDesc, flags: c_int) {
+    // SAFETY: the arguments are PostgreSQL's own.
+    unsafe {
+        begin(query);
+        match NEXT_START {
+            Some(next) => next(query, flags),
+            None => standard_ExecutorStart(query, flags),
+        }
+    }
+}
+
+#[cfg(not(feature = "pg18"))]
+unsafe extern "C-unwind" fn run(
+    query: *mut pg_sys::QueryDesc,
+    direction: pg_sys::ScanDirection::Type,
+    count: u64,
+    once: bool,
+) {
+    // SAFETY: the arguments are PostgreSQL's own.
+    unsafe {
+        renew();
+        match NEXT_RUN {
+            Some(next) => next(query, direction, count, once),
+            None => standard_ExecutorRun(query, direction, count, once),
+        }
+    }
+}
+
+#[cfg(feature = "pg18")]
+unsafe extern "C-unwind" fn run(query: *mut pg_sys::QueryDesc, direction: pg_sys::ScanDirection::Type, count: u64) {
+    // SAFETY: the arguments are PostgreSQL's own.
+    unsafe {
+        renew();
+        match NEXT_RUN {
+            Some(next) => next(query, direction, count),
+            None => standard_ExecutorRun(query, direction, count),
+        }
+    }
+}
+
+unsafe extern "C-unwind" fn end(query: *mut pg_sys::QueryDesc) {
+    // SAFETY: the argument is PostgreSQL's own.
+    unsafe {
+        session::portal_closed(query as usize);
+        match NEXT_END {
+            Some(next) => next(query),
+            None => standard_ExecutorEnd(query),
+        }
+    }
+}
+
+/// A cursor that goes on does so with the access as it is now.
+#[pg_guard]
+unsafe extern "C-unwind" fn renew() {
+    if !spi::is_internal() {
+        session::begin_statement();
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
+    if spi::is_internal() {
+        return;
+    }
+    session::begin_statement();
+    let Some(catalog) = catalog::current() else { return };
+    // SAFETY: reads the planned statement and the backend's state.
+    unsafe {
+        if pg_sys::InNoForceRLSOperation() {
+            return;
+        }
+        let tables = (*(*query).plannedstmt).rtable;
+        let protected = !tables.is_null()
+            && (0..(*tables).length as usize).any(|at| {
+                let entry = (*(*tables).elements.add(at)).ptr_value.cast::<pg_sys::RangeTblEntry>();
+                (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION && catalog.protected.contains(&(*entry).relid)
+            });
+        if !protected {
+            return;
+        }
+        let exempt = catalog.is_exempt(pg_sys::GetSessionUserId())
+            && pg_sys::has_bypassrls_privilege(pg_sys::GetUserId());
+        if !exempt {
+            session::person();
+        }
+        session::portal_opened(query as usize);
+    }
+}

@@ -1,0 +1,80 @@
+//! The hooks: no statement goes around the policy.
+//!
+//! A hook itself is plain C ABI without a guard, so that PostgreSQL's own errors pass through it
+//! untouched; what Celador does stands in guarded functions beside it.
+
+mod executor;
+mod planner;
+mod utility;
+
+use pgrx::pg_sys;
+
+/// Sets the hooks. Called once, when the library is loaded.
+pub(crate) fn install() {
+    planner::install();
+    executor::install();
+    utility::install();
+}
+
+/// The covering call that [`covered`] is about: left in a plan, it ends the statement.
+const UNCOVERED: &str = "this table is protected by Celador, and the statement was not planned through it";
+
+fn uncovered() -> ! {
+    crate::errors::denied(
+        UNCOVERED,
+        "Add celador to session_preload_libraries or shared_preload_libraries, and connect again.",
+    )
+}
+
+/// Exports `$function` under the name `$symbol`, as PostgreSQL's version 1 convention wants it.
+macro_rules! raw_function {
+    ($(#[$doc:meta])* $symbol:ident, $info:ident, $function:path) => {
+        #[doc(hidden)]
+        #[unsafe(no_mangle)]
+        pub(crate) extern "C" fn $info() -> &'static pgrx::pg_sys::Pg_finfo_record {
+            const INFO: pgrx::pg_sys::Pg_finfo_record = pgrx::pg_sys::Pg_finfo_record { api_version: 1 };
+            &INFO
+        }
+        $(#[$doc])*
+        #[unsafe(no_mangle)]
+        #[pgrx::pg_guard]
+        pub(crate) unsafe extern "C-unwind" fn $symbol(
+            fcinfo: pgrx::pg_sys::FunctionCallInfo,
+        ) -> pgrx::pg_sys::Datum {
+            // SAFETY: PostgreSQL passes a valid call.
+            unsafe { $function(fcinfo) }
+        }
+    };
+}
+pub(crate) use raw_function;
+
+raw_function!(
+    /// `celador.covered()`: stands in every generated policy, and always ends the statement. The
+    /// planner hook takes it out of the statements that it has seen.
+    covered,
+    pg_finfo_covered,
+    not_covered
+);
+
+raw_function!(
+    /// Ends the statement while it is planned, so that EXPLAIN and results that would be empty
+    /// say so too.
+    covered_support,
+    pg_finfo_covered_support,
+    not_covered_when_planned
+);
+
+unsafe fn not_covered(_: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    uncovered()
+}
+
+unsafe fn not_covered_when_planned(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: PostgreSQL passes the request as the only argument.
+    unsafe {
+        let request = (*(*call).args.as_ptr()).value.cast_mut_ptr::<pg_sys::Node>();
+        if (*request).type_ == pg_sys::NodeTag::T_SupportRequestSimplify {
+            uncovered();
+        }
+    }
+    pg_sys::Datum::from(0)
+}

@@ -1,0 +1,466 @@
+//! The planner's hook: takes `covered()` out of the statements that it has seen, and refuses
+//! those in which a protected table stands without its policy.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::rc::Rc;
+
+use celador_policy::policy_set::{CellRef, Placement};
+use celador_policy::row_policy::{READ, UPDATE};
+use celador_policy::{Action, TableName};
+use pgrx::prelude::*;
+
+use crate::catalog::{self, Catalog};
+use crate::{errors, relations, session, spi};
+
+static mut NEXT: pg_sys::planner_hook_type = None;
+static mut NEXT_NEEDS_FMGR: pg_sys::needs_fmgr_hook_type = None;
+
+// The bindings of these are guarded; called directly, errors keep all their fields.
+unsafe extern "C-unwind" {
+    fn standard_planner(
+        parse: *mut pg_sys::Query,
+        query_string: *const c_char,
+        cursor_options: c_int,
+        bound_params: pg_sys::ParamListInfo,
+    ) -> *mut pg_sys::PlannedStmt;
+}
+
+pub(super) fn install() {
+    // SAFETY: runs once, while the library is loaded.
+    unsafe {
+        NEXT = pg_sys::planner_hook;
+        pg_sys::planner_hook = Some(planner);
+        NEXT_NEEDS_FMGR = pg_sys::needs_fmgr_hook;
+        pg_sys::needs_fmgr_hook = Some(needs_fmgr);
+    }
+}
+
+unsafe extern "C-unwind" fn planner(
+    parse: *mut pg_sys::Query,
+    query_string: *const c_char,
+    cursor_options: c_int,
+    bound_params: pg_sys::ParamListInfo,
+) -> *mut pg_sys::PlannedStmt {
+    // SAFETY: the arguments are PostgreSQL's own.
+    unsafe {
+        cover(parse);
+        match NEXT {
+            Some(next) => next(parse, query_string, cursor_options, bound_params),
+            None => standard_planner(parse, query_string, cursor_options, bound_params),
+        }
+    }
+}
+
+/// Functions in SQL that return sets would be put into the statement after the hook has seen it:
+/// asked to be called instead, they are planned by themselves.
+unsafe extern "C-unwind" fn needs_fmgr(function: pg_sys::Oid) -> bool {
+    // SAFETY: PostgreSQL's own argument.
+    unsafe {
+        if let Some(next) = NEXT_NEEDS_FMGR
+            && next(function)
+        {
+            return true;
+        }
+        function.to_u32() >= pg_sys::FirstNormalObjectId && is_sql_set(function)
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn is_sql_set(function: pg_sys::Oid) -> bool {
+    const SQL_LANGUAGE: u32 = 14;
+    // SAFETY: a valid tuple of pg_proc begins with FormData_pg_proc; it is released after use.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::PROCOID as i32,
+            pg_sys::Datum::from(function),
+        );
+        if tuple.is_null() {
+            return false;
+        }
+        let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>();
+        let found = (*form).proretset && (*form).prolang.to_u32() == SQL_LANGUAGE;
+        pg_sys::ReleaseSysCache(tuple);
+        found
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query) {
+    if spi::is_internal() {
+        return;
+    }
+    if let Some(catalog) = catalog::current() {
+        let cover = Cover { catalog };
+        // SAFETY: the planner owns the tree, and expects hooks to change it.
+        unsafe { cover.query(query, &mut Vec::new()) }
+    }
+}
+
+struct Cover {
+    catalog: Rc<Catalog>,
+}
+
+/// What a walk over expressions carries to the sub-queries that it finds.
+struct Walk<'a> {
+    cover: &'a Cover,
+    views: &'a mut Vec<pg_sys::Oid>,
+}
+
+/// The elements of a PostgreSQL list of pointers.
+unsafe fn elements<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
+    if list.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: a List holds `length` cells.
+    unsafe {
+        (0..(*list).length as usize)
+            .map(|at| (*(*list).elements.add(at)).ptr_value.cast::<T>())
+            .collect()
+    }
+}
+
+unsafe fn is_a(node: *const c_void, tag: pg_sys::NodeTag) -> bool {
+    // SAFETY: every node begins with its tag.
+    !node.is_null() && unsafe { (*node.cast::<pg_sys::Node>()).type_ == tag }
+}
+
+impl Cover {
+    /// Covers a query and everything in it. `views`: those through which it is read.
+    unsafe fn query(&self, query: *mut pg_sys::Query, views: &mut Vec<pg_sys::Oid>) {
+        // SAFETY: walks a rewritten tree by PostgreSQL's own structure.
+        unsafe {
+            let tables = elements::<pg_sys::RangeTblEntry>((*query).rtable);
+            for (at, &entry) in tables.iter().enumerate() {
+                match (*entry).rtekind {
+                    pg_sys::RTEKind::RTE_RELATION => self.relation(query, at as i32 + 1, entry, views),
+                    pg_sys::RTEKind::RTE_SUBQUERY => {
+                        let view = view_of(entry);
+                        views.extend(view);
+                        self.query((*entry).subquery, views);
+                        if view.is_some() {
+                            views.pop();
+                        }
+                    }
+                    // These hold expressions at most, which are walked below.
+                    pg_sys::RTEKind::RTE_JOIN
+                    | pg_sys::RTEKind::RTE_FUNCTION
+                    | pg_sys::RTEKind::RTE_TABLEFUNC
+                    | pg_sys::RTEKind::RTE_VALUES
+                    | pg_sys::RTEKind::RTE_CTE
+                    | pg_sys::RTEKind::RTE_NAMEDTUPLESTORE
+                    | pg_sys::RTEKind::RTE_RESULT => {}
+                    #[cfg(feature = "pg18")]
+                    pg_sys::RTEKind::RTE_GROUP => {}
+                    other => errors::fault(format!("a range table entry of kind {other} isn't known")),
+                }
+            }
+            self.checks(query);
+            for expression in elements::<pg_sys::CommonTableExpr>((*query).cteList) {
+                self.query((*expression).ctequery.cast(), views);
+            }
+            let mut walk = Walk { cover: self, views };
+            pg_sys::query_tree_walker(
+                query,
+                Some(walk_expression),
+                (&raw mut walk).cast(),
+                (pg_sys::QTW_IGNORE_RT_SUBQUERIES | pg_sys::QTW_IGNORE_CTE_SUBQUERIES) as i32,
+            );
+        }
+    }
+
+    unsafe fn relation(
+        &self,
+        query: *mut pg_sys::Query,
+        place: i32,
+        entry: *mut pg_sys::RangeTblEntry,
+        views: &[pg_sys::Oid],
+    ) {
+        // SAFETY: as in `query`.
+        unsafe {
+            let relation = (*entry).relid;
+            if (*entry).relkind as u8 == b'm' {
+                self.materialized(relation);
+                return;
+            }
+            if !self.catalog.protected.contains(&relation) {
+                return;
+            }
+            let mut covered = false;
+            (*entry).securityQuals = self.strip_list((*entry).securityQuals, &mut covered);
+            let written = (*query).resultRelation == place
+                && elements::<pg_sys::WithCheckOption>((*query).withCheckOptions)
+                    .into_iter()
+                    .any(|check| self.mentions_covered((*check).qual));
+            if covered || written || is_placeholder(query, place) {
+                return;
+            }
+            self.without_policy(relation, views);
+        }
+    }
+
+    /// A protected table has reached the planner without its policy.
+    unsafe fn without_policy(&self, relation: pg_sys::Oid, views: &[pg_sys::Oid]) {
+        // SAFETY: reads the backend's state.
+        let (referential, session) =
+            unsafe { (pg_sys::InNoForceRLSOperation(), pg_sys::GetSessionUserId()) };
+        if referential
+            || self.catalog.is_exempt(session)
+            || views.iter().any(|view| self.catalog.registered.contains(view))
+        {
+            return;
+        }
+        let way = match views.last() {
+            Some(view) => format!("view {}", relations::display_name(*view)),
+            None => "a view or function of an exempt owner".to_owned(),
+        };
+        errors::denied(
+            format!("{} is protected, and {way} reads it without its policy", relations::display_name(relation)),
+            "Make the view security_invoker, give it to an owner without BYPASSRLS, or have a \
+             superuser register it: SELECT celador.register_view(view).",
+        )
+    }
+
+    /// A materialized view over protected tables is open to those who see everything in them.
+    unsafe fn materialized(&self, view: pg_sys::Oid) {
+        // SAFETY: reads the backend's state.
+        let session = unsafe { pg_sys::GetSessionUserId() };
+        if self.catalog.is_exempt(session) || self.catalog.registered.contains(&view) {
+            return;
+        }
+        let copied = self.catalog.copied_by(view);
+        if copied.is_empty() || copied.iter().all(|table| self.reads_all(*table)) {
+            return;
+        }
+        errors::denied(
+            format!("materialized view {} holds rows of protected tables", relations::display_name(view)),
+            "It is open to those who may read every row of these tables, and to all once a \
+             superuser registers it: SELECT celador.register_view(view).",
+        )
+    }
+
+    fn reads_all(&self, table: pg_sys::Oid) -> bool {
+        let Some(policy) = &self.catalog.policy else { return false };
+        let name = relations::display_name(table);
+        let Some((schema, table)) = name.split_once('.') else { return false };
+        let module = match policy.tables.get(&TableName::new(schema, table)) {
+            Some(Placement::Module(module) | Placement::Child { module, .. } | Placement::Link { module, .. }) => module,
+            Some(Placement::Open) => return true,
+            Some(Placement::Closed) | None => return false,
+        };
+        let person = session::person();
+        let read = CellRef::Action(Action::Read);
+        person.reach(module, &read.text()).all
+            && !policy
+                .restrictions_on(module)
+                .any(|(restriction, _)| person.access.restricted(policy, restriction, &read))
+    }
+
+    /// Takes `covered()` out of the checks on what is written.
+    ///
+    /// PostgreSQL puts the SELECT policy into the checks of INSERT and UPDATE where the statement
+    /// reads the table. For a module's table the guard decides what a row may become, so those
+    /// copies go: a record may be given away, and its creator gets it back by RETURNING.
+    unsafe fn checks(&self, query: *mut pg_sys::Query) {
+        // SAFETY: as in `query`.
+        unsafe {
+            let checks = elements::<pg_sys::WithCheckOption>((*query).withCheckOptions);
+            if checks.is_empty() {
+                return;
+            }
+            let mut guarded = None;
+            let mut kept = std::ptr::null_mut();
+            for check in checks {
+                let name = if (*check).polname.is_null() { c"" } else { CStr::from_ptr((*check).polname) };
+                let name = name.to_bytes();
+                if !self.mentions_covered((*check).qual) {
+                    kept = pg_sys::lappend(kept, check.cast());
+                    continue;
+                }
+                let guarded = *guarded.get_or_insert_with(|| self.target_is_guarded(query));
+                let decided_by_guard = match (*check).kind {
+                    pg_sys::WCOKind::WCO_RLS_INSERT_CHECK => guarded && name == READ.as_bytes(),
+                    pg_sys::WCOKind::WCO_RLS_UPDATE_CHECK => {
+                        guarded && (name == READ.as_bytes() || name == UPDATE.as_bytes())
+                    }
+                    _ => false,
+                };
+                if decided_by_guard {
+                    continue;
+                }
+                let mut covered = false;
+                (*check).qual = self.strip((*check).qual, &mut covered);
+                if (*check).qual.is_null() {
+                    let relation = self.target(query);
+                    errors::denied(
+                        format!("the guard of {} is missing or disabled", relations::display_name(relation)),
+                        "Load the policy again.",
+                    );
+                }
+                kept = pg_sys::lappend(kept, check.cast());
+            }
+            (*query).withCheckOptions = kept;
+        }
+    }
+
+    unsafe fn target(&self, query: *mut pg_sys::Query) -> pg_sys::Oid {
+        // SAFETY: checks exist only where there is a result relation.
+        unsafe {
+            let tables = elements::<pg_sys::RangeTblEntry>((*query).rtable);
+            let place = usize::try_from((*query).resultRelation - 1).ok();
+            place.and_then(|place| tables.get(place)).map_or(pg_sys::InvalidOid, |entry| (**entry).relid)
+        }
+    }
+
+    /// The target is a module's table and its guard stands, always enabled.
+    unsafe fn target_is_guarded(&self, query: *mut pg_sys::Query) -> bool {
+        // SAFETY: the table is locked by the statement already; the descriptor is closed again.
+        unsafe {
+            let relation = pg_sys::table_open(self.target(query), pg_sys::NoLock as i32);
+            let triggers = (*relation).trigdesc;
+            let guarded = !triggers.is_null()
+                && (0..(*triggers).numtriggers as usize).any(|at| {
+                    let trigger = &*(*triggers).triggers.add(at);
+                    trigger.tgfoid == self.catalog.guard && trigger.tgenabled as u8 == b'A'
+                });
+            pg_sys::table_close(relation, pg_sys::NoLock as i32);
+            guarded
+        }
+    }
+
+    unsafe fn strip_list(&self, list: *mut pg_sys::List, covered: &mut bool) -> *mut pg_sys::List {
+        // SAFETY: rebuilds a list of expressions.
+        unsafe {
+            let mut kept = std::ptr::null_mut();
+            for expression in elements::<pg_sys::Node>(list) {
+                let stripped = self.strip(expression, covered);
+                if !stripped.is_null() {
+                    kept = pg_sys::lappend(kept, stripped.cast());
+                }
+            }
+            kept
+        }
+    }
+
+    /// The expression without `covered()`: NULL where nothing is left. Only where it stands by
+    /// itself or under AND, as in generated policies.
+    unsafe fn strip(&self, node: *mut pg_sys::Node, covered: &mut bool) -> *mut pg_sys::Node {
+        // SAFETY: node types are checked before they are read.
+        unsafe {
+            if self.is_covered(node) {
+                *covered = true;
+                return std::ptr::null_mut();
+            }
+            if is_a(node.cast(), pg_sys::NodeTag::T_BoolExpr) {
+                let expression = node.cast::<pg_sys::BoolExpr>();
+                if (*expression).boolop == pg_sys::BoolExprType::AND_EXPR {
+                    (*expression).args = self.strip_list((*expression).args, covered);
+                    let left = elements::<pg_sys::Node>((*expression).args);
+                    return match left.as_slice() {
+                        [] => std::ptr::null_mut(),
+                        [one] => *one,
+                        [..] => node,
+                    };
+                }
+            }
+            node
+        }
+    }
+
+    unsafe fn mentions_covered(&self, node: *mut pg_sys::Node) -> bool {
+        // SAFETY: node types are checked before they are read.
+        unsafe {
+            if self.is_covered(node) {
+                return true;
+            }
+            is_a(node.cast(), pg_sys::NodeTag::T_BoolExpr) && {
+                let expression = node.cast::<pg_sys::BoolExpr>();
+                (*expression).boolop == pg_sys::BoolExprType::AND_EXPR
+                    && elements::<pg_sys::Node>((*expression).args)
+                        .into_iter()
+                        .any(|argument| self.is_covered(argument))
+            }
+        }
+    }
+
+    unsafe fn is_covered(&self, node: *mut pg_sys::Node) -> bool {
+        // SAFETY: the tag is checked before the node is read.
+        unsafe {
+            is_a(node.cast(), pg_sys::NodeTag::T_FuncExpr)
+                && (*node.cast::<pg_sys::FuncExpr>()).funcid == self.catalog.covered
+        }
+    }
+}
+
+/// The view that a sub-query stands for.
+unsafe fn view_of(entry: *mut pg_sys::RangeTblEntry) -> Option<pg_sys::Oid> {
+    // SAFETY: the entry is of a sub-query.
+    unsafe {
+        #[cfg(not(feature = "pg15"))]
+        {
+            ((*entry).relid != pg_sys::InvalidOid).then_some((*entry).relid)
+        }
+        // The rule's sub-query begins with the entries OLD and NEW, which name the view.
+        #[cfg(feature = "pg15")]
+        {
+            elements::<pg_sys::RangeTblEntry>((*(*entry).subquery).rtable)
+                .first()
+                .filter(|first| {
+                    (***first).rtekind == pg_sys::RTEKind::RTE_RELATION && (***first).relkind as u8 == b'v'
+                })
+                .map(|first| (**first).relid)
+        }
+    }
+}
+
+/// An entry that nothing is read from: EXCLUDED, or the OLD and NEW of a rule.
+unsafe fn is_placeholder(query: *mut pg_sys::Query, place: i32) -> bool {
+    // SAFETY: reads the query's own fields.
+    unsafe {
+        let conflict = (*query).onConflict;
+        if !conflict.is_null() && (*conflict).exclRelIndex == place {
+            return true;
+        }
+        !is_read(query, place)
+    }
+}
+
+/// Whether the entry is the target of the statement or stands in its FROM.
+unsafe fn is_read(query: *mut pg_sys::Query, place: i32) -> bool {
+    unsafe fn stands_in(node: *mut pg_sys::Node, place: i32) -> bool {
+        // SAFETY: node types are checked before they are read.
+        unsafe {
+            if node.is_null() {
+                return false;
+            }
+            match (*node).type_ {
+                pg_sys::NodeTag::T_RangeTblRef => (*node.cast::<pg_sys::RangeTblRef>()).rtindex == place,
+                pg_sys::NodeTag::T_JoinExpr => {
+                    let join = node.cast::<pg_sys::JoinExpr>();
+                    stands_in((*join).larg, place) || stands_in((*join).rarg, place)
+                }
+                pg_sys::NodeTag::T_FromExpr => elements::<pg_sys::Node>((*node.cast::<pg_sys::FromExpr>()).fromlist)
+                    .into_iter()
+                    .any(|part| stands_in(part, place)),
+                // Something new in a FROM: taken as read.
+                _ => true,
+            }
+        }
+    }
+    // SAFETY: reads the query's own fields.
+    unsafe { (*query).resultRelation == place || stands_in((*query).jointree.cast(), place) }
+}
+
+unsafe extern "C-unwind" fn walk_expression(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
+    // SAFETY: the context is the Walk of the caller; node types are checked before they are read.
+    unsafe {
+        if node.is_null() {
+            return false;
+        }
+        if is_a(node.cast(), pg_sys::NodeTag::T_Query) {
+            let walk = &mut *context.cast::<Walk<'_>>();
+            walk.cover.query(node.cast(), walk.views);
+            return false;
+        }
+        pg_sys::expression_tree_walker(node, Some(walk_expression), context)
+    }
+}

@@ -1,0 +1,159 @@
+//! The hook on utility statements: what isn't planned is looked at here.
+
+use std::ffi::c_char;
+
+use pgrx::prelude::*;
+
+use crate::{catalog, errors, relations, session, spi};
+
+static mut NEXT: pg_sys::ProcessUtility_hook_type = None;
+
+unsafe extern "C-unwind" {
+    fn standard_ProcessUtility(
+        statement: *mut pg_sys::PlannedStmt,
+        query_string: *const c_char,
+        read_only_tree: bool,
+        context: pg_sys::ProcessUtilityContext::Type,
+        params: pg_sys::ParamListInfo,
+        environment: *mut pg_sys::QueryEnvironment,
+        destination: *mut pg_sys::DestReceiver,
+        completion: *mut pg_sys::QueryCompletion,
+    );
+}
+
+pub(super) fn install() {
+    // SAFETY: runs once, while the library is loaded.
+    unsafe {
+        NEXT = pg_sys::ProcessUtility_hook;
+        pg_sys::ProcessUtility_hook = Some(utility);
+    }
+}
+
+unsafe extern "C-unwind" fn utility(
+    statement: *mut pg_sys::PlannedStmt,
+    query_string: *const c_char,
+    read_only_tree: bool,
+    context: pg_sys::ProcessUtilityContext::Type,
+    params: pg_sys::ParamListInfo,
+    environment: *mut pg_sys::QueryEnvironment,
+    destination: *mut pg_sys::DestReceiver,
+    completion: *mut pg_sys::QueryCompletion,
+) {
+    // SAFETY: the arguments are PostgreSQL's own.
+    unsafe {
+        if concerns((*statement).utilityStmt) {
+            look((*statement).utilityStmt);
+        }
+        let next = NEXT.unwrap_or(standard_ProcessUtility);
+        next(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+    }
+}
+
+/// The statements that [`look`] has something to say about.
+unsafe fn concerns(statement: *mut pg_sys::Node) -> bool {
+    // SAFETY: every node begins with its tag.
+    unsafe {
+        matches!(
+            (*statement).type_,
+            pg_sys::NodeTag::T_RefreshMatViewStmt
+                | pg_sys::NodeTag::T_ExecuteStmt
+                | pg_sys::NodeTag::T_FetchStmt
+                | pg_sys::NodeTag::T_CopyStmt
+                | pg_sys::NodeTag::T_TruncateStmt
+                | pg_sys::NodeTag::T_LockStmt
+        )
+    }
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn look(statement: *mut pg_sys::Node) {
+    if spi::is_internal() {
+        return;
+    }
+    // Before a kept plan or an open cursor is used.
+    session::begin_statement();
+    // SAFETY: node types are checked before they are read.
+    unsafe {
+        match (*statement).type_ {
+            pg_sys::NodeTag::T_RefreshMatViewStmt => {
+                refresh(statement.cast());
+            }
+            pg_sys::NodeTag::T_TruncateStmt => truncate(statement.cast()),
+            pg_sys::NodeTag::T_CopyStmt => copy(statement.cast()),
+            _ => {}
+        }
+    }
+}
+
+unsafe fn named(range: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
+    // SAFETY: looks a name up without locking it; missing is no error.
+    unsafe {
+        if range.is_null() {
+            return None;
+        }
+        let found = pg_sys::RangeVarGetRelidExtended(
+            range,
+            pg_sys::NoLock as i32,
+            pg_sys::RVROption::RVR_MISSING_OK,
+            None,
+            std::ptr::null_mut(),
+        );
+        (found != pg_sys::InvalidOid).then_some(found)
+    }
+}
+
+/// A materialized view over protected tables is refreshed by maintenance only.
+unsafe fn refresh(statement: *mut pg_sys::RefreshMatViewStmt) {
+    // SAFETY: the statement's own fields.
+    unsafe {
+        let (Some(catalog), Some(view)) = (catalog::current(), named((*statement).relation)) else { return };
+        if catalog.is_exempt(pg_sys::GetSessionUserId()) || catalog.copied_by(view).is_empty() {
+            return;
+        }
+        errors::denied(
+            format!("materialized view {} holds rows of protected tables", relations::display_name(view)),
+            "Have a maintenance role refresh it.",
+        )
+    }
+}
+
+/// TRUNCATE knows no row security.
+unsafe fn truncate(statement: *mut pg_sys::TruncateStmt) {
+    // SAFETY: the statement's own fields.
+    unsafe {
+        let Some(catalog) = catalog::current() else { return };
+        if catalog.is_exempt(pg_sys::GetSessionUserId()) {
+            return;
+        }
+        let list = (*statement).relations;
+        for at in 0..(*list).length as usize {
+            let range = (*(*list).elements.add(at)).ptr_value.cast::<pg_sys::RangeVar>();
+            if let Some(table) = named(range)
+                && catalog.protected.contains(&table)
+            {
+                errors::denied(
+                    format!("{} is protected: TRUNCATE would remove rows out of reach", relations::display_name(table)),
+                    "Use DELETE, or have a maintenance role truncate the table.",
+                );
+            }
+        }
+    }
+}
+
+/// `COPY table TO` by an effective user whom row security doesn't reach, in a session that isn't
+/// exempt: it would read the heap without being planned.
+unsafe fn copy(statement: *mut pg_sys::CopyStmt) {
+    // SAFETY: the statement's own fields.
+    unsafe {
+        let (Some(catalog), Some(table)) = (catalog::current(), named((*statement).relation)) else { return };
+        if !catalog.protected.contains(&table) || catalog.is_exempt(pg_sys::GetSessionUserId()) {
+            return;
+        }
+        if pg_sys::has_bypassrls_privilege(pg_sys::GetUserId()) {
+            errors::denied(
+                format!("{} is protected, and COPY would read it without its policy", relations::display_name(table)),
+                "Copy it in a session of a maintenance role.",
+            );
+        }
+    }
+}

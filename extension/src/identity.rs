@@ -1,0 +1,373 @@
+//! Who asks: the person of a signed token, or the person whom the login is mapped to.
+//!
+//! The token is in a hidden setting, so that it follows a session into its parallel workers.
+//! Nothing believes it before it is verified. SQL without a key can end an identity, and never
+//! become another.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, c_char, c_void};
+
+use celador_identity::{Claims, Expected};
+use celador_policy::PolicySet;
+use celador_policy::directory::sql;
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::prelude::*;
+
+use crate::catalog::Catalog;
+use crate::session::{self, Nobody};
+use crate::spi::{self, Reads};
+use crate::{errors, key_file, relations};
+
+/// How long an identity that `act_as` makes lasts, in seconds.
+const ACT_AS_SECONDS: u64 = 12 * 60 * 60;
+
+/// How a session came to its person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// By a token.
+    Token,
+    /// The database role that logged in is mapped.
+    Login,
+    /// Looked through by `explain_access`.
+    Lent,
+}
+
+/// Who asks.
+pub(crate) enum Who {
+    /// The person with this `user` key.
+    User(String, Source),
+}
+
+struct Verified {
+    text: String,
+    user: String,
+    expires: u64,
+}
+
+static KEY_FILE: GucSetting<Option<std::ffi::CString>> = GucSetting::<Option<std::ffi::CString>>::new(None);
+static mut TOKEN: *mut c_char = std::ptr::null_mut();
+
+thread_local! {
+    static ALLOWED: Cell<bool> = const { Cell::new(false) };
+    static EPOCH: Cell<u64> = const { Cell::new(1) };
+    /// The identity was changed in a transaction that was rolled back.
+    static VOID: Cell<bool> = const { Cell::new(false) };
+    /// At which nesting of transactions the identity was last changed; 0: before this one.
+    static CHANGED_AT: Cell<i32> = const { Cell::new(0) };
+    static LAST_SERIAL: Cell<u64> = const { Cell::new(0) };
+    static VERIFIED: RefCell<Option<Verified>> = const { RefCell::new(None) };
+}
+
+/// Defines the settings. Called once, when the library is loaded.
+pub(crate) fn define_settings() {
+    GucRegistry::define_string_guc(
+        c"celador.key_file",
+        c"The file with the keys that identities are signed with.",
+        c"It lies outside the data directory, belongs to the server's user and has mode 0600.",
+        &KEY_FILE,
+        GucContext::Sighup,
+        GucFlags::SUPERUSER_ONLY,
+    );
+    // SAFETY: the variable lives as long as the process; the hooks are plain functions.
+    unsafe {
+        pg_sys::DefineCustomStringVariable(
+            c"celador.identity".as_ptr(),
+            c"The signed identity of this session.".as_ptr(),
+            std::ptr::null(),
+            &raw mut TOKEN,
+            c"".as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            (pg_sys::GUC_NO_SHOW_ALL
+                | pg_sys::GUC_NOT_IN_SAMPLE
+                | pg_sys::GUC_DISALLOW_IN_FILE
+                | pg_sys::GUC_SUPERUSER_ONLY) as i32,
+            Some(check_token),
+            Some(token_assigned),
+            Some(hide_token),
+        );
+        pg_sys::MarkGUCPrefixReserved(c"celador".as_ptr());
+        pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
+        pg_sys::RegisterSubXactCallback(Some(subtransaction_ended), std::ptr::null_mut());
+    }
+}
+
+/// Only Celador's own functions set an identity; everybody may end one.
+unsafe extern "C-unwind" fn check_token(
+    value: *mut *mut c_char,
+    _: *mut *mut c_void,
+    _: pg_sys::GucSource::Type,
+) -> bool {
+    // SAFETY: PostgreSQL passes a pointer to a string or to NULL.
+    unsafe {
+        (*value).is_null() || **value == 0 || ALLOWED.get() || pg_sys::InitializingParallelWorker
+    }
+}
+
+unsafe extern "C-unwind" fn token_assigned(_: *const c_char, _: *mut c_void) {
+    EPOCH.set(EPOCH.get() + 1);
+}
+
+unsafe extern "C-unwind" fn hide_token() -> *const c_char {
+    c"(hidden)".as_ptr()
+}
+
+unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _: *mut c_void) {
+    match event {
+        pg_sys::XactEvent::XACT_EVENT_ABORT => {
+            if CHANGED_AT.replace(0) > 0 {
+                void();
+            }
+        }
+        pg_sys::XactEvent::XACT_EVENT_COMMIT | pg_sys::XactEvent::XACT_EVENT_PREPARE => CHANGED_AT.set(0),
+        _ => {}
+    }
+}
+
+unsafe extern "C-unwind" fn subtransaction_ended(
+    event: pg_sys::SubXactEvent::Type,
+    _: pg_sys::SubTransactionId,
+    _: pg_sys::SubTransactionId,
+    _: *mut c_void,
+) {
+    // SAFETY: reads a counter.
+    let level = unsafe { pg_sys::GetCurrentTransactionNestLevel() };
+    if CHANGED_AT.get() < level {
+        return;
+    }
+    match event {
+        pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB => {
+            CHANGED_AT.set(0);
+            void();
+        }
+        pg_sys::SubXactEvent::SUBXACT_EVENT_COMMIT_SUB => CHANGED_AT.set(level - 1),
+        _ => {}
+    }
+}
+
+/// A ROLLBACK would bring the previous person back: nobody instead, until the next `assume`.
+fn void() {
+    VOID.set(true);
+    EPOCH.set(EPOCH.get() + 1);
+}
+
+/// Changes with every change of the identity.
+pub(crate) fn epoch() -> u64 {
+    EPOCH.get()
+}
+
+/// Whether the token's time is over.
+pub(crate) fn has_ended(now: f64) -> bool {
+    VERIFIED.with_borrow(|verified| verified.as_ref().is_some_and(|known| (known.expires as f64) <= now))
+}
+
+fn token() -> String {
+    // SAFETY: PostgreSQL keeps the variable pointing to a string, or NULL; backends have one thread.
+    unsafe {
+        let token = TOKEN;
+        if token.is_null() { String::new() } else { CStr::from_ptr(token).to_string_lossy().into_owned() }
+    }
+}
+
+/// Who asks, as far as the session tells.
+pub(crate) fn who(catalog: &Catalog, policy: &PolicySet) -> Result<Who, Nobody> {
+    if VOID.get() {
+        return Err(Nobody {
+            reason: "the transaction that changed the identity was rolled back".to_owned(),
+            hint: "Call celador.assume or celador.act_as again.".to_owned(),
+        });
+    }
+    let token = token();
+    if token.is_empty() { by_login(catalog, policy) } else { by_token(&token) }
+}
+
+fn by_token(text: &str) -> Result<Who, Nobody> {
+    let known = VERIFIED.with_borrow(|verified| {
+        verified
+            .as_ref()
+            .filter(|known| known.text == text && known.expires as f64 > session::now())
+            .map(|known| known.user.clone())
+    });
+    match known {
+        Some(user) => Ok(Who::User(user, Source::Token)),
+        None => Err(Nobody {
+            reason: "the session's identity has expired or isn't valid here".to_owned(),
+            hint: "Call celador.assume with a new token.".to_owned(),
+        }),
+    }
+}
+
+/// The person whom the login role is mapped to. `SET ROLE` changes nothing.
+fn by_login(catalog: &Catalog, policy: &PolicySet) -> Result<Who, Nobody> {
+    // SAFETY: reads the session's user.
+    let login = unsafe { pg_sys::GetSessionUserId() };
+    let name = relations::role_name(login);
+    if is_carrier(catalog, login) {
+        return Err(Nobody {
+            reason: format!("database role \"{name}\" carries identities, and none is set"),
+            hint: "Call celador.assume or celador.act_as before the first statement.".to_owned(),
+        });
+    }
+    let Some(statement) = sql::user_by_login(&policy.directory) else {
+        return Err(Nobody {
+            reason: "logins aren't mapped to users".to_owned(),
+            hint: "Map mapping.users.login, or sign in by celador.assume.".to_owned(),
+        });
+    };
+    let rows = spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| catalog.kept(&statement, 1).rows(&[&name], Reads::Latest))
+    });
+    match rows.as_slice() {
+        [row] => match row.first().cloned().flatten() {
+            Some(user) => Ok(Who::User(user, Source::Login)),
+            None => Err(unknown(&name)),
+        },
+        [] => Err(unknown(&name)),
+        [..] => Err(Nobody {
+            reason: format!("database role \"{name}\" is the login of several users"),
+            hint: "Correct the directory: a login belongs to one user.".to_owned(),
+        }),
+    }
+}
+
+fn unknown(login: &str) -> Nobody {
+    Nobody {
+        reason: format!("database role \"{login}\" is no user's login"),
+        hint: "Add the login to the directory, or sign in as a user.".to_owned(),
+    }
+}
+
+/// Whether a database role may carry tokens: then its own name stands for nobody.
+fn is_carrier(catalog: &Catalog, role: pg_sys::Oid) -> bool {
+    // SAFETY: cache look-ups.
+    if unsafe { pg_sys::superuser_arg(role) } {
+        return false;
+    }
+    [catalog.assume, catalog.act_as].into_iter().any(|function| may_execute(function, role))
+}
+
+fn may_execute(function: pg_sys::Oid, role: pg_sys::Oid) -> bool {
+    // SAFETY: cache look-ups.
+    #[cfg(feature = "pg15")]
+    let result = unsafe { pg_sys::pg_proc_aclcheck(function, role, pg_sys::ACL_EXECUTE as _) };
+    #[cfg(not(feature = "pg15"))]
+    let result = unsafe {
+        pg_sys::object_aclcheck(pg_sys::ProcedureRelationId, function, role, pg_sys::ACL_EXECUTE as _)
+    };
+    result == pg_sys::AclResult::ACLCHECK_OK
+}
+
+fn keys() -> celador_identity::KeyRing {
+    let path = KEY_FILE.get().map(|path| path.to_string_lossy().into_owned());
+    key_file::read(path.as_deref())
+}
+
+/// Puts a token into the setting.
+fn set(text: &str) {
+    if session::has_open_portals() {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
+            "the identity can't change while a statement or cursor over protected tables is open",
+            "Close the cursors first, and call the function in a statement of its own.",
+        );
+    }
+    // Cursors that were held over a commit hold rows of the person before.
+    // SAFETY: leaves out the portal that runs.
+    unsafe { pg_sys::PortalHashTableDeleteAll() }
+    struct Forbid;
+    impl Drop for Forbid {
+        fn drop(&mut self) {
+            ALLOWED.set(false);
+        }
+    }
+    ALLOWED.set(true);
+    let _forbid = Forbid;
+    let value = spi::c_string(text);
+    // SAFETY: name and value are strings that outlive the call.
+    unsafe {
+        CHANGED_AT.set(pg_sys::GetCurrentTransactionNestLevel());
+        pg_sys::set_config_option(
+            c"celador.identity".as_ptr(),
+            value.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SET,
+            true,
+            0,
+            false,
+        );
+    }
+    VOID.set(false);
+}
+
+/// Serials are microseconds since 1970: process numbers come again, and a token for an earlier
+/// backend of the same number is older than this one.
+fn last_serial() -> u64 {
+    // SAFETY: read when the backend started.
+    let started = session::seconds(unsafe { pg_sys::MyStartTimestamp });
+    LAST_SERIAL.get().max((started * 1e6) as u64)
+}
+
+fn accept(text: &str) {
+    let expected = Expected {
+        // SAFETY: read the backend's own numbers.
+        database: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        backend: unsafe { pg_sys::MyProcPid },
+        now: session::now() as u64,
+        last_serial: last_serial(),
+    };
+    match keys().verify(text, &expected) {
+        Ok(token) => {
+            LAST_SERIAL.set(token.serial);
+            set(text);
+            VERIFIED.set(Some(Verified { text: text.to_owned(), user: token.user, expires: token.expires }));
+        }
+        Err(error) => {
+            // Whoever was signed in isn't any more.
+            set("");
+            VOID.set(true);
+            errors::raise(
+                PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                format!("the token is not accepted: {error}"),
+                "Get a new token for this session.",
+            )
+        }
+    }
+}
+
+/// `celador.assume(token)`: the session acts for the person whom the token names.
+#[pg_extern]
+fn assume(token: &str) {
+    accept(token);
+}
+
+/// `celador.act_as("user")`: makes a token for the person, and assumes it.
+#[pg_extern]
+fn act_as(user: &str) {
+    if let Some(catalog) = crate::catalog::current()
+        && let Err(nobody) = session::person_of(&catalog, user, Source::Token)
+    {
+        session::refuse(&nobody);
+    }
+    let claims = Claims {
+        user: user.to_owned(),
+        // SAFETY: read the backend's own numbers.
+        database: unsafe { pg_sys::MyDatabaseId }.to_u32(),
+        backend: unsafe { pg_sys::MyProcPid },
+        serial: (last_serial() + 1).max((session::now() * 1e6) as u64),
+        expires: session::now() as u64 + ACT_AS_SECONDS,
+    };
+    match keys().sign(&claims) {
+        Ok(text) => accept(&text),
+        Err(error) => errors::raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("no token can be made for this user: {error}"),
+            "Give the user a key that a token can carry.",
+        ),
+    }
+}
+
+/// `celador.end_identity()`: the session acts for nobody, or for whom its login is mapped to.
+#[pg_extern]
+fn end_identity() {
+    set("");
+}

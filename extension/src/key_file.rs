@@ -1,0 +1,49 @@
+//! The file with the keys that tokens are signed with.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+
+use celador_identity::KeyRing;
+use pgrx::PgSqlErrorCode;
+
+use crate::errors;
+
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// Reads the keys. Every use reads the file again, so that a rotation takes effect at once and
+/// no key stays in memory.
+pub(crate) fn read(path: Option<&str>) -> KeyRing {
+    let Some(path) = path.filter(|path| !path.is_empty()) else {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "identities can't be signed: celador.key_file is not set",
+            "Write lines of a key number and 64 hexadecimal digits to a file outside the data \
+             directory, with mode 0600, and name it in postgresql.conf.",
+        )
+    };
+    match load(Path::new(path)) {
+        Ok(keys) => keys,
+        Err(problem) => errors::raise(
+            PgSqlErrorCode::ERRCODE_CONFIG_FILE_ERROR,
+            format!("the file of celador.key_file can't be used: {problem}"),
+            "It belongs to the server's user, has mode 0600, and has a line for each key: its \
+             number and 64 hexadecimal digits.",
+        ),
+    }
+}
+
+fn load(path: &Path) -> Result<KeyRing, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| error.kind().to_string())?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        return Err("others than its owner have rights on it".to_owned());
+    }
+    // SAFETY: asks for the process' own user.
+    if metadata.uid() != unsafe { libc::geteuid() } {
+        return Err("it doesn't belong to the server's user".to_owned());
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err("it is too long".to_owned());
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| error.kind().to_string())?;
+    KeyRing::parse(&text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,111 @@
+//! Loads a policy: checks it as a whole, and applies it in one transaction.
+
+mod apply;
+mod plan;
+
+use celador_policy::schema::SCHEMA_SQL;
+use celador_policy::{Document, PolicySet, Problems, Schema, check};
+use pgrx::prelude::*;
+
+use crate::spi::{self, Kept, Reads};
+use crate::{catalog, directory_trigger, errors};
+
+pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
+pub(crate) use plan::find_tables;
+use plan::Plan;
+
+/// `celador.load_policy(document, reason)`: the new revision's number.
+#[pg_extern]
+fn load_policy(document: Option<&str>, reason: Option<&str>) -> i32 {
+    let document = document.unwrap_or_else(|| {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            "there is no document to load",
+            "SELECT celador.load_policy('…').",
+        )
+    });
+    let set = checked(document);
+    let plan = Plan::make(&set);
+    apply::apply(&plan);
+    let revision = apply::store(document, &set, reason);
+    directory_trigger::signal("policy");
+    // SAFETY: makes the new revision visible to what follows in this transaction.
+    unsafe { pg_sys::CommandCounterIncrement() }
+    apply::check_directory();
+    for module in &set.unmapped {
+        pgrx::notice!("the mapping lacks module \"{module}\": what the matrix says of it grants nothing");
+    }
+    revision
+}
+
+/// `celador.plan_policy(document)`: what a load would do. Changes nothing.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn plan_policy(
+    document: &str,
+) -> TableIterator<'static, (name!(step, i32), name!(relation, String), name!(lock, String), name!(ddl, String))> {
+    let plan = Plan::make(&checked(document));
+    let rows: Vec<_> = plan
+        .steps()
+        .enumerate()
+        .map(|(at, step)| {
+            (at as i32 + 1, step.table.to_string(), step.lock.to_owned(), step.ddl.clone())
+        })
+        .collect();
+    TableIterator::new(rows)
+}
+
+/// `celador.export_policy()`: the document of the live revision.
+#[pg_extern]
+fn export_policy() -> Option<String> {
+    spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            Kept::prepare("SELECT document FROM celador.policy ORDER BY revision DESC LIMIT 1", 0)
+                .rows(&[], Reads::Latest)
+                .into_iter()
+                .next()
+                .and_then(|row| row.into_iter().next().flatten())
+        })
+    })
+}
+
+/// The tables of this database.
+pub(crate) fn read_schema() -> Schema {
+    let rows = spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| Kept::prepare(SCHEMA_SQL, 0).rows(&[], Reads::Latest))
+    });
+    let json = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default();
+    match Schema::from_json(&json) {
+        Ok(schema) => schema,
+        Err(error) => errors::fault(format!("the database's tables can't be read: {error}")),
+    }
+}
+
+fn checked(text: &str) -> PolicySet {
+    if catalog::current().is_none() {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "celador is not preloaded in this session",
+            "Add celador to session_preload_libraries or shared_preload_libraries, and connect again.",
+        );
+    }
+    let result = Document::from_toml(text).and_then(|document| check(&document, text, &read_schema()));
+    match result {
+        Ok(set) => set,
+        Err(Problems(problems)) => {
+            let Some(first) = problems.first() else { errors::fault("the document is wrong, and nothing says why") };
+            let message = format!("the policy can't be loaded: {first}");
+            if problems.len() == 1 {
+                errors::raise(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message, first.remedy.clone());
+            }
+            let all: Vec<String> =
+                problems.iter().map(|problem| format!("{problem} ({})", problem.remedy)).collect();
+            errors::raise_with_detail(
+                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                message,
+                all.join("\n"),
+                first.remedy.clone(),
+            )
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The statements that a load runs, table by table, in the order of their names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use celador_policy::policy_set::Placement;
+use celador_policy::row_policy::{CLOSED, CREATE, DELETE, PERMISSIVE, READ, UPDATE, row_policies};
+use celador_policy::{PolicySet, TableName, quote};
+use pgrx::prelude::*;
+
+use crate::directory_trigger::{PREFIX, ROLES};
+use crate::spi::{self, Kept, Reads};
+use crate::{guard, relations};
+
+/// One statement of a load.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    /// The table that it changes.
+    pub(crate) table: TableName,
+    /// The lock that it takes.
+    pub(crate) lock: &'static str,
+    /// The statement.
+    pub(crate) ddl: String,
+}
+
+/// What happens to one table.
+#[derive(Debug, Clone)]
+pub(crate) struct TablePlan {
+    pub(crate) table: TableName,
+    pub(crate) relation: pg_sys::Oid,
+    pub(crate) steps: Vec<Step>,
+    /// Row security and FORCE as they were before Celador.
+    pub(crate) had: (bool, bool),
+    /// Whether it is protected afterwards; and what its policies are, to know them again.
+    pub(crate) protected: Option<String>,
+}
+
+/// Everything that a load does to tables.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) tables: Vec<TablePlan>,
+}
+
+/// A table as it is found.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Found {
+    pub(crate) row_security: bool,
+    pub(crate) forced: bool,
+    /// Whether somebody else's permissive policy is there.
+    pub(crate) foreign_permissive: bool,
+    /// What Celador put there last; `None`: it isn't protected.
+    pub(crate) signature: Option<String>,
+    pub(crate) had_row_security: bool,
+    pub(crate) had_force: bool,
+    pub(crate) is_partition: bool,
+    /// Whether Celador's own permissive policy is there.
+    pub(crate) stands_open: bool,
+}
+
+const FOUND: &str = "\
+SELECT c.oid, n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
+  EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid AND p.polpermissive
+    AND p.polname OPERATOR(pg_catalog.<>) 'celador_open'::pg_catalog.name),
+  x.policies, x.had_row_security, x.had_force, c.relispartition,
+  EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid
+    AND p.polname OPERATOR(pg_catalog.=) 'celador_open'::pg_catalog.name)
+FROM pg_catalog.pg_class AS c
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+LEFT JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid
+WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'f']::pg_catalog.\"char\"[])
+  AND n.nspname OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_catalog', 'information_schema', 'pg_toast']::pg_catalog.name[])
+ORDER BY n.nspname, c.relname";
+
+/// The tables as they are found.
+pub(crate) fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
+    let rows = spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| Kept::prepare(FOUND, 0).rows(&[], Reads::Latest))
+    });
+    let mut tables = BTreeMap::new();
+    for row in rows {
+        let text = |at: usize| row.get(at).cloned().flatten();
+        let flag = |at: usize| text(at).as_deref() == Some("t");
+        let (Some(oid), Some(schema), Some(name)) =
+            (text(0).and_then(|oid| oid.parse::<u32>().ok()), text(1), text(2))
+        else {
+            continue;
+        };
+        let found = Found {
+            row_security: flag(3),
+            forced: flag(4),
+            foreign_permissive: flag(5),
+            signature: text(6),
+            had_row_security: flag(7),
+            had_force: flag(8),
+            is_partition: flag(9),
+            stands_open: flag(10),
+        };
+        tables.insert(TableName::new(schema, name), (pg_sys::Oid::from(oid), found));
+    }
+    tables
+}
+
+impl TablePlan {
+    /// What protects one table that isn't part of the directory.
+    pub(crate) fn of(set: &PolicySet, table: &TableName, relation: pg_sys::Oid, found: &Found) -> Self {
+        let steps = table_steps(set, table, found, None, false);
+        let protected = Some(signature(&steps));
+        Self { table: table.clone(), relation, had: before(found), steps, protected }
+    }
+}
+
+impl Plan {
+    /// What loading the policy does to the tables as they are.
+    pub(crate) fn make(set: &PolicySet) -> Self {
+        let found = find_tables();
+        let watched = watched(set);
+        let mut tables = Vec::new();
+        for (table, (relation, found)) in &found {
+            let placed = set.tables.get(table).filter(|placement| !leaves_alone(table, placement));
+            let columns = watched.get(table);
+            let roles = holds_roles(set, table);
+            if placed.is_none() && columns.is_none() && found.signature.is_none() {
+                continue;
+            }
+            let steps = table_steps(set, table, found, columns, roles);
+            let signature = signature(&steps);
+            if found.signature.as_deref() == Some(signature.as_str()) {
+                continue;
+            }
+            let keeps = placed.is_some() || columns.is_some();
+            tables.push(TablePlan {
+                table: table.clone(),
+                relation: *relation,
+                had: before(found),
+                steps,
+                protected: keeps.then_some(signature),
+            });
+        }
+        Self { tables }
+    }
+
+    /// All statements in order.
+    pub(crate) fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.tables.iter().flat_map(|table| &table.steps)
+    }
+}
+
+/// Open tables, and Celador's own where they are no module: those have row security without a
+/// policy from the start.
+fn leaves_alone(table: &TableName, placement: &Placement) -> bool {
+    match placement {
+        Placement::Open => true,
+        Placement::Closed => table.schema == "celador",
+        Placement::Module(_) | Placement::Child { .. } | Placement::Link { .. } => false,
+    }
+}
+
+/// Written out, so that a change in what this version of Celador generates is seen as well.
+fn signature(steps: &[Step]) -> String {
+    steps.iter().map(|step| step.ddl.as_str()).collect::<Vec<_>>().join(";\n")
+}
+
+/// The tables of the directory and everything below them, with the columns that matter.
+fn watched(set: &PolicySet) -> BTreeMap<TableName, BTreeSet<String>> {
+    let mut watched = set.directory.watched();
+    for (root, columns) in watched.clone() {
+        for heir in heirs(&root) {
+            watched.entry(heir).or_default().extend(columns.iter().cloned());
+        }
+    }
+    watched
+}
+
+fn heirs(root: &TableName) -> Vec<TableName> {
+    let Some(relation) = relations::relation(&root.schema, &root.name) else { return Vec::new() };
+    relations::heirs(relation)
+        .into_iter()
+        .filter(|heir| *heir != relation)
+        .filter_map(|heir| {
+            let name = relations::display_name(heir);
+            name.split_once('.').map(|(schema, table)| TableName::new(schema, table))
+        })
+        .collect()
+}
+
+fn holds_roles(set: &PolicySet, table: &TableName) -> bool {
+    set.directory
+        .roles_held
+        .iter()
+        .any(|held| held.source.table == *table || heirs(&held.source.table).contains(table))
+}
+
+/// Row security and FORCE as they were before Celador.
+fn before(found: &Found) -> (bool, bool) {
+    if found.signature.is_some() {
+        (found.had_row_security, found.had_force)
+    } else {
+        (found.row_security, found.forced)
+    }
+}
+
+/// The statements that make one table what the policy wants of it.
+fn table_steps(
+    set: &PolicySet,
+    table: &TableName,
+    found: &Found,
+    watched: Option<&BTreeSet<String>>,
+    roles: bool,
+) -> Vec<Step> {
+    let placement = set.tables.get(table).filter(|placement| !leaves_alone(table, placement));
+    let name = table.sql();
+    let mut ddl = Vec::new();
+    for policy in [READ, CREATE, UPDATE, DELETE, CLOSED, PERMISSIVE] {
+        ddl.push(format!("DROP POLICY IF EXISTS {} ON {name}", quote::name(policy)));
+    }
+    let dropped = ["insert", "update", "delete", "truncate"].map(|event| format!("{PREFIX}{event}"));
+    for trigger in dropped.iter().map(String::as_str).chain([guard::TRIGGER, ROLES]) {
+        if !found.is_partition || trigger.starts_with(PREFIX) {
+            ddl.push(format!("DROP TRIGGER IF EXISTS {} ON {name}", quote::name(trigger)));
+        }
+    }
+    let (was_on, was_forced) = before(found);
+    match placement {
+        None => {
+            if found.signature.is_some() {
+                let on = if was_on { "ENABLE" } else { "DISABLE" };
+                let force = if was_forced { "FORCE" } else { "NO FORCE" };
+                ddl.push(format!("ALTER TABLE {name} {on} ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY"));
+            }
+        }
+        Some(placement) => {
+            ddl.push(format!("ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
+            ddl.extend(row_policies(set, table).iter().map(|policy| policy.create(table)));
+            // Row security that was on without any policy let nobody in; it still doesn't.
+            let own = table.schema == "celador";
+            if !found.foreign_permissive && (own || !was_on) {
+                ddl.push(format!(
+                    "CREATE POLICY {} ON {name} AS PERMISSIVE FOR ALL TO PUBLIC USING (true) WITH CHECK (true)",
+                    quote::name(PERMISSIVE)
+                ));
+            }
+            if let Placement::Module(module) = placement
+                && !found.is_partition
+            {
+                let trigger = quote::name(guard::TRIGGER);
+                ddl.push(format!(
+                    "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW \
+                     EXECUTE FUNCTION celador.guard({})",
+                    quote::text(module)
+                ));
+                ddl.push(format!("ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"));
+            }
+        }
+    }
+    if let Some(columns) = watched {
+        ddl.extend(directory_triggers(&name, columns));
+    }
+    if roles && !found.is_partition {
+        let trigger = quote::name(ROLES);
+        ddl.push(format!(
+            "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE OR DELETE ON {name} FOR EACH ROW \
+             EXECUTE FUNCTION celador.guard_roles()"
+        ));
+        ddl.push(format!("ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"));
+    }
+    ddl.into_iter()
+        .map(|ddl| Step { table: table.clone(), lock: "ACCESS EXCLUSIVE", ddl })
+        .collect()
+}
+
+fn directory_triggers(name: &str, columns: &BTreeSet<String>) -> Vec<String> {
+    let arguments: Vec<String> = columns.iter().map(|column| quote::text(column)).collect();
+    let arguments = arguments.join(", ");
+    let mut ddl = Vec::new();
+    for (event, tables) in [
+        ("INSERT", " REFERENCING NEW TABLE AS celador_new"),
+        ("UPDATE", " REFERENCING OLD TABLE AS celador_old NEW TABLE AS celador_new"),
+        ("DELETE", " REFERENCING OLD TABLE AS celador_old"),
+        ("TRUNCATE", ""),
+    ] {
+        let trigger = quote::name(&format!("{PREFIX}{}", event.to_lowercase()));
+        ddl.push(format!(
+            "CREATE TRIGGER {trigger} AFTER {event} ON {name}{tables} FOR EACH STATEMENT \
+             EXECUTE FUNCTION celador.directory_changed({arguments})"
+        ));
+        ddl.push(format!("ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"));
+    }
+    ddl
+}

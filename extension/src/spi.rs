@@ -1,0 +1,221 @@
+//! Statements of Celador's own, prepared once per backend, and the rights that they run with.
+//!
+//! What runs here was written by Celador alone: names, literals and the closed list of
+//! predicates; never an expression of the person who asks.
+
+use std::cell::Cell;
+use std::ffi::CString;
+use std::ptr;
+
+use pgrx::pg_sys;
+use pgrx::prelude::*;
+
+thread_local! {
+    static INTERNAL: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether a statement of Celador's own is being planned or run: the hooks leave it alone.
+pub(crate) fn is_internal() -> bool {
+    INTERNAL.get() > 0
+}
+
+/// Restores user and security context when dropped, also while an error unwinds.
+struct Rights {
+    user: pg_sys::Oid,
+    context: i32,
+}
+
+impl Rights {
+    fn switch_to(user: pg_sys::Oid) -> Self {
+        let mut saved = Self { user: pg_sys::Oid::INVALID, context: 0 };
+        // SAFETY: both calls only read and write the backend's current user; Drop restores it.
+        unsafe {
+            pg_sys::GetUserIdAndSecContext(&mut saved.user, &mut saved.context);
+            let context = saved.context
+                | pg_sys::SECURITY_LOCAL_USERID_CHANGE as i32
+                | pg_sys::SECURITY_NOFORCE_RLS as i32;
+            pg_sys::SetUserIdAndSecContext(user, context);
+        }
+        INTERNAL.set(INTERNAL.get() + 1);
+        saved
+    }
+}
+
+impl Drop for Rights {
+    fn drop(&mut self) {
+        INTERNAL.set(INTERNAL.get() - 1);
+        // SAFETY: restores what `switch_to` found.
+        unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) }
+    }
+}
+
+/// Runs `work` with the rights of `user`, as a referential check does: row security that is
+/// forced on the owner doesn't apply, and the hooks leave the statements alone.
+pub(crate) fn with_rights_of<T>(user: pg_sys::Oid, work: impl FnOnce() -> T) -> T {
+    let _rights = Rights::switch_to(user);
+    work()
+}
+
+/// The owner of everything of Celador's: PostgreSQL's bootstrap superuser.
+pub(crate) fn superuser() -> pg_sys::Oid {
+    pg_sys::Oid::from(pg_sys::BOOTSTRAP_SUPERUSERID)
+}
+
+/// As which snapshot a statement reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// What the statement that runs sees.
+    Statement,
+    /// What is committed now, whatever the transaction's isolation level.
+    Latest,
+}
+
+/// A statement that is prepared once and kept. All its parameters are text.
+pub(crate) struct Kept {
+    plan: pg_sys::SPIPlanPtr,
+}
+
+impl Kept {
+    /// Prepares a statement with `parameters` parameters of type text. Inside [`connected`].
+    pub(crate) fn prepare(sql: &str, parameters: usize) -> Self {
+        Self::prepare_typed(sql, &vec![pg_sys::TEXTOID; parameters])
+    }
+
+    /// Prepares a statement with parameters of these types. Inside [`connected`].
+    pub(crate) fn prepare_typed(sql: &str, types: &[pg_sys::Oid]) -> Self {
+        let text = c_string(sql);
+        let mut types = types.to_vec();
+        // SAFETY: the text and the types outlive the call; SPI_keepplan moves the plan to a
+        // context that lives as long as the backend.
+        unsafe {
+            let plan = pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
+            if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
+                crate::errors::fault("a statement of Celador's own can't be prepared");
+            }
+            Self { plan }
+        }
+    }
+
+    /// Runs the statement read-only and returns its rows, each value as text.
+    pub(crate) fn rows(&self, values: &[&str], reads: Reads) -> Vec<Vec<Option<String>>> {
+        let datums: Vec<pg_sys::Datum> =
+            values.iter().map(|value| value.into_datum().unwrap_or(pg_sys::Datum::from(0))).collect();
+        self.rows_of(datums, reads)
+    }
+
+    /// Like [`Self::rows`], with values of the statement's own parameter types; none is NULL.
+    pub(crate) fn rows_of(&self, mut values: Vec<pg_sys::Datum>, reads: Reads) -> Vec<Vec<Option<String>>> {
+        // SAFETY: as many values are given as the plan has parameters (SPI checks nothing, the
+        // callers do); the snapshot is registered while in use.
+        unsafe {
+            let snapshot = match reads {
+                Reads::Statement => None,
+                Reads::Latest => Some(pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot())),
+            };
+            let status = pg_sys::SPI_execute_snapshot(
+                self.plan,
+                values.as_mut_ptr(),
+                ptr::null(),
+                snapshot.unwrap_or(ptr::null_mut()),
+                ptr::null_mut(),
+                true,
+                false,
+                0,
+            );
+            if let Some(snapshot) = snapshot {
+                pg_sys::UnregisterSnapshot(snapshot);
+            }
+            if status != pg_sys::SPI_OK_SELECT as i32 {
+                crate::errors::fault("a statement of Celador's own returned no rows");
+            }
+            read_rows()
+        }
+    }
+}
+
+/// Reads what SPI has just returned.
+unsafe fn read_rows() -> Vec<Vec<Option<String>>> {
+    // SAFETY: SPI_tuptable holds SPI_processed tuples until the next call or SPI_finish.
+    unsafe {
+        let table = pg_sys::SPI_tuptable;
+        if table.is_null() {
+            return Vec::new();
+        }
+        let descriptor = (*table).tupdesc;
+        let columns = (*descriptor).natts;
+        let rows = (0..pg_sys::SPI_processed as usize)
+            .map(|at| {
+                let tuple = *(*table).vals.add(at);
+                (1..=columns)
+                    .map(|column| {
+                        let text = pg_sys::SPI_getvalue(tuple, descriptor, column);
+                        (!text.is_null()).then(|| {
+                            let owned = std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned();
+                            pg_sys::pfree(text.cast());
+                            owned
+                        })
+                    })
+                    .collect()
+            })
+            .collect();
+        pg_sys::SPI_freetuptable(table);
+        rows
+    }
+}
+
+/// Opens SPI around `work`.
+pub(crate) fn connected<T>(work: impl FnOnce() -> T) -> T {
+    // SAFETY: connect and finish are paired; on an error the transaction's end cleans up.
+    unsafe {
+        pg_sys::SPI_connect();
+        let result = work();
+        pg_sys::SPI_finish();
+        result
+    }
+}
+
+/// Runs a statement that writes or defines something, with the rights of the moment.
+/// Inside [`connected`].
+pub(crate) fn run(sql: &str) {
+    let text = c_string(sql);
+    // SAFETY: the text outlives the call.
+    let status = unsafe { pg_sys::SPI_execute(text.as_ptr(), false, 0) };
+    if status < 0 {
+        crate::errors::fault("a statement of Celador's own failed");
+    }
+}
+
+/// Runs one statement with text parameters, not kept; NULL where a value is `None`. Returns its
+/// rows, if it has any. Inside [`connected`].
+pub(crate) fn run_with(sql: &str, values: &[Option<&str>], read_only: bool) -> Vec<Vec<Option<String>>> {
+    let text = c_string(sql);
+    let mut types = vec![pg_sys::TEXTOID; values.len()];
+    let mut datums: Vec<pg_sys::Datum> = values
+        .iter()
+        .map(|value| value.and_then(IntoDatum::into_datum).unwrap_or(pg_sys::Datum::from(0)))
+        .collect();
+    let nulls: Vec<std::ffi::c_char> =
+        values.iter().map(|value| if value.is_some() { b' ' } else { b'n' } as std::ffi::c_char).collect();
+    // SAFETY: all arrays have one entry for each parameter and outlive the call.
+    unsafe {
+        let status = pg_sys::SPI_execute_with_args(
+            text.as_ptr(),
+            values.len() as i32,
+            types.as_mut_ptr(),
+            datums.as_mut_ptr(),
+            nulls.as_ptr(),
+            read_only,
+            0,
+        );
+        if status < 0 {
+            crate::errors::fault("a statement of Celador's own failed");
+        }
+        read_rows()
+    }
+}
+
+/// SQL as C text. A zero byte can't be sent; the statement is refused rather than cut.
+pub(crate) fn c_string(sql: &str) -> CString {
+    CString::new(sql)
+        .unwrap_or_else(|_| crate::errors::fault("a statement of Celador's own contains a zero byte"))
+}
