@@ -52,8 +52,31 @@ pub fn install(install: &Install, profile: Profile) -> Result<()> {
     Ok(())
 }
 
+/// Runs clippy on the extension as it is built for an installation's version.
+///
+/// # Errors
+///
+/// Clippy warns of something.
+pub fn lint(install: &Install) -> Result<()> {
+    process::run(cargo("clippy", install).args(["--", "--deny=warnings"]))
+}
+
 /// Builds the library and returns its path.
 fn build(install: &Install, profile: Profile) -> Result<PathBuf> {
+    let mut command = cargo("build", install);
+    let dir = match profile {
+        Profile::Dev => "debug",
+        Profile::Release => {
+            command.arg("--release");
+            "release"
+        }
+    };
+    process::run(&mut command)?;
+    Ok(target_dir(install).join(dir).join("libcelador.so"))
+}
+
+/// A command of Cargo's on the extension, for an installation's version.
+fn cargo(subcommand: &str, install: &Install) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     // What Cargo tells the program that it runs isn't meant for another Cargo: it would look like
     // a changed setting and have things built again.
@@ -64,31 +87,30 @@ fn build(install: &Install, profile: Profile) -> Result<PathBuf> {
     }
     command
         .current_dir(workspace())
-        .args(["build", "--quiet", "--package=celador"]);
-    let target = match install.major() {
+        .args([subcommand, "--quiet", "--package=celador"])
+        .arg("--target-dir")
+        .arg(target_dir(install));
+    if install.major() == MAIN_MAJOR {
         // The default feature and the path in `.cargo/config.toml`: exactly what a plain
         // `cargo build` does, or each would have the other's work done again.
-        MAIN_MAJOR => {
-            command.env_remove("PGRX_PG_CONFIG_PATH");
-            target_dir()
-        }
-        other => {
-            command
-                .args(["--no-default-features", &format!("--features=pg{other}")])
-                .env("PGRX_PG_CONFIG_PATH", install.program("pg_config"));
-            workspace().join(format!("target/pg{other}-build"))
-        }
-    };
-    command.arg("--target-dir").arg(&target);
-    let dir = match profile {
-        Profile::Dev => "debug",
-        Profile::Release => {
-            command.arg("--release");
-            "release"
-        }
-    };
-    process::run(&mut command)?;
-    Ok(target.join(dir).join("libcelador.so"))
+        command.env_remove("PGRX_PG_CONFIG_PATH");
+    } else {
+        command
+            .arg("--no-default-features")
+            .arg(format!("--features=pg{}", install.major()))
+            .env("PGRX_PG_CONFIG_PATH", install.program("pg_config"));
+    }
+    command
+}
+
+/// Where Cargo builds for an installation's version.
+fn target_dir(install: &Install) -> PathBuf {
+    if install.major() == MAIN_MAJOR {
+        std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| workspace().join("target"), |dir| workspace().join(dir))
+    } else {
+        workspace().join(format!("target/pg{}-build", install.major()))
+    }
 }
 
 fn is_of_outer_cargo(name: &OsStr) -> bool {
@@ -100,12 +122,6 @@ fn is_of_outer_cargo(name: &OsStr) -> bool {
             || name == "CARGO_CRATE_NAME"
             || name == "CARGO_PRIMARY_PACKAGE"
     })
-}
-
-/// Where Cargo builds the workspace.
-fn target_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace().join("target"), |dir| workspace().join(dir))
 }
 
 fn scripts_in(dir: &Path) -> Result<Vec<PathBuf>> {

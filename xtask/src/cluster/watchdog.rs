@@ -18,8 +18,9 @@ read -r word
 if pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null); then
     kill -s "$2" "$pid"
     tries=0
-    while kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 200 ]; do
-        sleep 0.05
+    # It removes the file when it ends. Until somebody collects it, its pid stays.
+    while [ -e "$1/data/postmaster.pid" ] && kill -0 "$pid" 2>/dev/null && [ "$tries" -lt 500 ]; do
+        sleep 0.02
         tries=$((tries + 1))
     done
 fi

@@ -77,8 +77,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             extension::install(&Install::ensure(*major)?, Profile::Dev)
         });
         if ready {
+            step(format!("PostgreSQL {major}: clippy"), &|| {
+                extension::lint(&Install::ensure(*major)?)
+            });
             step(format!("PostgreSQL {major}: tests"), &|| {
-                let words = ["test", "--package=xtask", "--package=celador-tests"];
+                let words = [
+                    "test",
+                    "--no-fail-fast",
+                    "--package=xtask",
+                    "--package=celador-tests",
+                ];
                 cargo(&words, &[("CELADOR_PG", &number)])
             });
         }
