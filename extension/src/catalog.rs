@@ -74,7 +74,8 @@ unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys:
 
 /// The catalog as it is now; `None` where the extension isn't created in this database.
 pub(crate) fn current() -> Option<Rc<Catalog>> {
-    if ABSENT.get() {
+    // SAFETY: reads a flag: CREATE EXTENSION hasn't made everything yet.
+    if ABSENT.get() || unsafe { pg_sys::creating_extension } {
         return None;
     }
     if !STALE.get()

@@ -32,8 +32,8 @@ pgrx::pg_module_magic!();
 #[allow(non_snake_case)]
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    // SAFETY: both read a flag of the backend.
-    let late = unsafe { pg_sys::IsTransactionState() && !pg_sys::InitializingParallelWorker };
+    // SAFETY: reads a pointer: no statement runs yet where a session begins.
+    let late = unsafe { !pg_sys::debug_query_string.is_null() };
     if late {
         return;
     }

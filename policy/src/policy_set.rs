@@ -17,6 +17,7 @@ pub struct PolicySet {
     /// The modules.
     pub modules: BTreeMap<String, Module>,
     /// Where each table of the listed schemas belongs.
+    #[serde(with = "as_pairs")]
     pub tables: BTreeMap<TableName, Placement>,
     /// The schemas in which every table is placed.
     pub schemas: Vec<String>,
@@ -323,5 +324,27 @@ impl PolicySet {
                 .filter(move |(_, parent)| parent.modules().contains(&module))
                 .map(move |(index, parent)| (name.as_str(), index, parent))
         })
+    }
+}
+
+/// A map as a list of pairs: keys of JSON objects are strings only.
+mod as_pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Placement, TableName};
+
+    pub(super) fn serialize<S: Serializer>(
+        map: &BTreeMap<TableName, Placement>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<TableName, Placement>, D::Error> {
+        Ok(Vec::<(TableName, Placement)>::deserialize(deserializer)?.into_iter().collect())
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn protect_new(
 /// decides then, beside Celador's restrictive ones.
 pub(crate) fn yield_to_foreign(tables: &BTreeMap<TableName, (pg_sys::Oid, Found)>) {
     for (table, (relation, found)) in tables {
-        if !(found.foreign_permissive && found.stands_open) {
+        if !(found.foreign_permissive && found.stands_open()) {
             continue;
         }
         let Some(owner) = relations::owner(*relation) else { continue };

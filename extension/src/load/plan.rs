@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use celador_policy::policy_set::Placement;
-use celador_policy::row_policy::{CLOSED, CREATE, DELETE, PERMISSIVE, READ, UPDATE, row_policies};
+use celador_policy::row_policy::{PERMISSIVE, row_policies};
 use celador_policy::{PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
@@ -20,6 +20,8 @@ pub(crate) struct Step {
     pub(crate) lock: &'static str,
     /// The statement.
     pub(crate) ddl: String,
+    /// It only takes away what an earlier load made.
+    removes: bool,
 }
 
 /// What happens to one table.
@@ -52,8 +54,17 @@ pub(crate) struct Found {
     pub(crate) had_row_security: bool,
     pub(crate) had_force: bool,
     pub(crate) is_partition: bool,
+    /// Names of Celador's own policies.
+    policies: Vec<String>,
+    /// Names of Celador's own triggers that aren't clones of the parent table's.
+    triggers: Vec<String>,
+}
+
+impl Found {
     /// Whether Celador's own permissive policy is there.
-    pub(crate) stands_open: bool,
+    pub(crate) fn stands_open(&self) -> bool {
+        self.policies.iter().any(|name| name == PERMISSIVE)
+    }
 }
 
 const FOUND: &str = "\
@@ -61,8 +72,13 @@ SELECT c.oid, n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
   EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid AND p.polpermissive
     AND p.polname OPERATOR(pg_catalog.<>) 'celador_open'::pg_catalog.name),
   x.policies, x.had_row_security, x.had_force, c.relispartition,
-  EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid
-    AND p.polname OPERATOR(pg_catalog.=) 'celador_open'::pg_catalog.name)
+  (SELECT pg_catalog.string_agg(p.polname::pg_catalog.text, ',' ORDER BY p.polname)
+    FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid
+    AND pg_catalog.starts_with(p.polname::pg_catalog.text, 'celador_')),
+  (SELECT pg_catalog.string_agg(t.tgname::pg_catalog.text, ',' ORDER BY t.tgname)
+    FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid
+    AND t.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
+    AND pg_catalog.starts_with(t.tgname::pg_catalog.text, '~celador_'))
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 LEFT JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid
@@ -78,6 +94,9 @@ pub(crate) fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
     let mut tables = BTreeMap::new();
     for row in rows {
         let text = |at: usize| row.get(at).cloned().flatten();
+        let names = |at: usize| -> Vec<String> {
+            text(at).map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default()
+        };
         let flag = |at: usize| text(at).as_deref() == Some("t");
         let (Some(oid), Some(schema), Some(name)) =
             (text(0).and_then(|oid| oid.parse::<u32>().ok()), text(1), text(2))
@@ -92,7 +111,8 @@ pub(crate) fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
             had_row_security: flag(7),
             had_force: flag(8),
             is_partition: flag(9),
-            stands_open: flag(10),
+            policies: names(10),
+            triggers: names(11),
         };
         tables.insert(TableName::new(schema, name), (pg_sys::Oid::from(oid), found));
     }
@@ -156,7 +176,7 @@ fn leaves_alone(table: &TableName, placement: &Placement) -> bool {
 
 /// Written out, so that a change in what this version of Celador generates is seen as well.
 fn signature(steps: &[Step]) -> String {
-    steps.iter().map(|step| step.ddl.as_str()).collect::<Vec<_>>().join(";\n")
+    steps.iter().filter(|step| !step.removes).map(|step| step.ddl.as_str()).collect::<Vec<_>>().join(";\n")
 }
 
 /// The tables of the directory and everything below them, with the columns that matter.
@@ -209,15 +229,9 @@ fn table_steps(
     let placement = set.tables.get(table).filter(|placement| !leaves_alone(table, placement));
     let name = table.sql();
     let mut ddl = Vec::new();
-    for policy in [READ, CREATE, UPDATE, DELETE, CLOSED, PERMISSIVE] {
-        ddl.push(format!("DROP POLICY IF EXISTS {} ON {name}", quote::name(policy)));
-    }
-    let dropped = ["insert", "update", "delete", "truncate"].map(|event| format!("{PREFIX}{event}"));
-    for trigger in dropped.iter().map(String::as_str).chain([guard::TRIGGER, ROLES]) {
-        if !found.is_partition || trigger.starts_with(PREFIX) {
-            ddl.push(format!("DROP TRIGGER IF EXISTS {} ON {name}", quote::name(trigger)));
-        }
-    }
+    ddl.extend(found.policies.iter().map(|policy| format!("DROP POLICY {} ON {name}", quote::name(policy))));
+    ddl.extend(found.triggers.iter().map(|trigger| format!("DROP TRIGGER {} ON {name}", quote::name(trigger))));
+    let dropped = ddl.len();
     let (was_on, was_forced) = before(found);
     match placement {
         None => {
@@ -263,7 +277,8 @@ fn table_steps(
         ddl.push(format!("ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"));
     }
     ddl.into_iter()
-        .map(|ddl| Step { table: table.clone(), lock: "ACCESS EXCLUSIVE", ddl })
+        .enumerate()
+        .map(|(at, ddl)| Step { table: table.clone(), lock: "ACCESS EXCLUSIVE", ddl, removes: at < dropped })
         .collect()
 }
 
