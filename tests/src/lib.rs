@@ -1,1 +1,55 @@
-//! x
+//! What Celador's integration tests share: a cluster for each test program, and a database of
+//! its own for each test.
+
+mod database;
+mod failure;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use xtask::cluster::{Cluster, Options};
+use xtask::extension::{self, Profile};
+use xtask::postgres::Install;
+
+pub use database::Database;
+pub use failure::{Failure, denied, failure};
+
+/// PostgreSQL's major version that is tested: `CELADOR_PG`, or 15.
+pub fn major() -> u32 {
+    std::env::var("CELADOR_PG").ok().and_then(|major| major.parse().ok()).unwrap_or(15)
+}
+
+/// The installation that is tested, with the extension in it. `cargo xtask test` has built it
+/// when it sets `CELADOR_PG`; otherwise it is built now.
+pub fn install() -> &'static Install {
+    static INSTALL: OnceLock<Install> = OnceLock::new();
+    INSTALL.get_or_init(|| {
+        let install = Install::ensure(major()).expect("PostgreSQL can be installed");
+        if std::env::var_os("CELADOR_PG").is_none() {
+            extension::install(&install, Profile::Dev).expect("the extension can be built");
+        }
+        install
+    })
+}
+
+/// The cluster of this test program. It ends with the program.
+pub fn cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| start(Options::default()))
+}
+
+/// A cluster of a test's own.
+pub fn start(mut options: Options) -> Cluster {
+    options.settings.push(("max_connections".into(), "200".into()));
+    Cluster::start(install(), options).expect("a cluster can be started")
+}
+
+/// A file of the repository, by its path from the root.
+pub fn file(path: &str) -> PathBuf {
+    xtask::workspace().join(path)
+}
+
+/// The text of a file of the repository.
+pub fn text(path: &str) -> String {
+    std::fs::read_to_string(file(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
