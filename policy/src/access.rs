@@ -73,13 +73,26 @@ impl Access {
                 && restriction.users.is_empty();
             let names_me = everybody
                 || restriction.users.contains(&access.facts.user)
-                || access.facts.login.as_ref().is_some_and(|login| restriction.users.contains(login))
-                || restriction.roles.iter().any(|role| access.roles.contains_key(role))
+                || access
+                    .facts
+                    .login
+                    .as_ref()
+                    .is_some_and(|login| restriction.users.contains(login))
+                || restriction
+                    .roles
+                    .iter()
+                    .any(|role| access.roles.contains_key(role))
                 || access.facts.group_nodes.iter().any(|node| {
                     restriction.groups.contains(&node.key)
-                        || node.name.as_ref().is_some_and(|name| restriction.groups.contains(name))
+                        || node
+                            .name
+                            .as_ref()
+                            .is_some_and(|name| restriction.groups.contains(name))
                 });
-            let applies = restriction.when.as_ref().is_none_or(|name| access.settings.contains(name));
+            let applies = restriction
+                .when
+                .as_ref()
+                .is_none_or(|name| access.settings.contains(name));
             if names_me && applies {
                 access.restricted.insert(name.clone());
             }
@@ -111,11 +124,14 @@ impl Access {
     /// are written out stand for no action in particular: every restriction applies to them.
     pub fn restricted(&self, policy: &PolicySet, name: &str, cell: &CellRef) -> bool {
         self.restricted.contains(name)
-            && policy.restrictions.get(name).is_none_or(|restriction| match cell {
-                CellRef::Action(action) => restriction.actions.contains(action),
-                CellRef::AssignTo(_) => restriction.actions.contains(&Action::Assign),
-                CellRef::Scopes(_) => true,
-            })
+            && policy
+                .restrictions
+                .get(name)
+                .is_none_or(|restriction| match cell {
+                    CellRef::Action(action) => restriction.actions.contains(action),
+                    CellRef::AssignTo(_) => restriction.actions.contains(&Action::Assign),
+                    CellRef::Scopes(_) => true,
+                })
     }
 
     /// Every grant that the person's roles have in a cell, counting or not.
@@ -126,14 +142,20 @@ impl Access {
         action: Action,
     ) -> impl Iterator<Item = HeldGrant<'a>> {
         self.roles.iter().flat_map(move |(role, ways)| {
-            policy.grants(role, module, action).iter().flat_map(move |grant| {
-                ways.iter().map(move |group| HeldGrant {
-                    grant,
-                    role,
-                    group: group.as_deref(),
-                    counts: grant.when.as_ref().is_none_or(|name| self.settings.contains(name)),
+            policy
+                .grants(role, module, action)
+                .iter()
+                .flat_map(move |grant| {
+                    ways.iter().map(move |group| HeldGrant {
+                        grant,
+                        role,
+                        group: group.as_deref(),
+                        counts: grant
+                            .when
+                            .as_ref()
+                            .is_none_or(|name| self.settings.contains(name)),
+                    })
                 })
-            })
         })
     }
 
@@ -145,8 +167,17 @@ impl Access {
         }
         match cell {
             CellRef::Action(action) => {
-                for held in self.grants(policy, module, *action).filter(|held| held.counts) {
-                    self.add(&mut reach, &held.grant.scope, module, share_level(*action), now);
+                for held in self
+                    .grants(policy, module, *action)
+                    .filter(|held| held.counts)
+                {
+                    self.add(
+                        &mut reach,
+                        &held.grant.scope,
+                        module,
+                        share_level(*action),
+                        now,
+                    );
                 }
             }
             CellRef::AssignTo(bound) => {
@@ -157,7 +188,13 @@ impl Access {
             }
             CellRef::Scopes(scopes) => {
                 for &scope in scopes {
-                    self.add(&mut reach, &GrantScope::Plain(scope), module, Some(ShareLevel::Read), now);
+                    self.add(
+                        &mut reach,
+                        &GrantScope::Plain(scope),
+                        module,
+                        Some(ShareLevel::Read),
+                        now,
+                    );
                 }
             }
         }
@@ -166,7 +203,11 @@ impl Access {
 
     /// The bounds on the new owner or group under which the person may assign; `None` among
     /// them is no bound.
-    pub fn assign_bounds(&self, policy: &PolicySet, module: &str) -> BTreeSet<Option<BTreeSet<ScopeName>>> {
+    pub fn assign_bounds(
+        &self,
+        policy: &PolicySet,
+        module: &str,
+    ) -> BTreeSet<Option<BTreeSet<ScopeName>>> {
         self.grants(policy, module, Action::Assign)
             .filter(|held| held.counts)
             .map(|held| held.grant.to.clone())
@@ -175,15 +216,30 @@ impl Access {
 
     /// When the first share ends, in seconds since 1970.
     pub fn deadline(&self) -> Option<f64> {
-        self.facts.shares.iter().filter_map(|share| share.expires).min_by(f64::total_cmp)
+        self.facts
+            .shares
+            .iter()
+            .filter_map(|share| share.expires)
+            .min_by(f64::total_cmp)
     }
 
-    fn add(&self, reach: &mut Reach, scope: &GrantScope, module: &str, level: Option<ShareLevel>, now: f64) {
+    fn add(
+        &self,
+        reach: &mut Reach,
+        scope: &GrantScope,
+        module: &str,
+        level: Option<ShareLevel>,
+        now: f64,
+    ) {
         let facts = &self.facts;
         let mut own = |more: &BTreeMap<String, Vec<String>>, me: bool| {
             let mine = me.then_some(&facts.keys);
             for (key, values) in mine.into_iter().flatten().chain(more) {
-                reach.owners.entry(key.clone()).or_default().extend(values.iter().map(String::as_str));
+                reach
+                    .owners
+                    .entry(key.clone())
+                    .or_default()
+                    .extend(values.iter().map(String::as_str));
             }
         };
         match scope {
@@ -197,7 +253,9 @@ impl Access {
                 reach.groups.extend(facts.groups.iter().map(String::as_str));
             }
             GrantScope::Plain(ScopeName::GroupTree) => {
-                reach.groups.extend(facts.groups_below.iter().map(String::as_str));
+                reach
+                    .groups
+                    .extend(facts.groups_below.iter().map(String::as_str));
             }
             GrantScope::Plain(ScopeName::Unassigned) => reach.unassigned = true,
             GrantScope::Plain(ScopeName::Shared) => {
@@ -231,7 +289,9 @@ fn share_level(action: Action) -> Option<ShareLevel> {
         Action::Read | Action::Export => Some(ShareLevel::Read),
         Action::Update => Some(ShareLevel::Update),
         Action::Delete => Some(ShareLevel::Delete),
-        Action::Create | Action::Assign | Action::Claim | Action::Import | Action::Customise => None,
+        Action::Create | Action::Assign | Action::Claim | Action::Import | Action::Customise => {
+            None
+        }
     }
 }
 
@@ -239,7 +299,11 @@ fn share_level(action: Action) -> Option<ShareLevel> {
 fn roles(policy: &PolicySet, facts: &Facts) -> BTreeMap<String, Vec<Option<String>>> {
     let mut roles: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
     for held in &facts.roles {
-        let role = policy.directory.roles_held.get(held.source).and_then(|from| from.role_of(&held.value));
+        let role = policy
+            .directory
+            .roles_held
+            .get(held.source)
+            .and_then(|from| from.role_of(&held.value));
         if let Some(role) = role.filter(|role| policy.roles.contains_key(*role)) {
             let ways = roles.entry(role.to_owned()).or_default();
             if !ways.contains(&held.group) {
@@ -254,7 +318,10 @@ fn roles(policy: &PolicySet, facts: &Facts) -> BTreeMap<String, Vec<Option<Strin
             .filter(|(name, role)| {
                 !roles.contains_key(*name)
                     && !role.implied_by.is_empty()
-                    && role.implied_by.iter().all(|needed| roles.contains_key(needed))
+                    && role
+                        .implied_by
+                        .iter()
+                        .all(|needed| roles.contains_key(needed))
             })
             .map(|(name, _)| name.clone())
             .collect();
@@ -313,7 +380,9 @@ pub fn covers_role(policy: &PolicySet, giver: &Access, role: &str) -> bool {
                 .filter(|held| held.counts)
                 .map(|held| held.grant)
                 .collect();
-            grants.iter().all(|given| held.iter().any(|mine| covers(mine, given)))
+            grants
+                .iter()
+                .all(|given| held.iter().any(|mine| covers(mine, given)))
         })
     })
 }

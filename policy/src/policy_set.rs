@@ -256,11 +256,19 @@ impl CellRef {
 }
 
 fn join(scopes: &BTreeSet<ScopeName>) -> String {
-    scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(",")
+    scopes
+        .iter()
+        .map(|scope| scope.name())
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 fn split(names: &str) -> Option<BTreeSet<ScopeName>> {
-    names.split(',').filter(|name| !name.is_empty()).map(ScopeName::from_name).collect()
+    names
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(ScopeName::from_name)
+        .collect()
 }
 
 /// What must hold beside every permission.
@@ -304,10 +312,12 @@ impl PolicySet {
         &'a self,
         module: &'a str,
     ) -> impl Iterator<Item = (&'a str, Option<&'a Predicate>)> {
-        self.restrictions.iter().filter_map(move |(name, restriction)| {
-            let predicate = restriction.modules.get(module)?;
-            Some((name.as_str(), predicate.as_ref()))
-        })
+        self.restrictions
+            .iter()
+            .filter_map(move |(name, restriction)| {
+                let predicate = restriction.modules.get(module)?;
+                Some((name.as_str(), predicate.as_ref()))
+            })
     }
 
     /// The modules whose records may hang on records of `module`, with the place of the link
@@ -345,6 +355,8 @@ mod as_pairs {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeMap<TableName, Placement>, D::Error> {
-        Ok(Vec::<(TableName, Placement)>::deserialize(deserializer)?.into_iter().collect())
+        Ok(Vec::<(TableName, Placement)>::deserialize(deserializer)?
+            .into_iter()
+            .collect())
     }
 }

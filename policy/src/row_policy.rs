@@ -99,13 +99,29 @@ pub fn row_policies(set: &PolicySet, table: &TableName) -> Vec<RowPolicy> {
         Some(Placement::Open) => Vec::new(),
         Some(Placement::Module(module)) => module_policies(set, module),
         Some(Placement::Child { module, column }) => {
-            let writes = if set.modules[module].configuration { Action::Customise } else { Action::Update };
-            let within = |action: Action| {
-                format!("{COVERED} AND {}", record_in_reach(module, &CellRef::Action(action), "", column))
+            let writes = if set.modules[module].configuration {
+                Action::Customise
+            } else {
+                Action::Update
             };
-            policies(within(Action::Read), within(writes), within(writes), within(writes))
+            let within = |action: Action| {
+                format!(
+                    "{COVERED} AND {}",
+                    record_in_reach(module, &CellRef::Action(action), "", column)
+                )
+            };
+            policies(
+                within(Action::Read),
+                within(writes),
+                within(writes),
+                within(writes),
+            )
         }
-        Some(Placement::Link { module, kind, index }) => {
+        Some(Placement::Link {
+            module,
+            kind,
+            index,
+        }) => {
             let (record, other, kind_name) = match kind {
                 LinkKind::Owner => match &set.modules[module].owners[*index] {
                     Owner::Link(link, _) => (&link.record, &link.other, "owner"),
@@ -143,16 +159,42 @@ fn closed() -> Vec<RowPolicy> {
 
 fn policies(read: String, create: String, update: String, delete: String) -> Vec<RowPolicy> {
     vec![
-        RowPolicy { name: READ, command: Command::Select, using: Some(read), check: None },
-        RowPolicy { name: CREATE, command: Command::Insert, using: None, check: Some(create) },
-        RowPolicy { name: UPDATE, command: Command::Update, using: Some(update.clone()), check: Some(update) },
-        RowPolicy { name: DELETE, command: Command::Delete, using: Some(delete), check: None },
+        RowPolicy {
+            name: READ,
+            command: Command::Select,
+            using: Some(read),
+            check: None,
+        },
+        RowPolicy {
+            name: CREATE,
+            command: Command::Insert,
+            using: None,
+            check: Some(create),
+        },
+        RowPolicy {
+            name: UPDATE,
+            command: Command::Update,
+            using: Some(update.clone()),
+            check: Some(update),
+        },
+        RowPolicy {
+            name: DELETE,
+            command: Command::Delete,
+            using: Some(delete),
+            check: None,
+        },
     ]
 }
 
 fn module_policies(set: &PolicySet, name: &str) -> Vec<RowPolicy> {
     let module = &set.modules[name];
-    let writing = |action: Action| if module.configuration { Action::Customise } else { action };
+    let writing = |action: Action| {
+        if module.configuration {
+            Action::Customise
+        } else {
+            action
+        }
+    };
     let within = |action: Action| reach_and_restrictions(set, name, &CellRef::Action(action), "");
     let mut create = format!("{COVERED} AND {}", within(writing(Action::Create)));
     if let Some(creator) = &module.creator {
@@ -177,17 +219,37 @@ fn module_policies(set: &PolicySet, name: &str) -> Vec<RowPolicy> {
 
 /// What the SELECT policy demands: in reach for reading, or for being claimed.
 pub fn readable(set: &PolicySet, module: &str, alias: &str) -> String {
-    let mut reach = vec![reach_sql(set, module, &CellRef::Action(Action::Read), alias)];
+    let mut reach = vec![reach_sql(
+        set,
+        module,
+        &CellRef::Action(Action::Read),
+        alias,
+    )];
     if !set.modules[module].owners.is_empty() {
-        reach.push(reach_sql(set, module, &CellRef::Action(Action::Claim), alias));
+        reach.push(reach_sql(
+            set,
+            module,
+            &CellRef::Action(Action::Claim),
+            alias,
+        ));
     }
     let mut all = vec![or(reach)];
-    all.extend(restrictions_sql(set, module, &CellRef::Action(Action::Read), alias));
+    all.extend(restrictions_sql(
+        set,
+        module,
+        &CellRef::Action(Action::Read),
+        alias,
+    ));
     and(all)
 }
 
 /// The row is in reach, and every restriction that applies holds.
-pub fn reach_and_restrictions(set: &PolicySet, module: &str, cell: &CellRef, alias: &str) -> String {
+pub fn reach_and_restrictions(
+    set: &PolicySet,
+    module: &str,
+    cell: &CellRef,
+    alias: &str,
+) -> String {
     let mut all = vec![reach_sql(set, module, cell, alias)];
     all.extend(restrictions_sql(set, module, cell, alias));
     and(all)
@@ -200,7 +262,12 @@ pub fn reach_and_restrictions(set: &PolicySet, module: &str, cell: &CellRef, ali
 /// celador.all_in_reach('contacts'::pg_catalog.text, 'read'::pg_catalog.text)
 /// celador.owner_in_reach('contacts'::pg_catalog.text, 'read'::pg_catalog.text, 'user'::pg_catalog.text, "owner_id")
 /// ```
-pub fn reach_terms(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> Vec<(&'static str, String)> {
+pub fn reach_terms(
+    set: &PolicySet,
+    name: &str,
+    cell: &CellRef,
+    alias: &str,
+) -> Vec<(&'static str, String)> {
     let module = &set.modules[name];
     let cell_text = cell.text();
     let head = format!("{}, {}", text(name), text(&cell_text));
@@ -224,7 +291,10 @@ pub fn reach_terms(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> 
                     let record = as_text(alias, key);
                     terms.push((
                         "owner",
-                        format!("celador.link_in_reach({head}, {}, {index}, {record})", text("owner")),
+                        format!(
+                            "celador.link_in_reach({head}, {}, {index}, {record})",
+                            text("owner")
+                        ),
                     ));
                     no_owner.push(format!(
                         "NOT celador.has_link({}, {}, {index}, {record})",
@@ -237,8 +307,13 @@ pub fn reach_terms(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> 
     }
     for (index, group) in module.groups.iter().enumerate() {
         match group {
-            GroupPlace::Column(group) => terms
-                .push(("group", format!("celador.group_in_reach({head}, {})", key_argument(alias, group)))),
+            GroupPlace::Column(group) => terms.push((
+                "group",
+                format!(
+                    "celador.group_in_reach({head}, {})",
+                    key_argument(alias, group)
+                ),
+            )),
             GroupPlace::Link(_) => {
                 if let Some(key) = &module.key {
                     terms.push((
@@ -266,18 +341,32 @@ pub fn reach_terms(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> 
     if !no_owner.is_empty() {
         terms.push((
             "unassigned",
-            format!("(celador.holds({head}, {}) AND {})", text("unassigned"), and(no_owner)),
+            format!(
+                "(celador.holds({head}, {}) AND {})",
+                text("unassigned"),
+                and(no_owner)
+            ),
         ));
     }
     if let Some(key) = &module.key {
-        terms.push(("shared", format!("celador.share_in_reach({head}, {})", key_argument(alias, key))));
+        terms.push((
+            "shared",
+            format!(
+                "celador.share_in_reach({head}, {})",
+                key_argument(alias, key)
+            ),
+        ));
     }
     terms.extend(lent_terms(set, name, module, &head, alias));
     for (rule, predicate) in &module.rules {
         let what = format!("rule:{rule}");
         terms.push((
             "rule",
-            format!("(celador.holds({head}, {}) AND {})", text(&what), predicate_sql(module, predicate, alias)),
+            format!(
+                "(celador.holds({head}, {}) AND {})",
+                text(&what),
+                predicate_sql(module, predicate, alias)
+            ),
         ));
     }
     terms
@@ -299,20 +388,29 @@ fn lent_terms(
         };
         terms.push((
             "parent",
-            format!("celador.parent_in_reach({head}, {index}, {}, {kind})", as_text(alias, &parent.column)),
+            format!(
+                "celador.parent_in_reach({head}, {index}, {}, {kind})",
+                as_text(alias, &parent.column)
+            ),
         ));
     }
     if let Some(key) = &module.key
         && set.pointing_to(name).next().is_some()
     {
-        terms.push(("related", format!("celador.related_in_reach({head}, {})", as_text(alias, key))));
+        terms.push((
+            "related",
+            format!("celador.related_in_reach({head}, {})", as_text(alias, key)),
+        ));
     }
     terms
 }
 
 /// The row is in reach: any of the terms holds.
 pub fn reach_sql(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> String {
-    or(reach_terms(set, name, cell, alias).into_iter().map(|(_, sql)| sql).collect())
+    or(reach_terms(set, name, cell, alias)
+        .into_iter()
+        .map(|(_, sql)| sql)
+        .collect())
 }
 
 /// What each restriction on the module demands, by name.
@@ -320,16 +418,27 @@ pub fn reach_sql(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> St
 /// ```sql
 /// (NOT celador.restricted('emea'::pg_catalog.text, 'read'::pg_catalog.text) OR (("region" OPERATOR(pg_catalog.=) 'EMEA'::pg_catalog.text) IS TRUE))
 /// ```
-pub fn restriction_terms(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> Vec<(String, String)> {
+pub fn restriction_terms(
+    set: &PolicySet,
+    name: &str,
+    cell: &CellRef,
+    alias: &str,
+) -> Vec<(String, String)> {
     let module = &set.modules[name];
     set.restrictions_on(name)
         .map(|(restriction, predicate)| {
-            let applies =
-                format!("celador.restricted({}, {})", text(restriction), text(&cell.text()));
+            let applies = format!(
+                "celador.restricted({}, {})",
+                text(restriction),
+                text(&cell.text())
+            );
             let sql = match predicate {
                 None => format!("NOT {applies}"),
                 Some(predicate) => {
-                    format!("(NOT {applies} OR ({} IS TRUE))", predicate_sql(module, predicate, alias))
+                    format!(
+                        "(NOT {applies} OR ({} IS TRUE))",
+                        predicate_sql(module, predicate, alias)
+                    )
                 }
             };
             (restriction.to_owned(), sql)
@@ -338,12 +447,19 @@ pub fn restriction_terms(set: &PolicySet, name: &str, cell: &CellRef, alias: &st
 }
 
 fn restrictions_sql(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> Vec<String> {
-    restriction_terms(set, name, cell, alias).into_iter().map(|(_, sql)| sql).collect()
+    restriction_terms(set, name, cell, alias)
+        .into_iter()
+        .map(|(_, sql)| sql)
+        .collect()
 }
 
 /// `celador.creator_is_me('user', "created_by")`.
 pub fn creator_is_me(creator: &KeyColumn, alias: &str) -> String {
-    format!("celador.creator_is_me({}, {})", text(&creator.key), key_argument(alias, &creator.column))
+    format!(
+        "celador.creator_is_me({}, {})",
+        text(&creator.key),
+        key_argument(alias, &creator.column)
+    )
 }
 
 /// Whether the module has an owner or a group that a record can be given to.
@@ -368,10 +484,15 @@ fn record_in_reach(module: &str, cell: &CellRef, alias: &str, key: &Column) -> S
 fn predicate_sql(module: &Module, predicate: &Predicate, alias: &str) -> String {
     let columns = |name: &str| {
         let type_name = module.column_types.get(name)?.clone();
-        Some(RenderedColumn { sql: format!("{alias}{}", quote::name(name)), type_name })
+        Some(RenderedColumn {
+            sql: format!("{alias}{}", quote::name(name)),
+            type_name,
+        })
     };
     // The check has rendered it before; what can't be rendered lets nothing through.
-    predicate.render(&columns).map_or_else(|_| "false".to_owned(), |sql| format!("({sql})"))
+    predicate
+        .render(&columns)
+        .map_or_else(|_| "false".to_owned(), |sql| format!("({sql})"))
 }
 
 fn column(alias: &str, column: &Column) -> String {

@@ -21,7 +21,10 @@ pub struct TableName {
 impl TableName {
     /// A table's name from its parts.
     pub fn new(schema: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { schema: schema.into(), name: name.into() }
+        Self {
+            schema: schema.into(),
+            name: name.into(),
+        }
     }
 
     /// The name as SQL, both parts quoted.
@@ -95,7 +98,9 @@ impl Schema {
     /// When the text isn't of that form.
     pub fn from_json(json: &str) -> Result<Self, serde_json::Error> {
         let rows: Vec<Row> = serde_json::from_str(json)?;
-        Ok(Self { tables: rows.into_iter().map(|row| (row.table, row.facts)).collect() })
+        Ok(Self {
+            tables: rows.into_iter().map(|row| (row.table, row.facts)).collect(),
+        })
     }
 
     /// The table and everything that inherits from it, itself first.

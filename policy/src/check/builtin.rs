@@ -10,14 +10,21 @@ pub(crate) const SCHEMA: &str = "celador";
 
 /// The built-in modules that the mapping doesn't map itself.
 pub(super) fn builtin_modules(mapping: &Mapping) -> BTreeMap<String, ModuleMap> {
-    let table = |name: &str, owner: Option<&str>, group: Option<&str>, key: Option<&str>| ModuleMap {
-        table: OneOrMany::One(format!("{SCHEMA}.{name}")),
-        owner: owner.map_or_else(OneOrMany::default, |owner| OneOrMany::One(OwnerLink::Plain(owner.to_owned()))),
-        group: group.map_or_else(OneOrMany::default, |group| OneOrMany::One(GroupLink::Plain(group.to_owned()))),
-        key: key.map(str::to_owned),
-        lacks: ["owner", "creator", "group", "parent", "related"].map(str::to_owned).into(),
-        ..ModuleMap::default()
-    };
+    let table =
+        |name: &str, owner: Option<&str>, group: Option<&str>, key: Option<&str>| ModuleMap {
+            table: OneOrMany::One(format!("{SCHEMA}.{name}")),
+            owner: owner.map_or_else(OneOrMany::default, |owner| {
+                OneOrMany::One(OwnerLink::Plain(owner.to_owned()))
+            }),
+            group: group.map_or_else(OneOrMany::default, |group| {
+                OneOrMany::One(GroupLink::Plain(group.to_owned()))
+            }),
+            key: key.map(str::to_owned),
+            lacks: ["owner", "creator", "group", "parent", "related"]
+                .map(str::to_owned)
+                .into(),
+            ..ModuleMap::default()
+        };
     let mut modules = BTreeMap::new();
     let mut add = |name: &str, left_out: bool, map: ModuleMap| {
         if left_out && !mapping.modules.contains_key(name) {
@@ -32,7 +39,11 @@ pub(super) fn builtin_modules(mapping: &Mapping) -> BTreeMap<String, ModuleMap> 
         })
         .into();
     add("users", mapping.users.is_none(), users);
-    add("groups", mapping.groups.is_none(), table("groups", None, Some("group"), Some("group")));
+    add(
+        "groups",
+        mapping.groups.is_none(),
+        table("groups", None, Some("group"), Some("group")),
+    );
     add(
         "memberships",
         mapping.memberships.is_empty(),
@@ -46,6 +57,10 @@ pub(super) fn builtin_modules(mapping: &Mapping) -> BTreeMap<String, ModuleMap> 
     let mut shares = table("shares", Some("user"), Some("group"), None);
     shares.creator = Some("given_by".to_owned());
     add("shares", true, shares);
-    add("settings", mapping.settings.is_none(), table("setting_values", None, Some("group"), None));
+    add(
+        "settings",
+        mapping.settings.is_none(),
+        table("setting_values", None, Some("group"), None),
+    );
     modules
 }

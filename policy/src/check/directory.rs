@@ -7,7 +7,9 @@ use crate::directory::{
     Directory, Elsewhere, Groups, Holder, Membership, RoleHeld, Said, Settings, SharedFrom, Source,
     Users,
 };
-use crate::document::{GroupSource, MembershipSource, RoleSource, SettingSource, ShareSource, UserSource};
+use crate::document::{
+    GroupSource, MembershipSource, RoleSource, SettingSource, ShareSource, UserSource,
+};
 use crate::policy_set::{Column, KeyColumn};
 use crate::predicate::{Comparison, Operand, Predicate};
 use crate::schema::TableName;
@@ -32,48 +34,89 @@ impl Checker<'_> {
             },
         };
         let memberships = if mapping.memberships.is_empty() {
-            vec![Membership { source: own("memberships"), user: user_key("user"), group: text("group") }]
+            vec![Membership {
+                source: own("memberships"),
+                user: user_key("user"),
+                group: text("group"),
+            }]
         } else {
             let sources = mapping.memberships.as_slice().iter();
-            sources.filter_map(|source| self.membership(source)).collect()
+            sources
+                .filter_map(|source| self.membership(source))
+                .collect()
         };
         let roles_held = if mapping.roles_held.is_empty() {
             [Holder::User(user_key("user")), Holder::Group(text("group"))]
-                .map(|holder| RoleHeld { source: own("roles_held"), holder, role: text("role"), map: None })
+                .map(|holder| RoleHeld {
+                    source: own("roles_held"),
+                    holder,
+                    role: text("role"),
+                    map: None,
+                })
                 .into()
         } else {
             let sources = mapping.roles_held.as_slice().iter();
-            sources.filter_map(|source| self.role_held(source)).collect()
+            sources
+                .filter_map(|source| self.role_held(source))
+                .collect()
         };
-        let mut shares: Vec<SharedFrom> = [Holder::User(user_key("user")), Holder::Group(text("group"))]
-            .map(|holder| SharedFrom {
-                source: own("shares"),
-                module: Said::Column(text("module")),
-                record: text("record"),
-                holder,
-                level: Said::Column(text("level")),
-                expires: Some(Column { name: "expires".into(), type_name: "pg_catalog.timestamptz".into() }),
-            })
-            .into();
-        shares.extend(mapping.shares.as_slice().iter().filter_map(|source| self.share(source)));
+        let mut shares: Vec<SharedFrom> =
+            [Holder::User(user_key("user")), Holder::Group(text("group"))]
+                .map(|holder| SharedFrom {
+                    source: own("shares"),
+                    module: Said::Column(text("module")),
+                    record: text("record"),
+                    holder,
+                    level: Said::Column(text("level")),
+                    expires: Some(Column {
+                        name: "expires".into(),
+                        type_name: "pg_catalog.timestamptz".into(),
+                    }),
+                })
+                .into();
+        shares.extend(
+            mapping
+                .shares
+                .as_slice()
+                .iter()
+                .filter_map(|source| self.share(source)),
+        );
         let settings = match &mapping.settings {
             Some(settings) => self.setting_values(settings)?,
             None => Settings {
                 source: own("setting_values"),
                 group: Some(text("group")),
                 setting: text("setting"),
-                value: Column { name: "value".into(), type_name: "pg_catalog.bool".into() },
+                value: Column {
+                    name: "value".into(),
+                    type_name: "pg_catalog.bool".into(),
+                },
             },
         };
-        Some(Directory { users, groups, memberships, roles_held, shares, settings })
+        Some(Directory {
+            users,
+            groups,
+            memberships,
+            roles_held,
+            shares,
+            settings,
+        })
     }
 
     fn source(&mut self, path: &[&str], table: TableName, filter: Option<&str>) -> Option<Source> {
-        let mut source = Source { table, filter: None, filter_types: BTreeMap::new() };
+        let mut source = Source {
+            table,
+            filter: None,
+            filter_types: BTreeMap::new(),
+        };
         if let Some(filter) = filter {
             let path = [path, &["where"]].concat();
-            let (predicate, types) = self.predicate(&path, filter, &source.table, &BTreeMap::new())?;
-            if !predicate.keys().is_empty() || !predicate.attributes().is_empty() || !predicate.roles().is_empty() {
+            let (predicate, types) =
+                self.predicate(&path, filter, &source.table, &BTreeMap::new())?;
+            if !predicate.keys().is_empty()
+                || !predicate.attributes().is_empty()
+                || !predicate.roles().is_empty()
+            {
                 self.problems.add(
                     &path,
                     "a condition on the directory can't depend on who asks",
@@ -82,7 +125,10 @@ impl Checker<'_> {
                 return None;
             }
             // Read with more rights than who asks has: nothing that a type's owner wrote may run.
-            if let Some((name, foreign)) = types.iter().find(|(_, known)| !known.starts_with("pg_catalog.")) {
+            if let Some((name, foreign)) = types
+                .iter()
+                .find(|(_, known)| !known.starts_with("pg_catalog."))
+            {
                 self.problems.add(
                     &path,
                     format!("column \"{name}\" is of type {foreign}, which isn't PostgreSQL's own"),
@@ -125,7 +171,11 @@ impl Checker<'_> {
         for (name, place) in &from.more_keys {
             let path = ["mapping", "users", "more_keys", name];
             if keys.contains_key(name) {
-                self.problems.add(&path, format!("the key \"{name}\" is mapped twice"), "leave one out");
+                self.problems.add(
+                    &path,
+                    format!("the key \"{name}\" is mapped twice"),
+                    "leave one out",
+                );
                 continue;
             }
             let table = self.table(&path, &place.table)?;
@@ -147,7 +197,10 @@ impl Checker<'_> {
         let supervisor = match &from.supervisor {
             Some(column) => {
                 let path = ["mapping", "users", "supervisor"];
-                let key = from.supervisor_key.clone().unwrap_or_else(|| "user".to_owned());
+                let key = from
+                    .supervisor_key
+                    .clone()
+                    .unwrap_or_else(|| "user".to_owned());
                 if !keys.contains_key(&key) {
                     self.problems.add(
                         &["mapping", "users", "supervisor_key"],
@@ -156,7 +209,10 @@ impl Checker<'_> {
                     );
                     return None;
                 }
-                Some(KeyColumn { column: self.key_column(&path, &table, column)?, key })
+                Some(KeyColumn {
+                    column: self.key_column(&path, &table, column)?,
+                    key,
+                })
             }
             None => None,
         };
@@ -187,18 +243,36 @@ impl Checker<'_> {
                 right: Operand::Text(name.into()),
             });
             source.filter_types.insert("name".into(), TEXT.into());
-            (name.to_owned(), Elsewhere { source, user: text("user"), value: text("value") })
+            (
+                name.to_owned(),
+                Elsewhere {
+                    source,
+                    user: text("user"),
+                    value: text("value"),
+                },
+            )
         };
         let names = self.spoken_of();
         Users {
             source: own("users"),
             keys: BTreeMap::from([("user".to_owned(), text("user"))]),
-            more_keys: names.0.iter().map(|name| elsewhere("user_keys", name)).collect(),
+            more_keys: names
+                .0
+                .iter()
+                .map(|name| elsewhere("user_keys", name))
+                .collect(),
             login: Some(text("login")),
-            active: Some(Column { name: "active".into(), type_name: "pg_catalog.bool".into() }),
+            active: Some(Column {
+                name: "active".into(),
+                type_name: "pg_catalog.bool".into(),
+            }),
             supervisor: Some(user_key("supervisor")),
             attributes: BTreeMap::new(),
-            more_attributes: names.1.iter().map(|name| elsewhere("user_attributes", name)).collect(),
+            more_attributes: names
+                .1
+                .iter()
+                .map(|name| elsewhere("user_attributes", name))
+                .collect(),
         }
     }
 
@@ -221,8 +295,16 @@ impl Checker<'_> {
                 }
             }
         }
-        let rules = document.matrix.rules.values().flat_map(|rule| rule.values());
-        let restrictions = document.matrix.restrictions.values().filter_map(|r| r.predicate.as_ref());
+        let rules = document
+            .matrix
+            .rules
+            .values()
+            .flat_map(|rule| rule.values());
+        let restrictions = document
+            .matrix
+            .restrictions
+            .values()
+            .filter_map(|r| r.predicate.as_ref());
         for text in rules.chain(restrictions) {
             if let Ok(predicate) = Predicate::parse(text) {
                 keys.extend(predicate.keys().into_iter().map(str::to_owned));
@@ -239,18 +321,28 @@ impl Checker<'_> {
         Some(Groups {
             key: self.key_column(&["mapping", "groups", "key"], &table, &from.key)?,
             name: match &from.name {
-                Some(column) => Some(self.column(&["mapping", "groups", "name"], &table, column)?),
+                Some(column) => {
+                    Some(self.column(&["mapping", "groups", "name"], &table, column)?)
+                }
                 None => None,
             },
             parent: match &from.parent {
-                Some(column) => Some(self.key_column(&["mapping", "groups", "parent"], &table, column)?),
+                Some(column) => {
+                    Some(self.key_column(&["mapping", "groups", "parent"], &table, column)?)
+                }
                 None => None,
             },
             source: self.source(&path, table, from.filter.as_deref())?,
         })
     }
 
-    fn person(&mut self, path: &[&str], table: &TableName, column: &str, key: Option<&str>) -> Option<KeyColumn> {
+    fn person(
+        &mut self,
+        path: &[&str],
+        table: &TableName,
+        column: &str,
+        key: Option<&str>,
+    ) -> Option<KeyColumn> {
         let key = key.unwrap_or("user").to_owned();
         let known = key == "user"
             || self.document.mapping.users.as_ref().is_none_or(|users| {
@@ -264,7 +356,10 @@ impl Checker<'_> {
             );
             return None;
         }
-        Some(KeyColumn { column: self.key_column(path, table, column)?, key })
+        Some(KeyColumn {
+            column: self.key_column(path, table, column)?,
+            key,
+        })
     }
 
     fn holder(
@@ -279,7 +374,11 @@ impl Checker<'_> {
             (Some(user), None) => self.person(path, table, user, key).map(Holder::User),
             (None, Some(group)) => self.key_column(path, table, group).map(Holder::Group),
             (Some(_), Some(_)) | (None, None) => {
-                self.problems.add(path, "either user or group must be given", "name one column, of a person or of a group");
+                self.problems.add(
+                    path,
+                    "either user or group must be given",
+                    "name one column, of a person or of a group",
+                );
                 None
             }
         }
@@ -298,8 +397,13 @@ impl Checker<'_> {
     fn role_held(&mut self, from: &RoleSource) -> Option<RoleHeld> {
         let path = ["mapping", "roles_held"];
         let table = self.table(&path, &from.table)?;
-        let holder =
-            self.holder(&path, &table, from.user.as_deref(), from.user_key.as_deref(), from.group.as_deref())?;
+        let holder = self.holder(
+            &path,
+            &table,
+            from.user.as_deref(),
+            from.user_key.as_deref(),
+            from.group.as_deref(),
+        )?;
         Some(RoleHeld {
             holder,
             role: self.column(&path, &table, &from.role)?,
@@ -312,15 +416,28 @@ impl Checker<'_> {
         let path = ["mapping", "shares"];
         let table = self.table(&path, &from.table)?;
         if !self.document.mapping.modules.contains_key(&from.module) {
-            self.problems.add(&path, format!("there is no module \"{}\"", from.module), "map the module");
+            self.problems.add(
+                &path,
+                format!("there is no module \"{}\"", from.module),
+                "map the module",
+            );
             return None;
         }
         if crate::directory::ShareLevel::from_name(&from.level).is_none() {
-            self.problems.add(&path, format!("\"{}\" is no level of a share", from.level), "read, update or delete");
+            self.problems.add(
+                &path,
+                format!("\"{}\" is no level of a share", from.level),
+                "read, update or delete",
+            );
             return None;
         }
-        let holder =
-            self.holder(&path, &table, from.user.as_deref(), from.user_key.as_deref(), from.group.as_deref())?;
+        let holder = self.holder(
+            &path,
+            &table,
+            from.user.as_deref(),
+            from.user_key.as_deref(),
+            from.group.as_deref(),
+        )?;
         Some(SharedFrom {
             module: Said::Always(from.module.clone()),
             record: self.key_column(&path, &table, &from.record)?,
@@ -355,7 +472,10 @@ impl Checker<'_> {
         }
         self.problems.add(
             path,
-            format!("column {table}.{name} is of type {}, not boolean", column.type_name),
+            format!(
+                "column {table}.{name} is of type {}, not boolean",
+                column.type_name
+            ),
             "name a boolean column, or use where = \"…\"",
         );
         None
@@ -363,13 +483,23 @@ impl Checker<'_> {
 }
 
 fn own(table: &str) -> Source {
-    Source { table: TableName::new(SCHEMA, table), filter: None, filter_types: BTreeMap::new() }
+    Source {
+        table: TableName::new(SCHEMA, table),
+        filter: None,
+        filter_types: BTreeMap::new(),
+    }
 }
 
 fn text(name: &str) -> Column {
-    Column { name: name.to_owned(), type_name: TEXT.to_owned() }
+    Column {
+        name: name.to_owned(),
+        type_name: TEXT.to_owned(),
+    }
 }
 
 fn user_key(name: &str) -> KeyColumn {
-    KeyColumn { column: text(name), key: "user".to_owned() }
+    KeyColumn {
+        column: text(name),
+        key: "user".to_owned(),
+    }
 }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Checker;
 use crate::action::Action;
 use crate::document::{Cell, Scope, ScopeName, ScopeTerm};
-use crate::policy_set::{CellRef, Grant, GrantScope, Owner, PolicySet, Restriction, Role, Setting, Via};
+use crate::policy_set::{
+    CellRef, Grant, GrantScope, Owner, PolicySet, Restriction, Role, Setting, Via,
+};
 use crate::predicate::{Comparison, Operand, Predicate};
 
 /// How many records may lend their reach to each other in a row.
@@ -15,8 +17,11 @@ impl Checker<'_> {
     /// The roles: every one that has a row in the matrix, or is spoken of in `[roles]`.
     pub(super) fn roles(&mut self) -> BTreeMap<String, Role> {
         let matrix = &self.document.matrix;
-        let mut roles: BTreeMap<String, Role> =
-            matrix.permissions.keys().map(|name| (name.clone(), Role::default())).collect();
+        let mut roles: BTreeMap<String, Role> = matrix
+            .permissions
+            .keys()
+            .map(|name| (name.clone(), Role::default()))
+            .collect();
         for (name, rule) in &matrix.roles {
             for needed in &rule.implied_by {
                 if !matrix.permissions.contains_key(needed) && !matrix.roles.contains_key(needed) {
@@ -42,7 +47,14 @@ impl Checker<'_> {
                 );
             }
         }
-        for (index, source) in self.document.mapping.roles_held.as_slice().iter().enumerate() {
+        for (index, source) in self
+            .document
+            .mapping
+            .roles_held
+            .as_slice()
+            .iter()
+            .enumerate()
+        {
             if source.map.is_empty() {
                 self.problems.add(
                     &["mapping", "roles_held", &index.to_string(), "map"],
@@ -62,7 +74,13 @@ impl Checker<'_> {
             for role in &rule.set_by {
                 self.known_role(&["settings", name, "set_by"], role);
             }
-            settings.insert(name.clone(), Setting { default: rule.default, set_by: rule.set_by.clone() });
+            settings.insert(
+                name.clone(),
+                Setting {
+                    default: rule.default,
+                    set_by: rule.set_by.clone(),
+                },
+            );
         }
         settings
     }
@@ -70,7 +88,11 @@ impl Checker<'_> {
     fn known_role(&mut self, path: &[&str], role: &str) {
         let matrix = &self.document.matrix;
         if !matrix.permissions.contains_key(role) && !matrix.roles.contains_key(role) {
-            self.problems.add(path, format!("there is no role \"{role}\""), "name a role of the matrix");
+            self.problems.add(
+                path,
+                format!("there is no role \"{role}\""),
+                "name a role of the matrix",
+            );
         }
     }
 
@@ -94,7 +116,11 @@ impl Checker<'_> {
         let users = &set.directory.users;
         for key in predicate.keys() {
             if !users.keys.contains_key(key) && !users.more_keys.contains_key(key) {
-                self.problems.add(path, format!("nobody has a key called \"{key}\""), "add it to mapping.users.keys");
+                self.problems.add(
+                    path,
+                    format!("nobody has a key called \"{key}\""),
+                    "add it to mapping.users.keys",
+                );
             }
         }
         for name in predicate.attributes() {
@@ -109,8 +135,20 @@ impl Checker<'_> {
     }
 
     /// Reads a predicate over a module's fields, for each of its tables.
-    fn module_predicate(&mut self, path: &[&str], set: &mut PolicySet, module: &str, text: &str) -> Option<Predicate> {
-        let fields = self.document.mapping.modules.get(module).map(|map| map.fields.clone()).unwrap_or_default();
+    fn module_predicate(
+        &mut self,
+        path: &[&str],
+        set: &mut PolicySet,
+        module: &str,
+        text: &str,
+    ) -> Option<Predicate> {
+        let fields = self
+            .document
+            .mapping
+            .modules
+            .get(module)
+            .map(|map| map.fields.clone())
+            .unwrap_or_default();
         let tables = set.modules.get(module)?.tables.clone();
         let mut found = None;
         for table in &tables {
@@ -132,7 +170,8 @@ impl Checker<'_> {
                     set.unmapped.insert(module.clone());
                     continue;
                 }
-                if let Some(predicate) = self.module_predicate(&["rules", name, module], set, module, text)
+                if let Some(predicate) =
+                    self.module_predicate(&["rules", name, module], set, module, text)
                     && let Some(module) = set.modules.get_mut(module)
                 {
                     module.rules.insert(name.clone(), predicate);
@@ -143,7 +182,9 @@ impl Checker<'_> {
         let settings: Vec<String> = set.settings.keys().cloned().collect();
         if let Some(module) = set.modules.get_mut("settings") {
             for name in settings {
-                module.column_types.insert(column.name.clone(), column.type_name.clone());
+                module
+                    .column_types
+                    .insert(column.name.clone(), column.type_name.clone());
                 let predicate = Predicate::Compare {
                     left: Operand::Column(column.name.clone()),
                     op: Comparison::Equal,
@@ -163,7 +204,8 @@ impl Checker<'_> {
                 self.known_role(&["restrictions", name, "roles"], role);
             }
             if written.module.is_empty() {
-                self.problems.add(&path, "a restriction needs a module", "add module = \"…\"");
+                self.problems
+                    .add(&path, "a restriction needs a module", "add module = \"…\"");
             }
             let mut modules = BTreeMap::new();
             for module in written.module.as_slice() {
@@ -201,7 +243,8 @@ impl Checker<'_> {
 
     /// The cells, with wildcards written out.
     pub(super) fn permissions(&mut self, set: &mut PolicySet) {
-        let mut permissions: BTreeMap<String, BTreeMap<String, BTreeMap<Action, Vec<Grant>>>> = BTreeMap::new();
+        let mut permissions: BTreeMap<String, BTreeMap<String, BTreeMap<Action, Vec<Grant>>>> =
+            BTreeMap::new();
         for (role, cells) in &self.document.matrix.permissions {
             for (written, cell) in cells {
                 let wildcard = written == "*";
@@ -214,8 +257,18 @@ impl Checker<'_> {
                     continue;
                 };
                 for module in modules {
-                    let grants = self.cell(set, &["permissions", role, written], &module, cell, wildcard);
-                    let target = permissions.entry(role.clone()).or_default().entry(module).or_default();
+                    let grants = self.cell(
+                        set,
+                        &["permissions", role, written],
+                        &module,
+                        cell,
+                        wildcard,
+                    );
+                    let target = permissions
+                        .entry(role.clone())
+                        .or_default()
+                        .entry(module)
+                        .or_default();
                     for (action, grants) in grants {
                         let known = target.entry(action).or_default();
                         known.extend(grants);
@@ -227,7 +280,11 @@ impl Checker<'_> {
         }
         for (name, setting) in &set.settings {
             for role in &setting.set_by {
-                let cell = permissions.entry(role.clone()).or_default().entry("settings".into()).or_default();
+                let cell = permissions
+                    .entry(role.clone())
+                    .or_default()
+                    .entry("settings".into())
+                    .or_default();
                 for action in [Action::Read, Action::Create, Action::Update, Action::Delete] {
                     cell.entry(action).or_default().push(Grant {
                         scope: GrantScope::Rule(format!("setting:{name}")),
@@ -267,7 +324,10 @@ impl Checker<'_> {
             for action in actions {
                 for scope in scopes {
                     let quiet = wildcard || written == "*";
-                    grants.entry(action).or_default().extend(self.grant(set, &path, module, action, scope, quiet));
+                    grants
+                        .entry(action)
+                        .or_default()
+                        .extend(self.grant(set, &path, module, action, scope, quiet));
                 }
             }
         }
@@ -290,13 +350,18 @@ impl Checker<'_> {
         let to = match &term.to {
             None => None,
             Some(_) if action != Action::Assign && !quiet => {
-                self.problems.add(path, "\"to\" bounds assignments only", "move it to assign");
+                self.problems
+                    .add(path, "\"to\" bounds assignments only", "move it to assign");
                 None
             }
             Some(names) => Some(self.scope_names(path, names)?),
         };
         let scope = self.grant_scope(set, path, module, action, &term, quiet)?;
-        Some(Grant { scope, when: term.when.clone(), to })
+        Some(Grant {
+            scope,
+            when: term.when.clone(),
+            to,
+        })
     }
 
     fn scope_names(&mut self, path: &[&str], names: &[String]) -> Option<BTreeSet<ScopeName>> {
@@ -350,7 +415,12 @@ impl Checker<'_> {
             return None;
         };
         if let Some(lacking) = lacking(set, module, scope) {
-            let lacks = self.document.mapping.modules.get(module).is_none_or(|map| map.lacks.contains(lacking));
+            let lacks = self
+                .document
+                .mapping
+                .modules
+                .get(module)
+                .is_none_or(|map| map.lacks.contains(lacking));
             if !lacks && !quiet {
                 self.problems.add(
                     path,
@@ -390,24 +460,40 @@ impl Checker<'_> {
         }
     }
 
-    fn via(&mut self, set: &PolicySet, path: &[&str], action: Action, term: &ScopeTerm) -> Option<Via> {
+    fn via(
+        &mut self,
+        set: &PolicySet,
+        path: &[&str],
+        action: Action,
+        term: &ScopeTerm,
+    ) -> Option<Via> {
         if let Some(module) = &term.module
             && !set.modules.contains_key(module)
         {
-            self.problems.add(path, format!("there is no module \"{module}\""), "name a mapped module");
+            self.problems.add(
+                path,
+                format!("there is no module \"{module}\""),
+                "name a mapped module",
+            );
             return None;
         }
         let cell = match (&term.reach, &term.scopes) {
             (Some(_), Some(_)) => {
-                self.problems.add(path, "reach and scopes exclude each other", "leave one out");
+                self.problems
+                    .add(path, "reach and scopes exclude each other", "leave one out");
                 return None;
             }
             (Some(reach), None) => CellRef::Action(*reach),
             (None, Some(names)) => CellRef::Scopes(self.scope_names(path, names)?),
-            (None, None) if action == Action::Read || action == Action::Export => CellRef::Action(Action::Read),
+            (None, None) if action == Action::Read || action == Action::Export => {
+                CellRef::Action(Action::Read)
+            }
             (None, None) => CellRef::Action(Action::Update),
         };
-        Some(Via { module: term.module.clone(), cell })
+        Some(Via {
+            module: term.module.clone(),
+            cell,
+        })
     }
 
     /// Records lend their reach to each other at most four deep, and never in a circle.
@@ -427,14 +513,20 @@ impl Checker<'_> {
                                     .map(str::to_owned)
                                     .collect(),
                             ),
-                            GrantScope::Related(via) => {
-                                (via, set.pointing_to(module).map(|(name, ..)| name.to_owned()).collect())
-                            }
+                            GrantScope::Related(via) => (
+                                via,
+                                set.pointing_to(module)
+                                    .map(|(name, ..)| name.to_owned())
+                                    .collect(),
+                            ),
                             GrantScope::Plain(_) | GrantScope::Rule(_) => continue,
                         };
-                        let CellRef::Action(next) = via.cell else { continue };
-                        let others =
-                            others.into_iter().filter(|other| via.module.as_ref().is_none_or(|only| only == other));
+                        let CellRef::Action(next) = via.cell else {
+                            continue;
+                        };
+                        let others = others
+                            .into_iter()
+                            .filter(|other| via.module.as_ref().is_none_or(|only| only == other));
                         edges
                             .entry((module.clone(), action))
                             .or_default()
@@ -446,11 +538,16 @@ impl Checker<'_> {
         }
         for start in edges.keys() {
             if let Err(chain) = follow(&edges, &mut vec![start.clone()]) {
-                let names: Vec<String> =
-                    chain.iter().map(|(module, action)| format!("{module} ({})", action.name())).collect();
+                let names: Vec<String> = chain
+                    .iter()
+                    .map(|(module, action)| format!("{module} ({})", action.name()))
+                    .collect();
                 self.problems.add(
                     &["permissions"],
-                    format!("records lend their reach in a circle or more than {MAX_DEPTH} deep: {}", names.join(" → ")),
+                    format!(
+                        "records lend their reach in a circle or more than {MAX_DEPTH} deep: {}",
+                        names.join(" → ")
+                    ),
                     "name the module with module = \"…\", or end the chain with scopes = [\"own\"]",
                 );
                 return;
@@ -461,10 +558,15 @@ impl Checker<'_> {
     /// Field rules are kept for later; their names are checked now.
     pub(super) fn field_rules(&mut self, set: &PolicySet) {
         for (module, fields) in &self.document.matrix.fields {
-            let Some(known) = set.modules.get(module) else { continue };
+            let Some(known) = set.modules.get(module) else {
+                continue;
+            };
             let map = self.document.mapping.modules.get(module);
             for name in fields.keys() {
-                let column = map.and_then(|map| map.fields.get(name)).unwrap_or(name).clone();
+                let column = map
+                    .and_then(|map| map.fields.get(name))
+                    .unwrap_or(name)
+                    .clone();
                 if let Some(table) = known.tables.first().cloned() {
                     self.column(&["fields", module, name], &table, &column);
                 }
@@ -476,7 +578,9 @@ impl Checker<'_> {
 type Node = (String, Action);
 
 fn follow(edges: &BTreeMap<Node, BTreeSet<Node>>, chain: &mut Vec<Node>) -> Result<(), Vec<Node>> {
-    let Some(last) = chain.last().cloned() else { return Ok(()) };
+    let Some(last) = chain.last().cloned() else {
+        return Ok(());
+    };
     for next in edges.get(&last).into_iter().flatten() {
         let circle = chain.contains(next);
         chain.push(next.clone());

@@ -29,7 +29,11 @@ pub(crate) struct Checker<'a> {
 /// # Errors
 /// Every problem that was found, in the order of the lines.
 pub fn check(document: &Document, text: &str, schema: &Schema) -> Result<PolicySet, Problems> {
-    let mut checker = Checker { document, schema, problems: Collector::default() };
+    let mut checker = Checker {
+        document,
+        schema,
+        problems: Collector::default(),
+    };
     let modules = checker.modules();
     let directory = checker.directory();
     let set = directory.map(|directory| PolicySet {
@@ -81,9 +85,16 @@ impl Checker<'_> {
 
     /// The column of a table.
     fn column(&mut self, path: &[&str], table: &TableName, name: &str) -> Option<Column> {
-        let facts = self.schema.tables.get(table).and_then(|table| table.columns.get(name));
+        let facts = self
+            .schema
+            .tables
+            .get(table)
+            .and_then(|table| table.columns.get(name));
         match facts {
-            Some(facts) => Some(Column { name: name.to_owned(), type_name: facts.type_name.clone() }),
+            Some(facts) => Some(Column {
+                name: name.to_owned(),
+                type_name: facts.type_name.clone(),
+            }),
             None => {
                 self.problems.add(
                     path,
@@ -103,7 +114,10 @@ impl Checker<'_> {
         }
         self.problems.add(
             path,
-            format!("column {table}.{name} is of type {}, which can't be a key", column.type_name),
+            format!(
+                "column {table}.{name} is of type {}, which can't be a key",
+                column.type_name
+            ),
             "keys are smallint, integer, bigint, uuid or text",
         );
         None
@@ -119,7 +133,9 @@ impl Checker<'_> {
     ) -> Option<(Predicate, BTreeMap<String, String>)> {
         let renamed = |name: &str| fields.get(name).cloned().unwrap_or_else(|| name.to_owned());
         let predicate = match Predicate::parse(text) {
-            Ok(predicate) => predicate.rename_columns(|name| Ok::<_, Infallible>(renamed(name))).ok()?,
+            Ok(predicate) => predicate
+                .rename_columns(|name| Ok::<_, Infallible>(renamed(name)))
+                .ok()?,
             Err(error) => {
                 self.problems.add(path, error.to_string(), error.remedy);
                 return None;
@@ -140,10 +156,17 @@ impl Checker<'_> {
         }
         let rendered = predicate.render(&|name: &str| {
             let type_name = types.get(name)?.clone();
-            Some(RenderedColumn { sql: quote::name(name), type_name })
+            Some(RenderedColumn {
+                sql: quote::name(name),
+                type_name,
+            })
         });
         if let Err(error) = rendered {
-            self.problems.add(path, error.to_string(), "compare columns with values of their own type");
+            self.problems.add(
+                path,
+                error.to_string(),
+                "compare columns with values of their own type",
+            );
             return None;
         }
         Some((predicate, types))

@@ -13,7 +13,12 @@ impl Checker<'_> {
     pub(super) fn modules(&mut self) -> BTreeMap<String, Module> {
         let mapping = &self.document.mapping;
         let mut maps = builtin_modules(mapping);
-        maps.extend(mapping.modules.iter().map(|(name, map)| (name.clone(), map.clone())));
+        maps.extend(
+            mapping
+                .modules
+                .iter()
+                .map(|(name, map)| (name.clone(), map.clone())),
+        );
         let mut modules = BTreeMap::new();
         for (name, map) in &maps {
             if let Some(module) = self.module(name, map, &maps) {
@@ -23,7 +28,12 @@ impl Checker<'_> {
         modules
     }
 
-    fn module(&mut self, name: &str, map: &ModuleMap, all: &BTreeMap<String, ModuleMap>) -> Option<Module> {
+    fn module(
+        &mut self,
+        name: &str,
+        map: &ModuleMap,
+        all: &BTreeMap<String, ModuleMap>,
+    ) -> Option<Module> {
         let path = ["mapping", "modules", name];
         let tables: Vec<TableName> = map
             .table
@@ -33,7 +43,11 @@ impl Checker<'_> {
             .collect();
         let Some(first) = tables.first().cloned() else {
             if map.table.is_empty() {
-                self.problems.add(&path, format!("module \"{name}\" has no table"), "add table = \"…\"");
+                self.problems.add(
+                    &path,
+                    format!("module \"{name}\" has no table"),
+                    "add table = \"…\"",
+                );
             }
             return None;
         };
@@ -46,16 +60,25 @@ impl Checker<'_> {
         module.creator = map.creator.as_ref().and_then(|column| {
             let path = [&path[..], &["creator"]].concat();
             let key = self.key_name(&path, map.creator_key.as_deref());
-            Some(KeyColumn { column: self.key_column(&path, &first, column)?, key })
+            Some(KeyColumn {
+                column: self.key_column(&path, &first, column)?,
+                key,
+            })
         });
         for owner in map.owner.as_slice() {
-            module.owners.extend(self.owner(&path, &first, owner, module.key.as_ref()));
+            module
+                .owners
+                .extend(self.owner(&path, &first, owner, module.key.as_ref()));
         }
         for group in map.group.as_slice() {
-            module.groups.extend(self.group_place(&path, &first, group, module.key.as_ref()));
+            module
+                .groups
+                .extend(self.group_place(&path, &first, group, module.key.as_ref()));
         }
         for parent in map.parent.as_slice() {
-            module.parents.extend(self.parent(&path, &first, parent, all));
+            module
+                .parents
+                .extend(self.parent(&path, &first, parent, all));
         }
         for column in &map.touch {
             self.column(&[&path[..], &["touch"]].concat(), &first, column);
@@ -66,11 +89,9 @@ impl Checker<'_> {
         for table in &tables[1..] {
             self.same_columns(&path, &module, &first, table);
         }
-        if let Some(unknown) = map
-            .lacks
-            .iter()
-            .find(|lack| !["owner", "creator", "group", "parent", "related"].contains(&lack.as_str()))
-        {
+        if let Some(unknown) = map.lacks.iter().find(|lack| {
+            !["owner", "creator", "group", "parent", "related"].contains(&lack.as_str())
+        }) {
             self.problems.add(
                 &[&path[..], &["lacks"]].concat(),
                 format!("\"{unknown}\" is nothing that a module can lack"),
@@ -88,8 +109,10 @@ impl Checker<'_> {
         match self.schema.tables[table].primary_key.as_slice() {
             [key] => {
                 let facts = &self.schema.tables[table].columns[key];
-                super::is_key_type(&facts.type_name)
-                    .then(|| Column { name: key.clone(), type_name: facts.type_name.clone() })
+                super::is_key_type(&facts.type_name).then(|| Column {
+                    name: key.clone(),
+                    type_name: facts.type_name.clone(),
+                })
             }
             _ => None,
         }
@@ -112,7 +135,13 @@ impl Checker<'_> {
         key.to_owned()
     }
 
-    fn owner(&mut self, path: &[&str], table: &TableName, owner: &OwnerLink, record: Option<&Column>) -> Option<Owner> {
+    fn owner(
+        &mut self,
+        path: &[&str],
+        table: &TableName,
+        owner: &OwnerLink,
+        record: Option<&Column>,
+    ) -> Option<Owner> {
         let path = [path, &["owner"]].concat();
         match owner {
             OwnerLink::Plain(column) => Some(Owner::Column(KeyColumn {
@@ -123,9 +152,15 @@ impl Checker<'_> {
                 key: self.key_name(&path, key.as_deref()),
                 column: self.key_column(&path, table, column)?,
             })),
-            OwnerLink::Table { table: link, record: at, user, key } => {
+            OwnerLink::Table {
+                table: link,
+                record: at,
+                user,
+                key,
+            } => {
                 let key = self.key_name(&path, key.as_deref());
-                self.link(&path, link, at, user, record).map(|link| Owner::Link(link, key))
+                self.link(&path, link, at, user, record)
+                    .map(|link| Owner::Link(link, key))
             }
         }
     }
@@ -139,10 +174,16 @@ impl Checker<'_> {
     ) -> Option<GroupPlace> {
         let path = [path, &["group"]].concat();
         match group {
-            GroupLink::Plain(column) => self.key_column(&path, table, column).map(GroupPlace::Column),
-            GroupLink::Table { table: link, record: at, group } => {
-                self.link(&path, link, at, group, record).map(GroupPlace::Link)
-            }
+            GroupLink::Plain(column) => self
+                .key_column(&path, table, column)
+                .map(GroupPlace::Column),
+            GroupLink::Table {
+                table: link,
+                record: at,
+                group,
+            } => self
+                .link(&path, link, at, group, record)
+                .map(GroupPlace::Link),
         }
     }
 
@@ -165,7 +206,11 @@ impl Checker<'_> {
             );
             return None;
         }
-        Some(Link { table, record, other })
+        Some(Link {
+            table,
+            record,
+            other,
+        })
     }
 
     fn parent(
@@ -191,29 +236,49 @@ impl Checker<'_> {
             ParentLink::Plain { module, column } => {
                 let known = known(self, module);
                 let column = self.key_column(&path, table, column)?;
-                known.then(|| Parent { column, target: ParentTarget::Module(module.clone()) })
+                known.then(|| Parent {
+                    column,
+                    target: ParentTarget::Module(module.clone()),
+                })
             }
-            ParentLink::Polymorphic { column, type_column, modules } => {
-                let known = modules.values().fold(true, |so_far, module| known(self, module) && so_far);
+            ParentLink::Polymorphic {
+                column,
+                type_column,
+                modules,
+            } => {
+                let known = modules
+                    .values()
+                    .fold(true, |so_far, module| known(self, module) && so_far);
                 let column = self.key_column(&path, table, column)?;
                 let type_column = self.column(&path, table, type_column)?;
                 known.then(|| Parent {
                     column,
-                    target: ParentTarget::ByType { column: type_column, modules: modules.clone() },
+                    target: ParentTarget::ByType {
+                        column: type_column,
+                        modules: modules.clone(),
+                    },
                 })
             }
         }
     }
 
     /// Every table of a module has the columns that its scopes need.
-    fn same_columns(&mut self, path: &[&str], module: &Module, first: &TableName, table: &TableName) {
+    fn same_columns(
+        &mut self,
+        path: &[&str],
+        module: &Module,
+        first: &TableName,
+        table: &TableName,
+    ) {
         let mut columns: Vec<&Column> = module.key.iter().collect();
         for owner in &module.owners {
             match owner {
                 Owner::Column(column) => columns.push(&column.column),
                 Owner::Link(..) => self.problems.add(
                     path,
-                    format!("module of several tables ({first}, {table}) has an owner by link table"),
+                    format!(
+                        "module of several tables ({first}, {table}) has an owner by link table"
+                    ),
                     "make each table a module",
                 ),
             }
@@ -223,7 +288,9 @@ impl Checker<'_> {
                 GroupPlace::Column(column) => columns.push(column),
                 GroupPlace::Link(_) => self.problems.add(
                     path,
-                    format!("module of several tables ({first}, {table}) has a group by link table"),
+                    format!(
+                        "module of several tables ({first}, {table}) has a group by link table"
+                    ),
                     "make each table a module",
                 ),
             }
@@ -236,7 +303,10 @@ impl Checker<'_> {
             {
                 self.problems.add(
                     path,
-                    format!("column \"{}\" differs in type between {first} and {table}", column.name),
+                    format!(
+                        "column \"{}\" differs in type between {first} and {table}",
+                        column.name
+                    ),
                     "make each table a module",
                 );
             }

@@ -18,19 +18,47 @@ impl Checker<'_> {
             for (index, owner) in module.owners.iter().enumerate() {
                 if let Owner::Link(link, _) = owner {
                     let kind = LinkKind::Owner;
-                    self.place(&mut placed, &path, &link.table, Placement::Link { module: name.clone(), kind, index });
+                    self.place(
+                        &mut placed,
+                        &path,
+                        &link.table,
+                        Placement::Link {
+                            module: name.clone(),
+                            kind,
+                            index,
+                        },
+                    );
                 }
             }
             for (index, group) in module.groups.iter().enumerate() {
                 if let GroupPlace::Link(link) = group {
                     let kind = LinkKind::Group;
-                    self.place(&mut placed, &path, &link.table, Placement::Link { module: name.clone(), kind, index });
+                    self.place(
+                        &mut placed,
+                        &path,
+                        &link.table,
+                        Placement::Link {
+                            module: name.clone(),
+                            kind,
+                            index,
+                        },
+                    );
                 }
             }
         }
         self.children(set, &mut placed);
-        self.patterns(&mut placed, "open", &self.document.mapping.open, &Placement::Open);
-        self.patterns(&mut placed, "closed", &self.document.mapping.closed, &Placement::Closed);
+        self.patterns(
+            &mut placed,
+            "open",
+            &self.document.mapping.open,
+            &Placement::Open,
+        );
+        self.patterns(
+            &mut placed,
+            "closed",
+            &self.document.mapping.closed,
+            &Placement::Closed,
+        );
         self.own_tables(&mut placed);
         self.heirs(&mut placed);
         self.unplaced(&placed);
@@ -59,13 +87,23 @@ impl Checker<'_> {
 
     fn children(&mut self, set: &PolicySet, placed: &mut BTreeMap<TableName, Placement>) {
         let maps = builtin::builtin_modules(&self.document.mapping);
-        let maps: Vec<_> = maps.iter().chain(&self.document.mapping.modules).map(|(n, m)| (n.clone(), m.clone())).collect();
+        let maps: Vec<_> = maps
+            .iter()
+            .chain(&self.document.mapping.modules)
+            .map(|(n, m)| (n.clone(), m.clone()))
+            .collect();
         for (name, map) in maps {
-            let Some(module) = set.modules.get(&name) else { continue };
+            let Some(module) = set.modules.get(&name) else {
+                continue;
+            };
             for child in &map.children {
                 let path = ["mapping", "modules", name.as_str(), "children"];
-                let Some(table) = self.table(&path, &child.table) else { continue };
-                let Some(column) = self.key_column(&path, &table, &child.column) else { continue };
+                let Some(table) = self.table(&path, &child.table) else {
+                    continue;
+                };
+                let Some(column) = self.key_column(&path, &table, &child.column) else {
+                    continue;
+                };
                 if module.key.is_none() {
                     self.problems.add(
                         &path,
@@ -74,7 +112,15 @@ impl Checker<'_> {
                     );
                     continue;
                 }
-                self.place(placed, &path, &table, Placement::Child { module: name.clone(), column });
+                self.place(
+                    placed,
+                    &path,
+                    &table,
+                    Placement::Child {
+                        module: name.clone(),
+                        column,
+                    },
+                );
             }
         }
     }
@@ -91,10 +137,13 @@ impl Checker<'_> {
             let mut any = false;
             for table in self.schema.tables.keys() {
                 let listed = self.document.mapping.schemas.contains(&table.schema);
-                let matched = (listed && like(pattern, &table.name)) || like(pattern, &table.to_string());
+                let matched =
+                    (listed && like(pattern, &table.name)) || like(pattern, &table.to_string());
                 if matched {
                     any = true;
-                    placed.entry(table.clone()).or_insert_with(|| placement.clone());
+                    placed
+                        .entry(table.clone())
+                        .or_insert_with(|| placement.clone());
                 }
             }
             if !any && !pattern.contains('*') {
@@ -109,7 +158,16 @@ impl Checker<'_> {
 
     /// Celador's own tables are closed where they aren't modules.
     fn own_tables(&self, placed: &mut BTreeMap<TableName, Placement>) {
-        for name in ["users", "user_keys", "user_attributes", "groups", "memberships", "roles_held", "shares", "setting_values"] {
+        for name in [
+            "users",
+            "user_keys",
+            "user_attributes",
+            "groups",
+            "memberships",
+            "roles_held",
+            "shares",
+            "setting_values",
+        ] {
             let table = TableName::new(builtin::SCHEMA, name);
             if self.schema.tables.contains_key(&table) {
                 placed.entry(table).or_insert(Placement::Closed);
@@ -119,8 +177,10 @@ impl Checker<'_> {
 
     /// Partitions and children belong where the table above them belongs.
     fn heirs(&self, placed: &mut BTreeMap<TableName, Placement>) {
-        let roots: Vec<(TableName, Placement)> =
-            placed.iter().map(|(table, placement)| (table.clone(), placement.clone())).collect();
+        let roots: Vec<(TableName, Placement)> = placed
+            .iter()
+            .map(|(table, placement)| (table.clone(), placement.clone()))
+            .collect();
         for (root, placement) in roots {
             for heir in self.schema.with_children(&root).into_iter().skip(1) {
                 placed.entry(heir).or_insert_with(|| placement.clone());
@@ -133,7 +193,10 @@ impl Checker<'_> {
             .schema
             .tables
             .keys()
-            .filter(|table| self.document.mapping.schemas.contains(&table.schema) && !placed.contains_key(*table))
+            .filter(|table| {
+                self.document.mapping.schemas.contains(&table.schema)
+                    && !placed.contains_key(*table)
+            })
             .cloned()
             .collect();
         for table in missing {
@@ -150,7 +213,11 @@ impl Checker<'_> {
     }
 
     /// The shortest path of foreign keys from a table to one that a module holds.
-    fn way_to_module(&self, placed: &BTreeMap<TableName, Placement>, table: &TableName) -> Option<String> {
+    fn way_to_module(
+        &self,
+        placed: &BTreeMap<TableName, Placement>,
+        table: &TableName,
+    ) -> Option<String> {
         let mut seen = vec![table.clone()];
         let mut ways = vec![vec![table.clone()]];
         while let Some(way) = (!ways.is_empty()).then(|| ways.remove(0)) {
@@ -174,12 +241,18 @@ impl Checker<'_> {
 
 /// Whether `name` matches a pattern in which `*` stands for any characters.
 fn like(pattern: &str, name: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == name };
-    let Some(mut name) = name.strip_prefix(head) else { return false };
+    let Some((head, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut name) = name.strip_prefix(head) else {
+        return false;
+    };
     let mut parts: Vec<&str> = rest.split('*').collect();
     let Some(tail) = parts.pop() else { return true };
     for part in parts {
-        let Some(at) = name.find(part) else { return false };
+        let Some(at) = name.find(part) else {
+            return false;
+        };
         name = &name[at + part.len()..];
     }
     name.len() >= tail.len() && name.ends_with(tail)
@@ -191,7 +264,11 @@ mod tests {
 
     #[test]
     fn patterns_match_like_file_names() {
-        assert!(like("django_*", "django_session") && like("*_log", "audit_log") && like("a*b*c", "axxbyyc"));
+        assert!(
+            like("django_*", "django_session")
+                && like("*_log", "audit_log")
+                && like("a*b*c", "axxbyyc")
+        );
         assert!(!like("django_*", "auth_user") && !like("a*bc", "abd") && !like("ab*b", "ab"));
     }
 }

@@ -33,7 +33,11 @@ impl Typed {
 
     /// The expression in the type `type_name`, which is its own or `pg_catalog.text`.
     pub(super) fn as_type(&self, type_name: &str) -> String {
-        if self.type_name == type_name { self.sql.clone() } else { self.text() }
+        if self.type_name == type_name {
+            self.sql.clone()
+        } else {
+            self.text()
+        }
     }
 
     /// `self = other`, as text where the types differ.
@@ -66,7 +70,10 @@ pub(super) fn where_all(source: &Source, alias: &str, conditions: &[String]) -> 
     if let Some(filter) = &source.filter {
         let columns = |name: &str| {
             let type_name = source.filter_types.get(name)?.clone();
-            Some(RenderedColumn { sql: format!("{alias}.{}", quote::name(name)), type_name })
+            Some(RenderedColumn {
+                sql: format!("{alias}.{}", quote::name(name)),
+                type_name,
+            })
         };
         all.push(match filter.render(&columns) {
             Ok(sql) => format!("({sql})"),
@@ -74,5 +81,9 @@ pub(super) fn where_all(source: &Source, alias: &str, conditions: &[String]) -> 
             Err(_) => "false".to_owned(),
         });
     }
-    if all.is_empty() { "true".to_owned() } else { all.join(" AND ") }
+    if all.is_empty() {
+        "true".to_owned()
+    } else {
+        all.join(" AND ")
+    }
 }

@@ -179,22 +179,40 @@ impl Directory {
         let mut watched: BTreeMap<TableName, BTreeSet<String>> = BTreeMap::new();
         let mut watch = |source: &Source, columns: Vec<Option<&Column>>| {
             let entry = watched.entry(source.table.clone()).or_default();
-            entry.extend(columns.into_iter().flatten().map(|column| column.name.clone()));
+            entry.extend(
+                columns
+                    .into_iter()
+                    .flatten()
+                    .map(|column| column.name.clone()),
+            );
             entry.extend(source.filter_types.keys().cloned());
         };
         let users = &self.users;
         let mut columns: Vec<Option<&Column>> = users.keys.values().map(Some).collect();
         columns.extend(users.attributes.values().map(Some));
         columns.extend([users.login.as_ref(), users.active.as_ref()]);
-        columns.push(users.supervisor.as_ref().map(|supervisor| &supervisor.column));
+        columns.push(
+            users
+                .supervisor
+                .as_ref()
+                .map(|supervisor| &supervisor.column),
+        );
         watch(&users.source, columns);
-        for place in users.more_keys.values().chain(users.more_attributes.values()) {
+        for place in users
+            .more_keys
+            .values()
+            .chain(users.more_attributes.values())
+        {
             watch(&place.source, vec![Some(&place.user), Some(&place.value)]);
         }
         let groups = &self.groups;
         watch(
             &groups.source,
-            vec![Some(&groups.key), groups.name.as_ref(), groups.parent.as_ref()],
+            vec![
+                Some(&groups.key),
+                groups.name.as_ref(),
+                groups.parent.as_ref(),
+            ],
         );
         for membership in &self.memberships {
             watch(
@@ -203,7 +221,10 @@ impl Directory {
             );
         }
         for held in &self.roles_held {
-            watch(&held.source, vec![Some(held.holder.column()), Some(&held.role)]);
+            watch(
+                &held.source,
+                vec![Some(held.holder.column()), Some(&held.role)],
+            );
         }
         for share in &self.shares {
             watch(
@@ -220,7 +241,11 @@ impl Directory {
         let settings = &self.settings;
         watch(
             &settings.source,
-            vec![settings.group.as_ref(), Some(&settings.setting), Some(&settings.value)],
+            vec![
+                settings.group.as_ref(),
+                Some(&settings.setting),
+                Some(&settings.value),
+            ],
         );
         watched
     }

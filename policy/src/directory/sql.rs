@@ -101,7 +101,12 @@ pub fn holders(directory: &Directory) -> String {
         let mut conditions = vec![active(directory, "u")];
         let mut tables = vec![from(&held.source, "r"), from(&users.source, "u")];
         match &held.holder {
-            Holder::User(column) => conditions.push(is_key(directory, "u", &Typed::column("r", &column.column), &column.key)),
+            Holder::User(column) => conditions.push(is_key(
+                directory,
+                "u",
+                &Typed::column("r", &column.column),
+                &column.key,
+            )),
             Holder::Group(group) => {
                 let group = Typed::column("r", group);
                 let members = directory.memberships.iter().map(|membership| {
@@ -155,7 +160,10 @@ impl Reader<'_> {
     fn statement(&self) -> String {
         let users = &self.directory.users;
         let user = Typed::column("u", &users.keys["user"]);
-        let login = users.login.as_ref().map_or("NULL".to_owned(), |login| Typed::column("u", login).text());
+        let login = users
+            .login
+            .as_ref()
+            .map_or("NULL".to_owned(), |login| Typed::column("u", login).text());
         format!(
             "WITH RECURSIVE {ctes} \
              SELECT CAST(pg_catalog.jsonb_build_object(\
@@ -168,12 +176,38 @@ impl Reader<'_> {
             ctes = self.ctes(),
             user = user.text(),
             active = active(self.directory, "u"),
-            keys = self.object(users.keys.iter().map(|(name, column)| {
-                (name, format!("pg_catalog.jsonb_build_array({})", Typed::column("u", column).text()))
-            }).chain(users.more_keys.iter().map(|(name, place)| (name, self.elsewhere_list(place))))),
-            attributes = self.object(users.attributes.iter().map(|(name, column)| {
-                (name, Typed::column("u", column).text())
-            }).chain(users.more_attributes.iter().map(|(name, place)| (name, self.elsewhere_one(place))))),
+            keys = self.object(
+                users
+                    .keys
+                    .iter()
+                    .map(|(name, column)| {
+                        (
+                            name,
+                            format!(
+                                "pg_catalog.jsonb_build_array({})",
+                                Typed::column("u", column).text()
+                            ),
+                        )
+                    })
+                    .chain(
+                        users
+                            .more_keys
+                            .iter()
+                            .map(|(name, place)| (name, self.elsewhere_list(place)))
+                    )
+            ),
+            attributes = self.object(
+                users
+                    .attributes
+                    .iter()
+                    .map(|(name, column)| { (name, Typed::column("u", column).text()) })
+                    .chain(
+                        users
+                            .more_attributes
+                            .iter()
+                            .map(|(name, place)| (name, self.elsewhere_one(place)))
+                    )
+            ),
             roles = self.roles(),
             groups = list("SELECT CAST(my_groups.g AS pg_catalog.text) FROM my_groups"),
             below = list("SELECT CAST(groups_below.g AS pg_catalog.text) FROM groups_below"),
@@ -194,7 +228,10 @@ impl Reader<'_> {
     fn me(&self, key: &str) -> Typed {
         let users = &self.directory.users;
         let user = &users.keys["user"];
-        let me = Typed { sql: format!("CAST($1 AS {})", user.type_name), type_name: user.type_name.clone() };
+        let me = Typed {
+            sql: format!("CAST($1 AS {})", user.type_name),
+            type_name: user.type_name.clone(),
+        };
         if key == "user" {
             return me;
         }
@@ -215,7 +252,11 @@ impl Reader<'_> {
                 "ANY (SELECT {} FROM {} WHERE {})",
                 Typed::column("k", &place.value).text(),
                 from(&place.source, "k"),
-                where_all(&place.source, "k", &[Typed::column("k", &place.user).equals(&me)])
+                where_all(
+                    &place.source,
+                    "k",
+                    &[Typed::column("k", &place.user).equals(&me)]
+                )
             ),
             type_name: "pg_catalog.text[]".to_owned(),
         }
@@ -238,35 +279,60 @@ impl Reader<'_> {
             [Some(&groups.key), groups.parent.as_ref()]
                 .into_iter()
                 .flatten()
-                .chain(self.directory.memberships.iter().map(|membership| &membership.group)),
+                .chain(
+                    self.directory
+                        .memberships
+                        .iter()
+                        .map(|membership| &membership.group),
+                ),
         )
     }
 
     fn ctes(&self) -> String {
         let groups = &self.directory.groups;
         let group_type = self.group_type();
-        let typed = |alias: &str, column: &Column| Typed::column(alias, column).as_type(&group_type);
-        let mine: Vec<String> = self.directory.memberships.iter().map(|membership| {
-            format!(
-                "SELECT {} FROM {} WHERE {}",
-                typed("m", &membership.group),
-                from(&membership.source, "m"),
-                where_all(&membership.source, "m", &[self.is_me("m", &membership.user)])
-            )
-        }).collect();
+        let typed =
+            |alias: &str, column: &Column| Typed::column(alias, column).as_type(&group_type);
+        let mine: Vec<String> = self
+            .directory
+            .memberships
+            .iter()
+            .map(|membership| {
+                format!(
+                    "SELECT {} FROM {} WHERE {}",
+                    typed("m", &membership.group),
+                    from(&membership.source, "m"),
+                    where_all(
+                        &membership.source,
+                        "m",
+                        &[self.is_me("m", &membership.user)]
+                    )
+                )
+            })
+            .collect();
         let (below, above) = match &groups.parent {
             None => (String::new(), "NULL".to_owned()),
             Some(parent) => (
                 format!(
                     " UNION SELECT {} FROM groups_below AS b JOIN {} ON {} OPERATOR(pg_catalog.=) b.g WHERE {}",
-                    typed("g", &groups.key), from(&groups.source, "g"), typed("g", parent),
+                    typed("g", &groups.key),
+                    from(&groups.source, "g"),
+                    typed("g", parent),
                     where_all(&groups.source, "g", &[])
                 ),
                 typed("g", parent),
             ),
         };
-        let name = groups.name.as_ref().map_or("NULL::pg_catalog.text".to_owned(), |name| Typed::column("g", name).text());
-        let node = format!("SELECT {}, {name}, CAST({above} AS {group_type})", typed("g", &groups.key));
+        let name = groups
+            .name
+            .as_ref()
+            .map_or("NULL::pg_catalog.text".to_owned(), |name| {
+                Typed::column("g", name).text()
+            });
+        let node = format!(
+            "SELECT {}, {name}, CAST({above} AS {group_type})",
+            typed("g", &groups.key)
+        );
         let filter = where_all(&groups.source, "g", &[]);
         let table = from(&groups.source, "g");
         let key = typed("g", &groups.key);
@@ -287,9 +353,17 @@ impl Reader<'_> {
     fn supervised(&self) -> String {
         let users = &self.directory.users;
         let user = Typed::column("u", &users.keys["user"]);
-        let none = format!("SELECT {} FROM {} WHERE false", user.sql, from(&users.source, "u"));
-        let Some(supervisor) = &users.supervisor else { return none };
-        let Some(key) = users.keys.get(&supervisor.key) else { return none };
+        let none = format!(
+            "SELECT {} FROM {} WHERE false",
+            user.sql,
+            from(&users.source, "u")
+        );
+        let Some(supervisor) = &users.supervisor else {
+            return none;
+        };
+        let Some(key) = users.keys.get(&supervisor.key) else {
+            return none;
+        };
         let filter = where_all(&users.source, "u", &[]);
         format!(
             "SELECT {user} FROM {table} WHERE {mine} AND {filter} \
@@ -331,20 +405,30 @@ impl Reader<'_> {
             } else if let Some(column) = users.keys.get(name) {
                 format!(
                     "SELECT {} FROM {people} AS p JOIN {} ON {} OPERATOR(pg_catalog.=) p.p",
-                    Typed::column("x", column).text(), from(&users.source, "x"),
+                    Typed::column("x", column).text(),
+                    from(&users.source, "x"),
                     Typed::column("x", &users.keys["user"]).sql
                 )
             } else {
                 let place = &users.more_keys[name];
-                let person = Typed { sql: "p.p".to_owned(), type_name: users.keys["user"].type_name.clone() };
+                let person = Typed {
+                    sql: "p.p".to_owned(),
+                    type_name: users.keys["user"].type_name.clone(),
+                };
                 format!(
                     "SELECT {} FROM {people} AS p JOIN {} ON {} WHERE {}",
-                    Typed::column("x", &place.value).text(), from(&place.source, "x"),
+                    Typed::column("x", &place.value).text(),
+                    from(&place.source, "x"),
                     Typed::column("x", &place.user).equals(&person),
                     where_all(&place.source, "x", &[])
                 )
             };
-            (name, list(&format!("SELECT found.k FROM ({inner}) AS found(k) WHERE found.k IS NOT NULL")))
+            (
+                name,
+                list(&format!(
+                    "SELECT found.k FROM ({inner}) AS found(k) WHERE found.k IS NOT NULL"
+                )),
+            )
         }))
     }
 
@@ -369,7 +453,10 @@ impl Reader<'_> {
                 let group = Typed::column(alias, column);
                 let group_type = self.group_type();
                 let condition = if group.type_name == group_type {
-                    format!("{} OPERATOR(pg_catalog.=) ANY (SELECT mine.g FROM my_groups AS mine)", group.sql)
+                    format!(
+                        "{} OPERATOR(pg_catalog.=) ANY (SELECT mine.g FROM my_groups AS mine)",
+                        group.sql
+                    )
                 } else {
                     format!(
                         "{} OPERATOR(pg_catalog.=) ANY (SELECT CAST(mine.g AS pg_catalog.text) FROM my_groups AS mine)",
@@ -390,7 +477,8 @@ impl Reader<'_> {
                 (
                     format!(
                         "({} IS NULL OR {} OPERATOR(pg_catalog.=) ANY (SELECT CAST(up.g AS pg_catalog.text) FROM groups_up AS up))",
-                        group.sql, group.text()
+                        group.sql,
+                        group.text()
                     ),
                     group.text(),
                 )
@@ -401,7 +489,14 @@ impl Reader<'_> {
             Typed::column("s", &settings.setting).text(),
             Typed::column("s", &settings.value).sql,
             from(&settings.source, "s"),
-            where_all(&settings.source, "s", &[condition, format!("{} IS NOT NULL", Typed::column("s", &settings.value).sql)])
+            where_all(
+                &settings.source,
+                "s",
+                &[
+                    condition,
+                    format!("{} IS NOT NULL", Typed::column("s", &settings.value).sql)
+                ]
+            )
         ))
     }
 
@@ -438,7 +533,11 @@ impl Reader<'_> {
             "SELECT {} FROM {} WHERE {}",
             Typed::column("e", &place.value).text(),
             from(&place.source, "e"),
-            where_all(&place.source, "e", &[Typed::column("e", &place.user).equals(&self.me("user"))])
+            where_all(
+                &place.source,
+                "e",
+                &[Typed::column("e", &place.user).equals(&self.me("user"))]
+            )
         )
     }
 
@@ -451,8 +550,9 @@ impl Reader<'_> {
     }
 
     fn object<'b>(&self, entries: impl Iterator<Item = (&'b String, String)>) -> String {
-        let entries: Vec<String> =
-            entries.map(|(name, value)| format!("{}, {value}", quote::text(name))).collect();
+        let entries: Vec<String> = entries
+            .map(|(name, value)| format!("{}, {value}", quote::text(name)))
+            .collect();
         format!("pg_catalog.jsonb_build_object({})", entries.join(", "))
     }
 }
@@ -462,11 +562,17 @@ fn list(query: &str) -> String {
     if query.is_empty() {
         return "'[]'::pg_catalog.jsonb".to_owned();
     }
-    format!("(SELECT COALESCE(pg_catalog.jsonb_agg(listed.v), '[]'::pg_catalog.jsonb) FROM ({query}) AS listed(v))")
+    format!(
+        "(SELECT COALESCE(pg_catalog.jsonb_agg(listed.v), '[]'::pg_catalog.jsonb) FROM ({query}) AS listed(v))"
+    )
 }
 
 fn any(conditions: Vec<String>) -> String {
-    if conditions.is_empty() { "false".to_owned() } else { format!("({})", conditions.join(" OR ")) }
+    if conditions.is_empty() {
+        "false".to_owned()
+    } else {
+        format!("({})", conditions.join(" OR "))
+    }
 }
 
 /// The person in `alias` has the key `value`.

@@ -189,12 +189,18 @@ impl ScopeName {
 
     /// The name in documents.
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(scope, _)| *scope == self).map_or("", |(_, name)| name)
+        Self::NAMES
+            .iter()
+            .find(|(scope, _)| *scope == self)
+            .map_or("", |(_, name)| name)
     }
 
     /// The scope of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(_, known)| *known == name).map(|(scope, _)| *scope)
+        Self::NAMES
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(scope, _)| *scope)
     }
 }
 
@@ -202,7 +208,10 @@ impl Scope {
     /// The scope with everything that narrows it.
     pub fn term(&self) -> ScopeTerm {
         match self {
-            Self::Name(name) => ScopeTerm { scope: name.clone(), ..ScopeTerm::default() },
+            Self::Name(name) => ScopeTerm {
+                scope: name.clone(),
+                ..ScopeTerm::default()
+            },
             Self::Term(term) => term.clone(),
         }
     }

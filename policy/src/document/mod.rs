@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::problem::{Problem, Problems, line_of};
 
 pub use mapping::{
-    Child, GroupLink, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, OwnerLink, ParentLink,
-    RoleSource, SettingSource, ShareSource, UserSource,
+    Child, GroupLink, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, OwnerLink,
+    ParentLink, RoleSource, SettingSource, ShareSource, UserSource,
 };
 pub use matrix::{
     Cell, FieldCell, FieldGrant, FieldRule, Limits, Matrix, Restriction, RoleRule, RuleMap, Scope,
@@ -46,7 +46,11 @@ impl Document {
     pub fn from_toml(text: &str) -> Result<Self, Problems> {
         if text.len() > MAX_BYTES {
             let message = format!("the document has {} bytes", text.len());
-            return Err(Problems(vec![Problem::new(&[], message, format!("at most {MAX_BYTES} are read"))]));
+            return Err(Problems(vec![Problem::new(
+                &[],
+                message,
+                format!("at most {MAX_BYTES} are read"),
+            )]));
         }
         if text.contains('\0') || text.contains("\\u0000") || text.contains("\\U00000000") {
             let message = "the document has a zero byte";
