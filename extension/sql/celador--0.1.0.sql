@@ -249,6 +249,7 @@ CREATE FUNCTION celador.explain_access(relation regclass, record text, "user" te
 
 -- Who asks.
 CREATE FUNCTION celador.whoami(OUT "user" text, OUT source text, OUT reason text, OUT roles text[], OUT groups text[])
+  RETURNS SETOF record ROWS 1
   AS 'MODULE_PATHNAME', 'whoami_wrapper' LANGUAGE c STABLE;
 CREATE FUNCTION celador.assume(token text) RETURNS void
   AS 'MODULE_PATHNAME', 'assume_wrapper' LANGUAGE c STRICT;

@@ -103,7 +103,8 @@ pub(crate) fn current() -> Option<Rc<Catalog>> {
 fn find_signals() -> Option<Signals> {
     let policy = relations::relation("celador", "policy")?;
     let directory = relations::relation("celador", "directory_version")?;
-    (relations::is_ours(policy) && relations::is_ours(directory)).then_some(Signals { policy, directory })
+    (relations::is_ours(policy) && relations::is_ours(directory))
+        .then_some(Signals { policy, directory })
 }
 
 fn read() -> Option<Catalog> {
@@ -112,25 +113,30 @@ fn read() -> Option<Catalog> {
     let guard = relations::function("guard", &[])?;
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
-    let (compiled, protected, registered, maintenance) = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| {
-            let read = |sql: &str| Kept::prepare(sql, 0).rows(&[], Reads::Latest);
-            let oids = |sql: &str| -> HashSet<pg_sys::Oid> {
-                read(sql)
-                    .into_iter()
-                    .filter_map(|row| row.first()?.as_ref()?.parse::<u32>().ok())
-                    .map(pg_sys::Oid::from)
-                    .collect()
-            };
-            (
-                read("SELECT compiled FROM celador.policy ORDER BY revision DESC LIMIT 1"),
-                oids("SELECT relation::pg_catalog.oid FROM celador.protected"),
-                oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
-                oids("SELECT role::pg_catalog.oid FROM celador.maintenance_roles"),
-            )
-        })
-    });
-    let policy = match compiled.into_iter().next().and_then(|row| row.into_iter().next().flatten()) {
+    let (compiled, protected, registered, maintenance) =
+        spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| {
+                let read = |sql: &str| Kept::prepare(sql, 0).rows(&[], Reads::Latest);
+                let oids = |sql: &str| -> HashSet<pg_sys::Oid> {
+                    read(sql)
+                        .into_iter()
+                        .filter_map(|row| row.first()?.as_ref()?.parse::<u32>().ok())
+                        .map(pg_sys::Oid::from)
+                        .collect()
+                };
+                (
+                    read("SELECT compiled FROM celador.policy ORDER BY revision DESC LIMIT 1"),
+                    oids("SELECT relation::pg_catalog.oid FROM celador.protected"),
+                    oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
+                    oids("SELECT role::pg_catalog.oid FROM celador.maintenance_roles"),
+                )
+            })
+        });
+    let policy = match compiled
+        .into_iter()
+        .next()
+        .and_then(|row| row.into_iter().next().flatten())
+    {
         None => None,
         Some(json) => match serde_json::from_str(&json) {
             Ok(policy) => Some(policy),
@@ -163,7 +169,9 @@ impl Catalog {
             return Rc::clone(kept);
         }
         let kept = Rc::new(Kept::prepare(sql, parameters));
-        self.kept.borrow_mut().insert(sql.to_owned(), Rc::clone(&kept));
+        self.kept
+            .borrow_mut()
+            .insert(sql.to_owned(), Rc::clone(&kept));
         kept
     }
 
@@ -194,7 +202,8 @@ impl Catalog {
         }
         let found = spi::with_rights_of(spi::superuser(), || {
             spi::connected(|| {
-                self.kept(COPIED_BY, 1).rows(&[&view.to_u32().to_string()], Reads::Latest)
+                self.kept(COPIED_BY, 1)
+                    .rows(&[&view.to_u32().to_string()], Reads::Latest)
             })
         });
         let tables: Vec<pg_sys::Oid> = found
@@ -204,7 +213,9 @@ impl Catalog {
             .filter(|table| self.protected.contains(table))
             .collect();
         let tables = Rc::new(tables);
-        self.materialized.borrow_mut().insert(view, Rc::clone(&tables));
+        self.materialized
+            .borrow_mut()
+            .insert(view, Rc::clone(&tables));
         tables
     }
 }

@@ -85,7 +85,11 @@ unsafe fn arguments(data: *mut pg_sys::TriggerData) -> Vec<String> {
     unsafe {
         let trigger = (*data).tg_trigger;
         (0..(*trigger).tgnargs as usize)
-            .map(|at| std::ffi::CStr::from_ptr(*(*trigger).tgargs.add(at)).to_string_lossy().into_owned())
+            .map(|at| {
+                std::ffi::CStr::from_ptr(*(*trigger).tgargs.add(at))
+                    .to_string_lossy()
+                    .into_owned()
+            })
             .collect()
     }
 }
@@ -93,8 +97,10 @@ unsafe fn arguments(data: *mut pg_sys::TriggerData) -> Vec<String> {
 unsafe fn directory_changed(data: *mut pg_sys::TriggerData) {
     // SAFETY: the trigger's data lives as long as the call.
     let changed = unsafe {
-        let columns: Vec<String> =
-            arguments(data).iter().map(|column| format!("CAST(x.{} AS pg_catalog.text)", quote::name(column))).collect();
+        let columns: Vec<String> = arguments(data)
+            .iter()
+            .map(|column| format!("CAST(x.{} AS pg_catalog.text)", quote::name(column)))
+            .collect();
         let columns = columns.join(", ");
         let owner = (*(*(*data).tg_relation).rd_rel).relowner;
         let rows = |table: &str| format!("SELECT {columns} FROM {table} AS x");
@@ -108,8 +114,12 @@ unsafe fn directory_changed(data: *mut pg_sys::TriggerData) {
                     new = rows("celador_new")
                 ),
             ),
-            pg_sys::TRIGGER_EVENT_INSERT => is_true(data, owner, "SELECT EXISTS (SELECT FROM celador_new)"),
-            pg_sys::TRIGGER_EVENT_DELETE => is_true(data, owner, "SELECT EXISTS (SELECT FROM celador_old)"),
+            pg_sys::TRIGGER_EVENT_INSERT => {
+                is_true(data, owner, "SELECT EXISTS (SELECT FROM celador_new)")
+            }
+            pg_sys::TRIGGER_EVENT_DELETE => {
+                is_true(data, owner, "SELECT EXISTS (SELECT FROM celador_old)")
+            }
             _ => true,
         }
     };
@@ -118,9 +128,8 @@ unsafe fn directory_changed(data: *mut pg_sys::TriggerData) {
     }
     signal("directory_version");
     // SAFETY: as above.
-    let removing = unsafe {
-        (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK != pg_sys::TRIGGER_EVENT_INSERT
-    };
+    let removing =
+        unsafe { (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK != pg_sys::TRIGGER_EVENT_INSERT };
     if let Some(catalog) = catalog::current() {
         keep_promises(&catalog, removing);
     }
@@ -135,7 +144,10 @@ unsafe fn is_true(data: *mut pg_sys::TriggerData, owner: pg_sys::Oid, sql: &str)
                 errors::fault("the changed rows can't be read");
             }
             let rows = spi::run_with(sql, &[], true);
-            rows.first().and_then(|row| row.first().cloned().flatten()).as_deref() == Some("t")
+            rows.first()
+                .and_then(|row| row.first().cloned().flatten())
+                .as_deref()
+                == Some("t")
         })
     })
 }
@@ -143,17 +155,28 @@ unsafe fn is_true(data: *mut pg_sys::TriggerData, owner: pg_sys::Oid, sql: &str)
 /// What must be true of the directory after every change of it: the trees are trees, the number
 /// of groups is within its limit, and certain roles have a holder.
 fn keep_promises(catalog: &std::rc::Rc<Catalog>, removing: bool) {
-    let Some(policy) = &catalog.policy else { return };
+    let Some(policy) = &catalog.policy else {
+        return;
+    };
     let directory = &policy.directory;
     let ask = |sql: &str| {
         spi::with_rights_of(spi::superuser(), || {
             spi::connected(|| catalog.kept(sql, 0).rows(&[], Reads::Latest))
         })
     };
-    let first = |rows: &[Vec<Option<String>>]| rows.first().and_then(|row| row.first().cloned().flatten());
+    let first =
+        |rows: &[Vec<Option<String>>]| rows.first().and_then(|row| row.first().cloned().flatten());
     let cycles = [
-        (sql::group_cycle(directory), "a group would be below itself", &directory.groups.source.table),
-        (sql::supervisor_cycle(directory), "somebody would supervise himself or herself", &directory.users.source.table),
+        (
+            sql::group_cycle(directory),
+            "a group would be below itself",
+            &directory.groups.source.table,
+        ),
+        (
+            sql::supervisor_cycle(directory),
+            "somebody would supervise himself or herself",
+            &directory.users.source.table,
+        ),
     ];
     for (statement, problem, table) in cycles {
         if let Some(statement) = statement
@@ -167,7 +190,9 @@ fn keep_promises(catalog: &std::rc::Rc<Catalog>, removing: bool) {
         }
     }
     if let Some(limit) = policy.group_limit {
-        let count: u64 = first(&ask(&sql::group_count(directory))).and_then(|count| count.parse().ok()).unwrap_or(0);
+        let count: u64 = first(&ask(&sql::group_count(directory)))
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(0);
         if count > u64::from(limit) {
             errors::raise(
                 PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
@@ -176,8 +201,12 @@ fn keep_promises(catalog: &std::rc::Rc<Catalog>, removing: bool) {
             );
         }
     }
-    let kept: Vec<&String> =
-        policy.roles.iter().filter(|(_, role)| role.keep_last_holder).map(|(name, _)| name).collect();
+    let kept: Vec<&String> = policy
+        .roles
+        .iter()
+        .filter(|(_, role)| role.keep_last_holder)
+        .map(|(name, _)| name)
+        .collect();
     if kept.is_empty() || !removing {
         return;
     }
@@ -192,7 +221,10 @@ fn keep_promises(catalog: &std::rc::Rc<Catalog>, removing: bool) {
         });
     });
     let held = holders(policy, &ask(&sql::holders(directory)));
-    for role in kept.into_iter().filter(|role| !held.contains_key(role.as_str())) {
+    for role in kept
+        .into_iter()
+        .filter(|role| !held.contains_key(role.as_str()))
+    {
         let message = format!("role \"{role}\" has no active holder left");
         // SAFETY: reads the session's user.
         if catalog.is_exempt(unsafe { pg_sys::GetSessionUserId() }) {
@@ -208,16 +240,24 @@ fn keep_promises(catalog: &std::rc::Rc<Catalog>, removing: bool) {
 }
 
 /// Role → how many people hold it.
-fn holders<'a>(
-    policy: &'a celador_policy::PolicySet,
+fn holders(
+    policy: &celador_policy::PolicySet,
     rows: &[Vec<Option<String>>],
 ) -> BTreeMap<String, usize> {
     let mut held = BTreeMap::new();
     for row in rows {
-        let source = row.get(1).cloned().flatten().and_then(|source| source.parse::<usize>().ok());
+        let source = row
+            .get(1)
+            .cloned()
+            .flatten()
+            .and_then(|source| source.parse::<usize>().ok());
         let value = row.get(2).cloned().flatten();
         if let (Some(source), Some(value)) = (source, value)
-            && let Some(role) = policy.directory.roles_held.get(source).and_then(|held| held.role_of(&value))
+            && let Some(role) = policy
+                .directory
+                .roles_held
+                .get(source)
+                .and_then(|held| held.role_of(&value))
         {
             *held.entry(role.to_owned()).or_insert(0) += 1;
         }
@@ -239,9 +279,15 @@ unsafe fn guard_roles(data: *mut pg_sys::TriggerData) -> pg_sys::HeapTuple {
         if pg_sys::InNoForceRLSOperation() {
             return result;
         }
-        let Some(catalog) = catalog::current() else { return result };
-        let Some(policy) = &catalog.policy else { return result };
-        if catalog.is_exempt(pg_sys::GetSessionUserId()) && pg_sys::has_bypassrls_privilege(pg_sys::GetUserId()) {
+        let Some(catalog) = catalog::current() else {
+            return result;
+        };
+        let Some(policy) = &catalog.policy else {
+            return result;
+        };
+        if catalog.is_exempt(pg_sys::GetSessionUserId())
+            && pg_sys::has_bypassrls_privilege(pg_sys::GetUserId())
+        {
             return result;
         }
         let person = session::person();
@@ -251,7 +297,9 @@ unsafe fn guard_roles(data: *mut pg_sys::TriggerData) -> pg_sys::HeapTuple {
             root.to_string() == table || is_heir(root, (*(*data).tg_relation).rd_id)
         });
         for held in sources {
-            let read = |tuple: Option<pg_sys::HeapTuple>, column: &str| tuple.and_then(|tuple| text(data, tuple, column));
+            let read = |tuple: Option<pg_sys::HeapTuple>, column: &str| {
+                tuple.and_then(|tuple| text(data, tuple, column))
+            };
             let holder = match &held.holder {
                 Holder::User(user) => &user.column.name,
                 Holder::Group(group) => &group.name,
@@ -261,7 +309,10 @@ unsafe fn guard_roles(data: *mut pg_sys::TriggerData) -> pg_sys::HeapTuple {
             if before == after {
                 continue;
             }
-            for value in [before, after].into_iter().filter_map(|(holder, value)| holder.and(value)) {
+            for value in [before, after]
+                .into_iter()
+                .filter_map(|(holder, value)| holder.and(value))
+            {
                 if let Some(role) = held.role_of(&value)
                     && policy.roles.contains_key(role)
                     && !covers_role(policy, &person.access, role)
@@ -278,10 +329,15 @@ unsafe fn guard_roles(data: *mut pg_sys::TriggerData) -> pg_sys::HeapTuple {
 }
 
 fn is_heir(root: &TableName, relation: pg_sys::Oid) -> bool {
-    relations::relation(&root.schema, &root.name).is_some_and(|root| relations::heirs(root).contains(&relation))
+    relations::relation(&root.schema, &root.name)
+        .is_some_and(|root| relations::heirs(root).contains(&relation))
 }
 
-unsafe fn text(data: *mut pg_sys::TriggerData, tuple: pg_sys::HeapTuple, column: &str) -> Option<String> {
+unsafe fn text(
+    data: *mut pg_sys::TriggerData,
+    tuple: pg_sys::HeapTuple,
+    column: &str,
+) -> Option<String> {
     // SAFETY: the tuple is of the trigger's relation.
     unsafe {
         let descriptor = (*(*data).tg_relation).rd_att;
@@ -291,6 +347,10 @@ unsafe fn text(data: *mut pg_sys::TriggerData, tuple: pg_sys::HeapTuple, column:
             errors::fault(format!("column \"{column}\" of the directory is gone"));
         }
         let value = pg_sys::SPI_getvalue(tuple, descriptor, number);
-        (!value.is_null()).then(|| std::ffi::CStr::from_ptr(value).to_string_lossy().into_owned())
+        (!value.is_null()).then(|| {
+            std::ffi::CStr::from_ptr(value)
+                .to_string_lossy()
+                .into_owned()
+        })
     }
 }

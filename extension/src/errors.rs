@@ -5,8 +5,14 @@ use pgrx::{PgLogLevel, PgSqlErrorCode};
 
 /// Ends the statement with an error.
 #[track_caller]
-pub(crate) fn raise(code: PgSqlErrorCode, message: impl Into<String>, hint: impl Into<String>) -> ! {
-    ErrorReport::new(code, message.into(), "celador").set_hint(hint).report(PgLogLevel::ERROR);
+pub(crate) fn raise(
+    code: PgSqlErrorCode,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> ! {
+    ErrorReport::new(code, message.into(), "celador")
+        .set_hint(hint)
+        .report(PgLogLevel::ERROR);
     unreachable!("an error report doesn't return")
 }
 
@@ -28,11 +34,19 @@ pub(crate) fn raise_with_detail(
 /// 42501: the policy doesn't allow it.
 #[track_caller]
 pub(crate) fn denied(message: impl Into<String>, hint: impl Into<String>) -> ! {
-    raise(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, message, hint)
+    raise(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        message,
+        hint,
+    )
 }
 
 /// XX000: Celador's own state isn't what it should be.
 #[track_caller]
 pub(crate) fn fault(message: impl Into<String>) -> ! {
-    raise(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, message, "Report it, with the server's log.")
+    raise(
+        PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
+        message,
+        "Report it, with the server's log.",
+    )
 }

@@ -69,8 +69,12 @@ WHERE NOT c.relrowsecurity AND x.expressions OPERATOR(pg_catalog.<>) '{}'::pg_ca
 LIMIT 1";
 
 fn schema_changed() {
-    let Some(catalog) = catalog::current() else { return };
-    let Some(policy) = &catalog.policy else { return };
+    let Some(catalog) = catalog::current() else {
+        return;
+    };
+    let Some(policy) = &catalog.policy else {
+        return;
+    };
     // SAFETY: reads the session's user.
     if !catalog.is_exempt(unsafe { pg_sys::GetSessionUserId() }) {
         let broken = spi::with_rights_of(spi::superuser(), || {
@@ -88,7 +92,10 @@ fn schema_changed() {
     let tables = find_tables();
     load::yield_to_foreign(&tables);
     for (table, (relation, found)) in &tables {
-        if found.signature.is_some() || policy.tables.contains_key(table) || !policy.schemas.contains(&table.schema) {
+        if found.signature.is_some()
+            || policy.tables.contains_key(table)
+            || !policy.schemas.contains(&table.schema)
+        {
             continue;
         }
         let above = above(*relation);

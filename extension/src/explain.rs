@@ -41,7 +41,13 @@ fn whoami() -> TableIterator<
             person.access.roles().map(str::to_owned).collect(),
             person.access.facts().groups.clone(),
         ),
-        Err(nobody) => (None, None, Some(format!("{}. {}", nobody.reason, nobody.hint)), Vec::new(), Vec::new()),
+        Err(nobody) => (
+            None,
+            None,
+            Some(format!("{}. {}", nobody.reason, nobody.hint)),
+            Vec::new(),
+            Vec::new(),
+        ),
     };
     TableIterator::once(row)
 }
@@ -56,7 +62,15 @@ fn explain_access(
     record: &str,
     user: &str,
     action: &str,
-) -> TableIterator<'static, (name!(kind, String), name!(name, String), name!(result, String), name!(source, String))> {
+) -> TableIterator<
+    'static,
+    (
+        name!(kind, String),
+        name!(name, String),
+        name!(result, String),
+        name!(source, String),
+    ),
+> {
     let Some(action) = Action::from_name(action) else {
         errors::raise(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -65,24 +79,45 @@ fn explain_access(
         )
     };
     session::begin_statement();
-    let Some(catalog) = catalog::current() else { errors::fault("no policy is loaded") };
+    let Some(catalog) = catalog::current() else {
+        errors::fault("no policy is loaded")
+    };
     let person = match session::person_of(&catalog, user, Source::Lent) {
         Ok(person) => person,
         Err(nobody) => {
-            let line = ("user".to_owned(), user.to_owned(), "false".to_owned(), nobody.reason);
+            let line = (
+                "user".to_owned(),
+                user.to_owned(),
+                "false".to_owned(),
+                nobody.reason,
+            );
             return TableIterator::once(line);
         }
     };
     let name = relations::display_name(relation);
-    let table = name.split_once('.').map(|(schema, table)| TableName::new(schema, table));
-    let lines = session::lend(Rc::clone(&person), || explain(&person, table, &name, record, action));
+    let table = name
+        .split_once('.')
+        .map(|(schema, table)| TableName::new(schema, table));
+    let lines = session::lend(Rc::clone(&person), || {
+        explain(&person, table, &name, record, action)
+    });
     TableIterator::new(lines)
 }
 
-fn explain(person: &Rc<Person>, table: Option<TableName>, name: &str, record: &str, action: Action) -> Vec<Line> {
+fn explain(
+    person: &Rc<Person>,
+    table: Option<TableName>,
+    name: &str,
+    record: &str,
+    action: Action,
+) -> Vec<Line> {
     let policy = person.policy();
-    let line = |kind: &str, name: &str, result: &str, source: String| (kind.to_owned(), name.to_owned(), result.to_owned(), source);
-    let Some(table) = table else { errors::fault("a table without a name") };
+    let line = |kind: &str, name: &str, result: &str, source: String| {
+        (kind.to_owned(), name.to_owned(), result.to_owned(), source)
+    };
+    let Some(table) = table else {
+        errors::fault("a table without a name")
+    };
     let module_name = match policy.tables.get(&table) {
         Some(Placement::Module(module)) => module,
         Some(Placement::Child { module, column }) => {
@@ -90,15 +125,39 @@ fn explain(person: &Rc<Person>, table: Option<TableName>, name: &str, record: &s
                 "table",
                 name,
                 "not applicable",
-                format!("it follows the record of module {module} in column {}: explain that one", column.name),
+                format!(
+                    "it follows the record of module {module} in column {}: explain that one",
+                    column.name
+                ),
             )];
         }
         Some(Placement::Link { module, .. }) => {
-            return vec![line("table", name, "not applicable", format!("it links records of module {module}: explain those"))];
+            return vec![line(
+                "table",
+                name,
+                "not applicable",
+                format!("it links records of module {module}: explain those"),
+            )];
         }
-        Some(Placement::Open) => return vec![line("table", name, "true", "the table is open".to_owned())],
-        Some(Placement::Closed) => return vec![line("table", name, "false", "the table is closed".to_owned())],
-        None => return vec![line("table", name, "false", "the policy doesn't place the table".to_owned())],
+        Some(Placement::Open) => {
+            return vec![line("table", name, "true", "the table is open".to_owned())];
+        }
+        Some(Placement::Closed) => {
+            return vec![line(
+                "table",
+                name,
+                "false",
+                "the table is closed".to_owned(),
+            )];
+        }
+        None => {
+            return vec![line(
+                "table",
+                name,
+                "false",
+                "the policy doesn't place the table".to_owned(),
+            )];
+        }
     };
     let module = &policy.modules[module_name];
     let Some(key) = &module.key else {
@@ -109,15 +168,29 @@ fn explain(person: &Rc<Person>, table: Option<TableName>, name: &str, record: &s
         )
     };
     if !session::can_be(record, &key.type_name) {
-        return vec![line("record", record, "false", format!("{} holds no such key", key.name))];
+        return vec![line(
+            "record",
+            record,
+            "false",
+            format!("{} holds no such key", key.name),
+        )];
     }
     let mut lines = Vec::new();
     let mut questions = Vec::new();
     let held: Vec<_> = person.access.grants(policy, module_name, action).collect();
     if held.is_empty() {
         let roles: Vec<&str> = person.access.roles().collect();
-        let roles = if roles.is_empty() { "no role".to_owned() } else { format!("roles {}", roles.join(", ")) };
-        lines.push(line("permission", module_name, "false", format!("{roles}: none grants {} here", action.name())));
+        let roles = if roles.is_empty() {
+            "no role".to_owned()
+        } else {
+            format!("roles {}", roles.join(", "))
+        };
+        lines.push(line(
+            "permission",
+            module_name,
+            "false",
+            format!("{roles}: none grants {} here", action.name()),
+        ));
     }
     for held in held {
         let way = match held.group {
@@ -133,15 +206,32 @@ fn explain(person: &Rc<Person>, table: Option<TableName>, name: &str, record: &s
             let sql = grant_sql(person, module_name, held.grant, action);
             questions.push((("scope".to_owned(), scope, source), sql));
         } else {
-            lines.push(line("scope", &scope, "not applicable", format!("{source} is off")));
+            lines.push(line(
+                "scope",
+                &scope,
+                "not applicable",
+                format!("{source} is off"),
+            ));
         }
     }
     let cell = CellRef::Action(action);
     for (restriction, sql) in restriction_terms(policy, module_name, &cell, "r.") {
         if person.access.restricted(policy, &restriction, &cell) {
-            questions.push((("restriction".to_owned(), restriction, "applies to the user".to_owned()), sql));
+            questions.push((
+                (
+                    "restriction".to_owned(),
+                    restriction,
+                    "applies to the user".to_owned(),
+                ),
+                sql,
+            ));
         } else {
-            lines.push(line("restriction", &restriction, "not applicable", "doesn't apply to the user".to_owned()));
+            lines.push(line(
+                "restriction",
+                &restriction,
+                "not applicable",
+                "doesn't apply to the user".to_owned(),
+            ));
         }
     }
     answer(person, module_name, key, record, questions, &mut lines);
@@ -174,10 +264,16 @@ fn grant_sql(person: &Person, module: &str, grant: &Grant, action: Action) -> St
     };
     let terms: Vec<String> = reach_terms(policy, module, &cell, "r.")
         .into_iter()
-        .filter(|(kind, sql)| only.contains(kind) && needle.as_ref().is_none_or(|needle| sql.contains(needle)))
+        .filter(|(kind, sql)| {
+            only.contains(kind) && needle.as_ref().is_none_or(|needle| sql.contains(needle))
+        })
         .map(|(_, sql)| sql)
         .collect();
-    if terms.is_empty() { "false".to_owned() } else { format!("({})", terms.join(" OR ")) }
+    if terms.is_empty() {
+        "false".to_owned()
+    } else {
+        format!("({})", terms.join(" OR "))
+    }
 }
 
 type Question = ((String, String, String), String);
@@ -191,8 +287,15 @@ fn answer(
     questions: Vec<Question>,
     lines: &mut Vec<Line>,
 ) {
-    let answers: Vec<String> = questions.iter().map(|(_, sql)| format!("({sql})")).collect();
-    let columns = if answers.is_empty() { "true".to_owned() } else { answers.join(", ") };
+    let answers: Vec<String> = questions
+        .iter()
+        .map(|(_, sql)| format!("({sql})"))
+        .collect();
+    let columns = if answers.is_empty() {
+        "true".to_owned()
+    } else {
+        answers.join(", ")
+    };
     let tables = &person.policy().modules[module].tables;
     let row = tables.iter().find_map(|table| {
         let owner = relations::relation(&table.schema, &table.name).and_then(relations::owner)?;
@@ -203,13 +306,23 @@ fn answer(
             key.type_name
         );
         spi::with_rights_of(owner, || {
-            spi::connected(|| Kept::prepare(&sql, 1).rows(&[record], Reads::Statement).into_iter().next())
+            spi::connected(|| {
+                Kept::prepare(&sql, 1)
+                    .rows(&[record], Reads::Statement)
+                    .into_iter()
+                    .next()
+            })
         })
     });
     let Some(row) = row else {
         lines.insert(
             0,
-            ("record".to_owned(), record.to_owned(), "false".to_owned(), "there is no such record".to_owned()),
+            (
+                "record".to_owned(),
+                record.to_owned(),
+                "false".to_owned(),
+                "there is no such record".to_owned(),
+            ),
         );
         return;
     };

@@ -44,7 +44,8 @@ struct Verified {
     expires: u64,
 }
 
-static KEY_FILE: GucSetting<Option<std::ffi::CString>> = GucSetting::<Option<std::ffi::CString>>::new(None);
+static KEY_FILE: GucSetting<Option<std::ffi::CString>> =
+    GucSetting::<Option<std::ffi::CString>>::new(None);
 static mut TOKEN: *mut c_char = std::ptr::null_mut();
 
 thread_local! {
@@ -112,14 +113,11 @@ unsafe extern "C-unwind" fn hide_token() -> *const c_char {
 }
 
 unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _: *mut c_void) {
-    match event {
-        pg_sys::XactEvent::XACT_EVENT_ABORT => {
-            if CHANGED_AT.replace(0) > 0 {
-                void();
-            }
-        }
-        pg_sys::XactEvent::XACT_EVENT_COMMIT | pg_sys::XactEvent::XACT_EVENT_PREPARE => CHANGED_AT.set(0),
-        _ => {}
+    let ended = event == pg_sys::XactEvent::XACT_EVENT_COMMIT
+        || event == pg_sys::XactEvent::XACT_EVENT_PREPARE;
+    let aborted = event == pg_sys::XactEvent::XACT_EVENT_ABORT;
+    if (ended || aborted) && CHANGED_AT.replace(0) > 0 && aborted {
+        void();
     }
 }
 
@@ -157,14 +155,22 @@ pub(crate) fn epoch() -> u64 {
 
 /// Whether the token's time is over.
 pub(crate) fn has_ended(now: f64) -> bool {
-    VERIFIED.with_borrow(|verified| verified.as_ref().is_some_and(|known| (known.expires as f64) <= now))
+    VERIFIED.with_borrow(|verified| {
+        verified
+            .as_ref()
+            .is_some_and(|known| (known.expires as f64) <= now)
+    })
 }
 
 fn token() -> String {
     // SAFETY: PostgreSQL keeps the variable pointing to a string, or NULL; backends have one thread.
     unsafe {
         let token = TOKEN;
-        if token.is_null() { String::new() } else { CStr::from_ptr(token).to_string_lossy().into_owned() }
+        if token.is_null() {
+            String::new()
+        } else {
+            CStr::from_ptr(token).to_string_lossy().into_owned()
+        }
     }
 }
 
@@ -177,7 +183,11 @@ pub(crate) fn who(catalog: &Catalog, policy: &PolicySet) -> Result<Who, Nobody> 
         });
     }
     let token = token();
-    if token.is_empty() { by_login(catalog, policy) } else { by_token(&token) }
+    if token.is_empty() {
+        by_login(catalog, policy)
+    } else {
+        by_token(&token)
+    }
 }
 
 fn by_token(text: &str) -> Result<Who, Nobody> {
@@ -242,7 +252,9 @@ fn is_carrier(catalog: &Catalog, role: pg_sys::Oid) -> bool {
     if unsafe { pg_sys::superuser_arg(role) } {
         return false;
     }
-    [catalog.assume, catalog.act_as].into_iter().any(|function| may_execute(function, role))
+    [catalog.assume, catalog.act_as]
+        .into_iter()
+        .any(|function| may_execute(function, role))
 }
 
 fn may_execute(function: pg_sys::Oid, role: pg_sys::Oid) -> bool {
@@ -251,13 +263,20 @@ fn may_execute(function: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     let result = unsafe { pg_sys::pg_proc_aclcheck(function, role, pg_sys::ACL_EXECUTE as _) };
     #[cfg(not(feature = "pg15"))]
     let result = unsafe {
-        pg_sys::object_aclcheck(pg_sys::ProcedureRelationId, function, role, pg_sys::ACL_EXECUTE as _)
+        pg_sys::object_aclcheck(
+            pg_sys::ProcedureRelationId,
+            function,
+            role,
+            pg_sys::ACL_EXECUTE as _,
+        )
     };
     result == pg_sys::AclResult::ACLCHECK_OK
 }
 
 fn keys() -> celador_identity::KeyRing {
-    let path = KEY_FILE.get().map(|path| path.to_string_lossy().into_owned());
+    let path = KEY_FILE
+        .get()
+        .map(|path| path.to_string_lossy().into_owned());
     key_file::read(path.as_deref())
 }
 
@@ -319,7 +338,11 @@ fn accept(text: &str) {
         Ok(token) => {
             LAST_SERIAL.set(token.serial);
             set(text);
-            VERIFIED.set(Some(Verified { text: text.to_owned(), user: token.user, expires: token.expires }));
+            VERIFIED.set(Some(Verified {
+                text: text.to_owned(),
+                user: token.user,
+                expires: token.expires,
+            }));
         }
         Err(error) => {
             // Whoever was signed in isn't any more.

@@ -47,8 +47,15 @@ fn finds(person: &Person, table: &TableName, sql: &str, values: &[&str], reads: 
     !fetch(person, table, sql, values, reads).is_empty()
 }
 
-fn fetch(person: &Person, table: &TableName, sql: &str, values: &[&str], reads: Reads) -> Vec<Vec<Option<String>>> {
-    let Some(owner) = relations::relation(&table.schema, &table.name).and_then(relations::owner) else {
+fn fetch(
+    person: &Person,
+    table: &TableName,
+    sql: &str,
+    values: &[&str],
+    reads: Reads,
+) -> Vec<Vec<Option<String>>> {
+    let Some(owner) = relations::relation(&table.schema, &table.name).and_then(relations::owner)
+    else {
         errors::raise(
             PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
             format!("table {table} of the policy is gone"),
@@ -121,7 +128,9 @@ fn parent_in_reach(
     if reach.parents.is_empty() {
         return false;
     }
-    let parent = usize::try_from(place).ok().and_then(|at| self::module(person.policy(), name).parents.get(at));
+    let parent = usize::try_from(place)
+        .ok()
+        .and_then(|at| self::module(person.policy(), name).parents.get(at));
     let target = match parent.map(|parent| &parent.target) {
         Some(ParentTarget::Module(module)) => Some(module),
         Some(ParentTarget::ByType { modules, .. }) => kind.and_then(|kind| modules.get(kind)),
@@ -139,7 +148,10 @@ fn parent_in_reach(
 fn related_in_reach(module: &str, cell: &str, record: &str) -> bool {
     let person = person();
     let reach = person.reach(module, cell);
-    reach.related.iter().any(|via| is_pointed_to(&person, module, via, record))
+    reach
+        .related
+        .iter()
+        .any(|via| is_pointed_to(&person, module, via, record))
 }
 
 /// A record that points to this one is in reach.
@@ -171,7 +183,11 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
             }
             conditions.push(condition(policy, other, &via.cell));
             module(policy, other).tables.iter().any(|table| {
-                let sql = format!("SELECT true FROM {} AS r WHERE {} LIMIT 1", table.sql(), conditions.join(" AND "));
+                let sql = format!(
+                    "SELECT true FROM {} AS r WHERE {} LIMIT 1",
+                    table.sql(),
+                    conditions.join(" AND ")
+                );
                 finds(person, table, &sql, &[record], Reads::Statement)
             })
         })
@@ -224,7 +240,10 @@ fn link_in_reach(module: &str, cell: &str, kind: &str, place: i32, record: &str)
         },
         None => &reach.groups,
     };
-    !keys.is_empty() && linked(&person, link, record, Reads::Statement).iter().any(|other| keys.has_text(other))
+    !keys.is_empty()
+        && linked(&person, link, record, Reads::Statement)
+            .iter()
+            .any(|other| keys.has_text(other))
 }
 
 #[pg_extern]
@@ -242,22 +261,33 @@ fn has_link(module: &str, kind: &str, place: i32, record: &str) -> bool {
 fn may_link(module: &str, kind: &str, place: i32, record: &str, other: &str) -> bool {
     let person = person();
     let policy = person.policy();
-    let Some((link, key)) = link(self::module(policy, module), kind, place) else { return false };
-    let given = person.access.assign_bounds(policy, module).into_iter().any(|bound| {
-        let allowed = match &bound {
-            None => true,
-            Some(scopes) => {
-                let reach = person.reach(module, &CellRef::Scopes(scopes.clone()).text());
-                reach.all
-                    || match key {
-                        Some(key) => reach.owners.get(key).is_some_and(|owners| owners.has_text(other)),
-                        None => reach.groups.has_text(other),
-                    }
-            }
-        };
-        allowed && in_reach(&person, module, &CellRef::AssignTo(bound), record)
-    });
-    let Some(key) = key.filter(|_| !given) else { return given };
+    let Some((link, key)) = link(self::module(policy, module), kind, place) else {
+        return false;
+    };
+    let given = person
+        .access
+        .assign_bounds(policy, module)
+        .into_iter()
+        .any(|bound| {
+            let allowed = match &bound {
+                None => true,
+                Some(scopes) => {
+                    let reach = person.reach(module, &CellRef::Scopes(scopes.clone()).text());
+                    reach.all
+                        || match key {
+                            Some(key) => reach
+                                .owners
+                                .get(key)
+                                .is_some_and(|owners| owners.has_text(other)),
+                            None => reach.groups.has_text(other),
+                        }
+                }
+            };
+            allowed && in_reach(&person, module, &CellRef::AssignTo(bound), record)
+        });
+    let Some(key) = key.filter(|_| !given) else {
+        return given;
+    };
     if !person.keys(key).iter().any(|mine| mine == other) {
         return false;
     }
@@ -283,7 +313,9 @@ fn lock_record(module: &str, record: &str) {
 
 fn is_creator(person: &Person, name: &str, record: &str) -> bool {
     let module = module(person.policy(), name);
-    let (Some(key), Some(creator)) = (&module.key, &module.creator) else { return false };
+    let (Some(key), Some(creator)) = (&module.key, &module.creator) else {
+        return false;
+    };
     if !session::can_be(record, &key.type_name) {
         return false;
     }

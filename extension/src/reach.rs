@@ -27,7 +27,9 @@ fn holds(module: &str, cell: &str, what: &str) -> bool {
 fn restricted(restriction: &str, cell: &str) -> bool {
     let person = person();
     let cell: CellRef = session::cell_ref(cell);
-    person.access.restricted(person.policy(), restriction, &cell)
+    person
+        .access
+        .restricted(person.policy(), restriction, &cell)
 }
 
 #[pg_extern]
@@ -37,7 +39,13 @@ fn my_key(key: &str) -> Option<String> {
 
 #[pg_extern]
 fn my_attribute(name: &str) -> Option<String> {
-    person().access.facts().attributes.get(name).cloned().flatten()
+    person()
+        .access
+        .facts()
+        .attributes
+        .get(name)
+        .cloned()
+        .flatten()
 }
 
 #[pg_extern]
@@ -90,7 +98,11 @@ impl Key for &str {
 }
 
 fn owned(module: &str, cell: &str, key: &str, owner: &impl Key) -> bool {
-    person().reach(module, cell).owners.get(key).is_some_and(|owners| owner.is_in(owners))
+    person()
+        .reach(module, cell)
+        .owners
+        .get(key)
+        .is_some_and(|owners| owner.is_in(owners))
 }
 
 fn filed(module: &str, cell: &str, group: &impl Key) -> bool {
@@ -136,7 +148,35 @@ macro_rules! for_type {
     };
 }
 
-for_type!(i32, owner_in_reach_int4, group_in_reach_int4, creator_in_reach_int4, creator_is_me_int4, share_in_reach_int4);
-for_type!(i64, owner_in_reach_int8, group_in_reach_int8, creator_in_reach_int8, creator_is_me_int8, share_in_reach_int8);
-for_type!(pgrx::Uuid, owner_in_reach_uuid, group_in_reach_uuid, creator_in_reach_uuid, creator_is_me_uuid, share_in_reach_uuid);
-for_type!(&str, owner_in_reach_text, group_in_reach_text, creator_in_reach_text, creator_is_me_text, share_in_reach_text);
+for_type!(
+    i32,
+    owner_in_reach_int4,
+    group_in_reach_int4,
+    creator_in_reach_int4,
+    creator_is_me_int4,
+    share_in_reach_int4
+);
+for_type!(
+    i64,
+    owner_in_reach_int8,
+    group_in_reach_int8,
+    creator_in_reach_int8,
+    creator_is_me_int8,
+    share_in_reach_int8
+);
+for_type!(
+    pgrx::Uuid,
+    owner_in_reach_uuid,
+    group_in_reach_uuid,
+    creator_in_reach_uuid,
+    creator_is_me_uuid,
+    share_in_reach_uuid
+);
+for_type!(
+    &str,
+    owner_in_reach_text,
+    group_in_reach_text,
+    creator_in_reach_text,
+    creator_is_me_text,
+    share_in_reach_text
+);

@@ -37,7 +37,9 @@ pub(crate) fn heirs(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
     // SAFETY: the list is PostgreSQL's, and never NULL: it begins with the table itself.
     unsafe {
         let list = find(relation);
-        (0..(*list).length as usize).map(|at| (*(*list).elements.add(at)).oid_value).collect()
+        (0..(*list).length as usize)
+            .map(|at| (*(*list).elements.add(at)).oid_value)
+            .collect()
     }
 }
 
@@ -46,7 +48,10 @@ pub(crate) fn owner(relation: pg_sys::Oid) -> Option<pg_sys::Oid> {
     with_class(relation, |class| class.relowner)
 }
 
-fn with_class<T>(relation: pg_sys::Oid, read: impl FnOnce(&pg_sys::FormData_pg_class) -> T) -> Option<T> {
+fn with_class<T>(
+    relation: pg_sys::Oid,
+    read: impl FnOnce(&pg_sys::FormData_pg_class) -> T,
+) -> Option<T> {
     // SAFETY: a valid tuple of pg_class begins with FormData_pg_class; it is released after use.
     unsafe {
         let tuple = pg_sys::SearchSysCache1(
@@ -83,7 +88,11 @@ fn text(value: *const std::ffi::c_char) -> String {
         return "?".to_owned();
     }
     // SAFETY: a zero-terminated string of PostgreSQL's.
-    unsafe { std::ffi::CStr::from_ptr(value).to_string_lossy().into_owned() }
+    unsafe {
+        std::ffi::CStr::from_ptr(value)
+            .to_string_lossy()
+            .into_owned()
+    }
 }
 
 /// The function of the schema `celador` with these argument types.
@@ -93,7 +102,10 @@ pub(crate) fn function(name: &str, arguments: &[pg_sys::Oid]) -> Option<pg_sys::
     unsafe {
         let mut list = std::ptr::null_mut();
         for part in [&schema, &name] {
-            list = pg_sys::lappend(list, pg_sys::makeString(pg_sys::pstrdup(part.as_ptr())).cast());
+            list = pg_sys::lappend(
+                list,
+                pg_sys::makeString(pg_sys::pstrdup(part.as_ptr())).cast(),
+            );
         }
         let found = pg_sys::LookupFuncName(list, arguments.len() as i32, arguments.as_ptr(), true);
         (found != pg_sys::InvalidOid).then_some(found)

@@ -12,9 +12,9 @@ use celador_policy::{Access, PolicySet, Reach};
 use pgrx::prelude::*;
 
 use crate::catalog::{self, Catalog};
+use crate::errors;
 use crate::identity::{self, Source, Who};
 use crate::spi::{self, Reads};
-use crate::errors;
 
 /// A person, with what that person may do.
 pub(crate) struct Person {
@@ -59,7 +59,10 @@ pub(crate) fn register_callbacks() {
     unsafe { pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut()) }
 }
 
-unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _: *mut std::ffi::c_void) {
+unsafe extern "C-unwind" fn transaction_ended(
+    event: pg_sys::XactEvent::Type,
+    _: *mut std::ffi::c_void,
+) {
     if matches!(
         event,
         pg_sys::XactEvent::XACT_EVENT_COMMIT
@@ -95,7 +98,9 @@ pub(crate) fn begin_statement() {
         Some((_, Err(_))) | None => false,
     });
     let other = CURRENT.with_borrow(|current| {
-        current.as_ref().is_some_and(|(epoch, _)| *epoch != identity::epoch())
+        current
+            .as_ref()
+            .is_some_and(|(epoch, _)| *epoch != identity::epoch())
     });
     if STALE.get() || expired || other || identity::has_ended(now()) {
         STALE.set(false);
@@ -122,7 +127,10 @@ pub(crate) fn asker() -> Asker {
     }
     let epoch = identity::epoch();
     let known = CURRENT.with_borrow(|current| {
-        current.as_ref().filter(|(of, _)| *of == epoch).map(|(_, asker)| asker.clone())
+        current
+            .as_ref()
+            .filter(|(of, _)| *of == epoch)
+            .map(|(_, asker)| asker.clone())
     });
     if let Some(asker) = known {
         return asker;
@@ -142,7 +150,10 @@ pub(crate) fn person() -> Rc<Person> {
 
 /// 42501, with why nobody asks and what to do.
 pub(crate) fn refuse(nobody: &Nobody) -> ! {
-    errors::denied(format!("nobody is signed in: {}", nobody.reason), nobody.hint.clone())
+    errors::denied(
+        format!("nobody is signed in: {}", nobody.reason),
+        nobody.hint.clone(),
+    )
 }
 
 /// Looks through another person's eyes while `work` runs.
@@ -167,10 +178,16 @@ fn compute() -> Asker {
         });
     }
     let Some(catalog) = catalog::current() else {
-        return Err(nobody("the extension isn't created in this database", "Run CREATE EXTENSION celador."));
+        return Err(nobody(
+            "the extension isn't created in this database",
+            "Run CREATE EXTENSION celador.",
+        ));
     };
     let Some(policy) = &catalog.policy else {
-        return Err(nobody("no policy is loaded", "Run SELECT celador.load_policy(document)."));
+        return Err(nobody(
+            "no policy is loaded",
+            "Run SELECT celador.load_policy(document).",
+        ));
     };
     let (key, source) = match identity::who(&catalog, policy)? {
         Who::User(key, source) => (key, source),
@@ -181,7 +198,10 @@ fn compute() -> Asker {
 /// The person with that `user` key.
 pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Asker {
     let Some(policy) = &catalog.policy else {
-        return Err(nobody("no policy is loaded", "Run SELECT celador.load_policy(document)."));
+        return Err(nobody(
+            "no policy is loaded",
+            "Run SELECT celador.load_policy(document).",
+        ));
     };
     let Some(facts) = facts(catalog, policy, key) else {
         return Err(Nobody {
@@ -205,7 +225,10 @@ pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Ask
 }
 
 fn nobody(reason: &str, hint: &str) -> Nobody {
-    Nobody { reason: reason.to_owned(), hint: hint.to_owned() }
+    Nobody {
+        reason: reason.to_owned(),
+        hint: hint.to_owned(),
+    }
 }
 
 fn facts(catalog: &Rc<Catalog>, policy: &PolicySet, key: &str) -> Option<Facts> {
@@ -228,16 +251,22 @@ fn facts(catalog: &Rc<Catalog>, policy: &PolicySet, key: &str) -> Option<Facts> 
     };
     match serde_json::from_str(&json) {
         Ok(facts) => Some(facts),
-        Err(error) => errors::fault(format!("what the directory tells of a user can't be read: {error}")),
+        Err(error) => errors::fault(format!(
+            "what the directory tells of a user can't be read: {error}"
+        )),
     }
 }
 
 /// The names of the keys by which records name people.
 fn key_names(policy: &PolicySet) -> BTreeSet<String> {
-    let owners = policy.modules.values().flat_map(|module| &module.owners).map(|owner| match owner {
-        Owner::Column(column) => column.key.clone(),
-        Owner::Link(_, key) => key.clone(),
-    });
+    let owners = policy
+        .modules
+        .values()
+        .flat_map(|module| &module.owners)
+        .map(|owner| match owner {
+            Owner::Column(column) => column.key.clone(),
+            Owner::Link(_, key) => key.clone(),
+        });
     owners.chain(["user".to_owned()]).collect()
 }
 
@@ -270,10 +299,19 @@ impl Person {
 
     /// What the person reaches of a module, in the way that `cell` names.
     pub(crate) fn reach(&self, module: &str, cell: &str) -> Rc<Reach> {
-        if let Some(reach) = self.reaches.borrow().get(module).and_then(|cells| cells.get(cell)) {
+        if let Some(reach) = self
+            .reaches
+            .borrow()
+            .get(module)
+            .and_then(|cells| cells.get(cell))
+        {
             return Rc::clone(reach);
         }
-        let reach = Rc::new(self.access.reach(self.policy(), module, &cell_ref(cell), self.computed_at));
+        let reach =
+            Rc::new(
+                self.access
+                    .reach(self.policy(), module, &cell_ref(cell), self.computed_at),
+            );
         self.reaches
             .borrow_mut()
             .entry(module.to_owned())
@@ -284,7 +322,11 @@ impl Person {
 
     /// The person's keys of that name.
     pub(crate) fn keys(&self, name: &str) -> &[String] {
-        self.access.facts().keys.get(name).map_or(&[], Vec::as_slice)
+        self.access
+            .facts()
+            .keys
+            .get(name)
+            .map_or(&[], Vec::as_slice)
     }
 }
 

@@ -27,7 +27,10 @@ struct Rights {
 
 impl Rights {
     fn switch_to(user: pg_sys::Oid) -> Self {
-        let mut saved = Self { user: pg_sys::Oid::INVALID, context: 0 };
+        let mut saved = Self {
+            user: pg_sys::Oid::INVALID,
+            context: 0,
+        };
         // SAFETY: both calls only read and write the backend's current user; Drop restores it.
         unsafe {
             pg_sys::GetUserIdAndSecContext(&mut saved.user, &mut saved.context);
@@ -98,13 +101,19 @@ impl Kept {
 
     /// Runs the statement read-only and returns its rows, each value as text.
     pub(crate) fn rows(&self, values: &[&str], reads: Reads) -> Vec<Vec<Option<String>>> {
-        let datums: Vec<pg_sys::Datum> =
-            values.iter().map(|value| value.into_datum().unwrap_or(pg_sys::Datum::from(0))).collect();
+        let datums: Vec<pg_sys::Datum> = values
+            .iter()
+            .map(|value| value.into_datum().unwrap_or(pg_sys::Datum::from(0)))
+            .collect();
         self.rows_of(datums, reads)
     }
 
     /// Like [`Self::rows`], with values of the statement's own parameter types; none is NULL.
-    pub(crate) fn rows_of(&self, mut values: Vec<pg_sys::Datum>, reads: Reads) -> Vec<Vec<Option<String>>> {
+    pub(crate) fn rows_of(
+        &self,
+        mut values: Vec<pg_sys::Datum>,
+        reads: Reads,
+    ) -> Vec<Vec<Option<String>>> {
         // SAFETY: as many values are given as the plan has parameters (SPI checks nothing, the
         // callers do); the snapshot is registered while in use.
         unsafe {
@@ -150,7 +159,9 @@ unsafe fn read_rows() -> Vec<Vec<Option<String>>> {
                     .map(|column| {
                         let text = pg_sys::SPI_getvalue(tuple, descriptor, column);
                         (!text.is_null()).then(|| {
-                            let owned = std::ffi::CStr::from_ptr(text).to_string_lossy().into_owned();
+                            let owned = std::ffi::CStr::from_ptr(text)
+                                .to_string_lossy()
+                                .into_owned();
                             pg_sys::pfree(text.cast());
                             owned
                         })
@@ -187,15 +198,25 @@ pub(crate) fn run(sql: &str) {
 
 /// Runs one statement with text parameters, not kept; NULL where a value is `None`. Returns its
 /// rows, if it has any. Inside [`connected`].
-pub(crate) fn run_with(sql: &str, values: &[Option<&str>], read_only: bool) -> Vec<Vec<Option<String>>> {
+pub(crate) fn run_with(
+    sql: &str,
+    values: &[Option<&str>],
+    read_only: bool,
+) -> Vec<Vec<Option<String>>> {
     let text = c_string(sql);
     let mut types = vec![pg_sys::TEXTOID; values.len()];
     let mut datums: Vec<pg_sys::Datum> = values
         .iter()
-        .map(|value| value.and_then(IntoDatum::into_datum).unwrap_or(pg_sys::Datum::from(0)))
+        .map(|value| {
+            value
+                .and_then(IntoDatum::into_datum)
+                .unwrap_or(pg_sys::Datum::from(0))
+        })
         .collect();
-    let nulls: Vec<std::ffi::c_char> =
-        values.iter().map(|value| if value.is_some() { b' ' } else { b'n' } as std::ffi::c_char).collect();
+    let nulls: Vec<std::ffi::c_char> = values
+        .iter()
+        .map(|value| if value.is_some() { b' ' } else { b'n' } as std::ffi::c_char)
+        .collect();
     // SAFETY: all arrays have one entry for each parameter and outlive the call.
     unsafe {
         let status = pg_sys::SPI_execute_with_args(
@@ -216,6 +237,7 @@ pub(crate) fn run_with(sql: &str, values: &[Option<&str>], read_only: bool) -> V
 
 /// SQL as C text. A zero byte can't be sent; the statement is refused rather than cut.
 pub(crate) fn c_string(sql: &str) -> CString {
-    CString::new(sql)
-        .unwrap_or_else(|_| crate::errors::fault("a statement of Celador's own contains a zero byte"))
+    CString::new(sql).unwrap_or_else(|_| {
+        crate::errors::fault("a statement of Celador's own contains a zero byte")
+    })
 }

@@ -28,7 +28,11 @@ unsafe extern "C-unwind" {
 
 #[cfg(feature = "pg18")]
 unsafe extern "C-unwind" {
-    fn standard_ExecutorRun(query: *mut pg_sys::QueryDesc, direction: pg_sys::ScanDirection::Type, count: u64);
+    fn standard_ExecutorRun(
+        query: *mut pg_sys::QueryDesc,
+        direction: pg_sys::ScanDirection::Type,
+        count: u64,
+    );
 }
 
 pub(super) fn install() {
@@ -72,7 +76,11 @@ unsafe extern "C-unwind" fn run(
 }
 
 #[cfg(feature = "pg18")]
-unsafe extern "C-unwind" fn run(query: *mut pg_sys::QueryDesc, direction: pg_sys::ScanDirection::Type, count: u64) {
+unsafe extern "C-unwind" fn run(
+    query: *mut pg_sys::QueryDesc,
+    direction: pg_sys::ScanDirection::Type,
+    count: u64,
+) {
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
         renew();
@@ -108,7 +116,9 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
         return;
     }
     session::begin_statement();
-    let Some(catalog) = catalog::current() else { return };
+    let Some(catalog) = catalog::current() else {
+        return;
+    };
     // SAFETY: reads the planned statement and the backend's state.
     unsafe {
         if pg_sys::InNoForceRLSOperation() {
@@ -117,8 +127,11 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
         let tables = (*(*query).plannedstmt).rtable;
         let protected = !tables.is_null()
             && (0..(*tables).length as usize).any(|at| {
-                let entry = (*(*tables).elements.add(at)).ptr_value.cast::<pg_sys::RangeTblEntry>();
-                (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION && catalog.protected.contains(&(*entry).relid)
+                let entry = (*(*tables).elements.add(at))
+                    .ptr_value
+                    .cast::<pg_sys::RangeTblEntry>();
+                (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION
+                    && catalog.protected.contains(&(*entry).relid)
             });
         if !protected {
             return;

@@ -17,7 +17,8 @@ pub(crate) fn install() {
 }
 
 /// The covering call that [`covered`] is about: left in a plan, it ends the statement.
-const UNCOVERED: &str = "this table is protected by Celador, and the statement was not planned through it";
+const UNCOVERED: &str =
+    "this table is protected by Celador, and the statement was not planned through it";
 
 fn uncovered() -> ! {
     crate::errors::denied(
@@ -71,7 +72,9 @@ unsafe fn not_covered(_: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
 unsafe fn not_covered_when_planned(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: PostgreSQL passes the request as the only argument.
     unsafe {
-        let request = (*(*call).args.as_ptr()).value.cast_mut_ptr::<pg_sys::Node>();
+        let request = (*(*call).args.as_ptr())
+            .value
+            .cast_mut_ptr::<pg_sys::Node>();
         if (*request).type_ == pg_sys::NodeTag::T_SupportRequestSimplify {
             uncovered();
         }

@@ -132,7 +132,9 @@ impl Cover {
             let tables = elements::<pg_sys::RangeTblEntry>((*query).rtable);
             for (at, &entry) in tables.iter().enumerate() {
                 match (*entry).rtekind {
-                    pg_sys::RTEKind::RTE_RELATION => self.relation(query, at as i32 + 1, entry, views),
+                    pg_sys::RTEKind::RTE_RELATION => {
+                        self.relation(query, at as i32 + 1, entry, views)
+                    }
                     pg_sys::RTEKind::RTE_SUBQUERY => {
                         let view = view_of(entry);
                         views.extend(view);
@@ -151,7 +153,9 @@ impl Cover {
                     | pg_sys::RTEKind::RTE_RESULT => {}
                     #[cfg(feature = "pg18")]
                     pg_sys::RTEKind::RTE_GROUP => {}
-                    other => errors::fault(format!("a range table entry of kind {other} isn't known")),
+                    other => {
+                        errors::fault(format!("a range table entry of kind {other} isn't known"))
+                    }
                 }
             }
             self.checks(query);
@@ -205,7 +209,9 @@ impl Cover {
             unsafe { (pg_sys::InNoForceRLSOperation(), pg_sys::GetSessionUserId()) };
         if referential
             || self.catalog.is_exempt(session)
-            || views.iter().any(|view| self.catalog.registered.contains(view))
+            || views
+                .iter()
+                .any(|view| self.catalog.registered.contains(view))
         {
             return;
         }
@@ -214,7 +220,10 @@ impl Cover {
             None => "a view or function of an exempt owner".to_owned(),
         };
         errors::denied(
-            format!("{} is protected, and {way} reads it without its policy", relations::display_name(relation)),
+            format!(
+                "{} is protected, and {way} reads it without its policy",
+                relations::display_name(relation)
+            ),
             "Make the view security_invoker, give it to an owner without BYPASSRLS, or have a \
              superuser register it: SELECT celador.register_view(view).",
         )
@@ -232,18 +241,29 @@ impl Cover {
             return;
         }
         errors::denied(
-            format!("materialized view {} holds rows of protected tables", relations::display_name(view)),
+            format!(
+                "materialized view {} holds rows of protected tables",
+                relations::display_name(view)
+            ),
             "It is open to those who may read every row of these tables, and to all once a \
              superuser registers it: SELECT celador.register_view(view).",
         )
     }
 
     fn reads_all(&self, table: pg_sys::Oid) -> bool {
-        let Some(policy) = &self.catalog.policy else { return false };
+        let Some(policy) = &self.catalog.policy else {
+            return false;
+        };
         let name = relations::display_name(table);
-        let Some((schema, table)) = name.split_once('.') else { return false };
+        let Some((schema, table)) = name.split_once('.') else {
+            return false;
+        };
         let module = match policy.tables.get(&TableName::new(schema, table)) {
-            Some(Placement::Module(module) | Placement::Child { module, .. } | Placement::Link { module, .. }) => module,
+            Some(
+                Placement::Module(module)
+                | Placement::Child { module, .. }
+                | Placement::Link { module, .. },
+            ) => module,
             Some(Placement::Open) => return true,
             Some(Placement::Closed) | None => return false,
         };
@@ -270,7 +290,11 @@ impl Cover {
             let mut guarded = None;
             let mut kept = std::ptr::null_mut();
             for check in checks {
-                let name = if (*check).polname.is_null() { c"" } else { CStr::from_ptr((*check).polname) };
+                let name = if (*check).polname.is_null() {
+                    c""
+                } else {
+                    CStr::from_ptr((*check).polname)
+                };
                 let name = name.to_bytes();
                 if !self.mentions_covered((*check).qual) {
                     kept = pg_sys::lappend(kept, check.cast());
@@ -292,7 +316,10 @@ impl Cover {
                 if (*check).qual.is_null() {
                     let relation = self.target(query);
                     errors::denied(
-                        format!("the guard of {} is missing or disabled", relations::display_name(relation)),
+                        format!(
+                            "the guard of {} is missing or disabled",
+                            relations::display_name(relation)
+                        ),
                         "Load the policy again.",
                     );
                 }
@@ -307,7 +334,9 @@ impl Cover {
         unsafe {
             let tables = elements::<pg_sys::RangeTblEntry>((*query).rtable);
             let place = usize::try_from((*query).resultRelation - 1).ok();
-            place.and_then(|place| tables.get(place)).map_or(pg_sys::InvalidOid, |entry| (**entry).relid)
+            place
+                .and_then(|place| tables.get(place))
+                .map_or(pg_sys::InvalidOid, |entry| (**entry).relid)
         }
     }
 
@@ -405,7 +434,8 @@ unsafe fn view_of(entry: *mut pg_sys::RangeTblEntry) -> Option<pg_sys::Oid> {
             elements::<pg_sys::RangeTblEntry>((*(*entry).subquery).rtable)
                 .first()
                 .filter(|first| {
-                    (***first).rtekind == pg_sys::RTEKind::RTE_RELATION && (***first).relkind as u8 == b'v'
+                    (***first).rtekind == pg_sys::RTEKind::RTE_RELATION
+                        && (***first).relkind as u8 == b'v'
                 })
                 .map(|first| (**first).relid)
         }
@@ -432,18 +462,20 @@ unsafe fn is_read(query: *mut pg_sys::Query, place: i32) -> bool {
             if node.is_null() {
                 return false;
             }
-            match (*node).type_ {
-                pg_sys::NodeTag::T_RangeTblRef => (*node.cast::<pg_sys::RangeTblRef>()).rtindex == place,
-                pg_sys::NodeTag::T_JoinExpr => {
-                    let join = node.cast::<pg_sys::JoinExpr>();
-                    stands_in((*join).larg, place) || stands_in((*join).rarg, place)
-                }
-                pg_sys::NodeTag::T_FromExpr => elements::<pg_sys::Node>((*node.cast::<pg_sys::FromExpr>()).fromlist)
-                    .into_iter()
-                    .any(|part| stands_in(part, place)),
-                // Something new in a FROM: taken as read.
-                _ => true,
+            if is_a(node.cast(), pg_sys::NodeTag::T_RangeTblRef) {
+                return (*node.cast::<pg_sys::RangeTblRef>()).rtindex == place;
             }
+            if is_a(node.cast(), pg_sys::NodeTag::T_JoinExpr) {
+                let join = node.cast::<pg_sys::JoinExpr>();
+                return stands_in((*join).larg, place) || stands_in((*join).rarg, place);
+            }
+            if is_a(node.cast(), pg_sys::NodeTag::T_FromExpr) {
+                return elements::<pg_sys::Node>((*node.cast::<pg_sys::FromExpr>()).fromlist)
+                    .into_iter()
+                    .any(|part| stands_in(part, place));
+            }
+            // Something new in a FROM: taken as read.
+            true
         }
     }
     // SAFETY: reads the query's own fields.

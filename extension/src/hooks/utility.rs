@@ -45,7 +45,16 @@ unsafe extern "C-unwind" fn utility(
             look((*statement).utilityStmt);
         }
         let next = NEXT.unwrap_or(standard_ProcessUtility);
-        next(statement, query_string, read_only_tree, context, params, environment, destination, completion);
+        next(
+            statement,
+            query_string,
+            read_only_tree,
+            context,
+            params,
+            environment,
+            destination,
+            completion,
+        );
     }
 }
 
@@ -74,13 +83,13 @@ unsafe extern "C-unwind" fn look(statement: *mut pg_sys::Node) {
     session::begin_statement();
     // SAFETY: node types are checked before they are read.
     unsafe {
-        match (*statement).type_ {
-            pg_sys::NodeTag::T_RefreshMatViewStmt => {
-                refresh(statement.cast());
-            }
-            pg_sys::NodeTag::T_TruncateStmt => truncate(statement.cast()),
-            pg_sys::NodeTag::T_CopyStmt => copy(statement.cast()),
-            _ => {}
+        let tag = (*statement).type_;
+        if tag == pg_sys::NodeTag::T_RefreshMatViewStmt {
+            refresh(statement.cast());
+        } else if tag == pg_sys::NodeTag::T_TruncateStmt {
+            truncate(statement.cast());
+        } else if tag == pg_sys::NodeTag::T_CopyStmt {
+            copy(statement.cast());
         }
     }
 }
@@ -106,12 +115,17 @@ unsafe fn named(range: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
 unsafe fn refresh(statement: *mut pg_sys::RefreshMatViewStmt) {
     // SAFETY: the statement's own fields.
     unsafe {
-        let (Some(catalog), Some(view)) = (catalog::current(), named((*statement).relation)) else { return };
+        let (Some(catalog), Some(view)) = (catalog::current(), named((*statement).relation)) else {
+            return;
+        };
         if catalog.is_exempt(pg_sys::GetSessionUserId()) || catalog.copied_by(view).is_empty() {
             return;
         }
         errors::denied(
-            format!("materialized view {} holds rows of protected tables", relations::display_name(view)),
+            format!(
+                "materialized view {} holds rows of protected tables",
+                relations::display_name(view)
+            ),
             "Have a maintenance role refresh it.",
         )
     }
@@ -121,18 +135,25 @@ unsafe fn refresh(statement: *mut pg_sys::RefreshMatViewStmt) {
 unsafe fn truncate(statement: *mut pg_sys::TruncateStmt) {
     // SAFETY: the statement's own fields.
     unsafe {
-        let Some(catalog) = catalog::current() else { return };
+        let Some(catalog) = catalog::current() else {
+            return;
+        };
         if catalog.is_exempt(pg_sys::GetSessionUserId()) {
             return;
         }
         let list = (*statement).relations;
         for at in 0..(*list).length as usize {
-            let range = (*(*list).elements.add(at)).ptr_value.cast::<pg_sys::RangeVar>();
+            let range = (*(*list).elements.add(at))
+                .ptr_value
+                .cast::<pg_sys::RangeVar>();
             if let Some(table) = named(range)
                 && catalog.protected.contains(&table)
             {
                 errors::denied(
-                    format!("{} is protected: TRUNCATE would remove rows out of reach", relations::display_name(table)),
+                    format!(
+                        "{} is protected: TRUNCATE would remove rows out of reach",
+                        relations::display_name(table)
+                    ),
                     "Use DELETE, or have a maintenance role truncate the table.",
                 );
             }
@@ -145,13 +166,19 @@ unsafe fn truncate(statement: *mut pg_sys::TruncateStmt) {
 unsafe fn copy(statement: *mut pg_sys::CopyStmt) {
     // SAFETY: the statement's own fields.
     unsafe {
-        let (Some(catalog), Some(table)) = (catalog::current(), named((*statement).relation)) else { return };
+        let (Some(catalog), Some(table)) = (catalog::current(), named((*statement).relation))
+        else {
+            return;
+        };
         if !catalog.protected.contains(&table) || catalog.is_exempt(pg_sys::GetSessionUserId()) {
             return;
         }
         if pg_sys::has_bypassrls_privilege(pg_sys::GetUserId()) {
             errors::denied(
-                format!("{} is protected, and COPY would read it without its policy", relations::display_name(table)),
+                format!(
+                    "{} is protected, and COPY would read it without its policy",
+                    relations::display_name(table)
+                ),
                 "Copy it in a session of a maintenance role.",
             );
         }

@@ -40,7 +40,10 @@ pub(crate) fn protect_new(
     placement: Option<&Placement>,
 ) {
     let mut grown = policy.clone();
-    grown.tables.insert(table.clone(), placement.cloned().unwrap_or(Placement::Closed));
+    grown.tables.insert(
+        table.clone(),
+        placement.cloned().unwrap_or(Placement::Closed),
+    );
     run(&TablePlan::of(&grown, table, relation, found));
 }
 
@@ -51,14 +54,22 @@ pub(crate) fn yield_to_foreign(tables: &BTreeMap<TableName, (pg_sys::Oid, Found)
         if !(found.foreign_permissive && found.stands_open()) {
             continue;
         }
-        let Some(owner) = relations::owner(*relation) else { continue };
+        let Some(owner) = relations::owner(*relation) else {
+            continue;
+        };
         spi::with_rights_of(owner, || {
             spi::connected(|| {
-                spi::run(&format!("DROP POLICY {} ON {}", quote::name(PERMISSIVE), table.sql()));
+                spi::run(&format!(
+                    "DROP POLICY {} ON {}",
+                    quote::name(PERMISSIVE),
+                    table.sql()
+                ));
             });
         });
         spi::with_rights_of(spi::superuser(), || {
-            spi::connected(|| spi::run_with(AS_IT_STANDS, &[Some(&relation.to_u32().to_string())], false));
+            spi::connected(|| {
+                spi::run_with(AS_IT_STANDS, &[Some(&relation.to_u32().to_string())], false)
+            });
         });
     }
 }
@@ -85,10 +96,14 @@ fn may_change(table: &TablePlan) {
     };
     // SAFETY: cache look-ups.
     let (member, own) = unsafe {
-        (pg_sys::has_privs_of_role(pg_sys::GetUserId(), owner), owner == spi::superuser())
+        (
+            pg_sys::has_privs_of_role(pg_sys::GetUserId(), owner),
+            owner == spi::superuser(),
+        )
     };
     // Celador's own tables: EXECUTE on the function that loads is the right to change them.
-    if !member && !(own && table.table.schema == "celador") {
+    let ours = own && table.table.schema == "celador";
+    if !(member || ours) {
         errors::denied(
             format!(
                 "you are no member of role \"{}\", which owns table {}",
@@ -113,8 +128,10 @@ fn may_change(table: &TablePlan) {
 fn is_login(role: pg_sys::Oid) -> bool {
     // SAFETY: a valid tuple of pg_authid begins with FormData_pg_authid; it is released after use.
     unsafe {
-        let tuple =
-            pg_sys::SearchSysCache1(pg_sys::SysCacheIdentifier::AUTHOID as i32, pg_sys::Datum::from(role));
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::AUTHOID as i32,
+            pg_sys::Datum::from(role),
+        );
         if tuple.is_null() {
             return false;
         }
@@ -137,7 +154,9 @@ fn run(table: &TablePlan) {
                 .catch_when(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, move |_| {
                     errors::raise(
                         PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE,
-                        format!("the lock on table {name} could not be had in time; nothing is changed"),
+                        format!(
+                            "the lock on table {name} could not be had in time; nothing is changed"
+                        ),
                         "Load again when the table is less busy, or raise lock_timeout.",
                     )
                 })
@@ -206,18 +225,31 @@ fn last_trigger(table: &TablePlan) {
             let names: Vec<(String, i16)> = (0..(*triggers).numtriggers as usize)
                 .map(|at| {
                     let trigger = &*(*triggers).triggers.add(at);
-                    (std::ffi::CStr::from_ptr(trigger.tgname).to_string_lossy().into_owned(), trigger.tgtype)
+                    (
+                        std::ffi::CStr::from_ptr(trigger.tgname)
+                            .to_string_lossy()
+                            .into_owned(),
+                        trigger.tgtype,
+                    )
                 })
                 .collect();
             let guarded = names.iter().any(|(name, _)| name == guard::TRIGGER);
-            later = names.into_iter().find(|(name, kind)| guarded && is_before_row(*kind) && name.as_str() > guard::TRIGGER && !name.starts_with("~celador_"));
+            later = names.into_iter().find(|(name, kind)| {
+                guarded
+                    && is_before_row(*kind)
+                    && name.as_str() > guard::TRIGGER
+                    && !name.starts_with("~celador_")
+            });
         }
         pg_sys::table_close(relation, pg_sys::NoLock as i32);
         later
     };
     if let Some((name, _)) = later {
         errors::denied(
-            format!("trigger \"{name}\" on {} runs after Celador's guard, and could change what it has seen", table.table),
+            format!(
+                "trigger \"{name}\" on {} runs after Celador's guard, and could change what it has seen",
+                table.table
+            ),
             "Rename the trigger so that it sorts before \"~\".",
         );
     }
@@ -255,33 +287,62 @@ pub(super) fn store(document: &str, set: &PolicySet, reason: Option<&str>) -> i3
 
 /// The directory as it is must fit the new policy.
 pub(super) fn check_directory() {
-    let Some(catalog) = catalog::current() else { return };
-    let Some(policy) = &catalog.policy else { return };
+    let Some(catalog) = catalog::current() else {
+        return;
+    };
+    let Some(policy) = &catalog.policy else {
+        return;
+    };
     let directory = &policy.directory;
     let ask = |sql: String| {
         spi::with_rights_of(spi::superuser(), || {
             spi::connected(|| Kept::prepare(&sql, 0).rows(&[], Reads::Latest))
         })
     };
-    let is_true =
-        |rows: Vec<Vec<Option<String>>>| rows.first().and_then(|row| row.first().cloned().flatten()).as_deref() == Some("t");
+    let is_true = |rows: Vec<Vec<Option<String>>>| {
+        rows.first()
+            .and_then(|row| row.first().cloned().flatten())
+            .as_deref()
+            == Some("t")
+    };
     let refuse = |message: String, hint: &str| {
-        errors::raise(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, format!("the policy can't be loaded: {message}"), hint)
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("the policy can't be loaded: {message}"),
+            hint,
+        )
     };
     if let Some(statement) = sql::group_cycle(directory)
         && is_true(ask(statement))
     {
-        refuse(format!("the groups of {} form a circle", directory.groups.source.table), "Correct the groups above each other.");
+        refuse(
+            format!(
+                "the groups of {} form a circle",
+                directory.groups.source.table
+            ),
+            "Correct the groups above each other.",
+        );
     }
     if let Some(statement) = sql::supervisor_cycle(directory)
         && is_true(ask(statement))
     {
-        refuse(format!("the supervisors of {} form a circle", directory.users.source.table), "Correct who supervises whom.");
+        refuse(
+            format!(
+                "the supervisors of {} form a circle",
+                directory.users.source.table
+            ),
+            "Correct who supervises whom.",
+        );
     }
     if let Some(statement) = sql::login_twice(directory)
-        && let Some(login) = ask(statement).first().and_then(|row| row.first().cloned().flatten())
+        && let Some(login) = ask(statement)
+            .first()
+            .and_then(|row| row.first().cloned().flatten())
     {
-        refuse(format!("login \"{login}\" belongs to several users"), "Make the login unique.");
+        refuse(
+            format!("login \"{login}\" belongs to several users"),
+            "Make the login unique.",
+        );
     }
 }
 

@@ -11,8 +11,8 @@ use crate::spi::{self, Kept, Reads};
 use crate::{catalog, directory_trigger, errors};
 
 pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
-pub(crate) use plan::find_tables;
 use plan::Plan;
+pub(crate) use plan::find_tables;
 
 /// `celador.load_policy(document, reason)`: the new revision's number.
 #[pg_extern]
@@ -33,7 +33,9 @@ fn load_policy(document: Option<&str>, reason: Option<&str>) -> i32 {
     unsafe { pg_sys::CommandCounterIncrement() }
     apply::check_directory();
     for module in &set.unmapped {
-        pgrx::notice!("the mapping lacks module \"{module}\": what the matrix says of it grants nothing");
+        pgrx::notice!(
+            "the mapping lacks module \"{module}\": what the matrix says of it grants nothing"
+        );
     }
     revision
 }
@@ -43,13 +45,26 @@ fn load_policy(document: Option<&str>, reason: Option<&str>) -> i32 {
 #[allow(clippy::type_complexity)]
 fn plan_policy(
     document: &str,
-) -> TableIterator<'static, (name!(step, i32), name!(relation, String), name!(lock, String), name!(ddl, String))> {
+) -> TableIterator<
+    'static,
+    (
+        name!(step, i32),
+        name!(relation, String),
+        name!(lock, String),
+        name!(ddl, String),
+    ),
+> {
     let plan = Plan::make(&checked(document));
     let rows: Vec<_> = plan
         .steps()
         .enumerate()
         .map(|(at, step)| {
-            (at as i32 + 1, step.table.to_string(), step.lock.to_owned(), step.ddl.clone())
+            (
+                at as i32 + 1,
+                step.table.to_string(),
+                step.lock.to_owned(),
+                step.ddl.clone(),
+            )
         })
         .collect();
     TableIterator::new(rows)
@@ -60,11 +75,14 @@ fn plan_policy(
 fn export_policy() -> Option<String> {
     spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
-            Kept::prepare("SELECT document FROM celador.policy ORDER BY revision DESC LIMIT 1", 0)
-                .rows(&[], Reads::Latest)
-                .into_iter()
-                .next()
-                .and_then(|row| row.into_iter().next().flatten())
+            Kept::prepare(
+                "SELECT document FROM celador.policy ORDER BY revision DESC LIMIT 1",
+                0,
+            )
+            .rows(&[], Reads::Latest)
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next().flatten())
         })
     })
 }
@@ -74,7 +92,11 @@ pub(crate) fn read_schema() -> Schema {
     let rows = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| Kept::prepare(SCHEMA_SQL, 0).rows(&[], Reads::Latest))
     });
-    let json = rows.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default();
+    let json = rows
+        .into_iter()
+        .next()
+        .and_then(|row| row.into_iter().next().flatten())
+        .unwrap_or_default();
     match Schema::from_json(&json) {
         Ok(schema) => schema,
         Err(error) => errors::fault(format!("the database's tables can't be read: {error}")),
@@ -89,17 +111,26 @@ fn checked(text: &str) -> PolicySet {
             "Add celador to session_preload_libraries or shared_preload_libraries, and connect again.",
         );
     }
-    let result = Document::from_toml(text).and_then(|document| check(&document, text, &read_schema()));
+    let result =
+        Document::from_toml(text).and_then(|document| check(&document, text, &read_schema()));
     match result {
         Ok(set) => set,
         Err(Problems(problems)) => {
-            let Some(first) = problems.first() else { errors::fault("the document is wrong, and nothing says why") };
+            let Some(first) = problems.first() else {
+                errors::fault("the document is wrong, and nothing says why")
+            };
             let message = format!("the policy can't be loaded: {first}");
             if problems.len() == 1 {
-                errors::raise(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, message, first.remedy.clone());
+                errors::raise(
+                    PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+                    message,
+                    first.remedy.clone(),
+                );
             }
-            let all: Vec<String> =
-                problems.iter().map(|problem| format!("{problem} ({})", problem.remedy)).collect();
+            let all: Vec<String> = problems
+                .iter()
+                .map(|problem| format!("{problem} ({})", problem.remedy))
+                .collect();
             errors::raise_with_detail(
                 PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
                 message,

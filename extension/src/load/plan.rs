@@ -95,12 +95,16 @@ pub(crate) fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
     for row in rows {
         let text = |at: usize| row.get(at).cloned().flatten();
         let names = |at: usize| -> Vec<String> {
-            text(at).map(|names| names.split(',').map(str::to_owned).collect()).unwrap_or_default()
+            text(at)
+                .map(|names| names.split(',').map(str::to_owned).collect())
+                .unwrap_or_default()
         };
         let flag = |at: usize| text(at).as_deref() == Some("t");
-        let (Some(oid), Some(schema), Some(name)) =
-            (text(0).and_then(|oid| oid.parse::<u32>().ok()), text(1), text(2))
-        else {
+        let (Some(oid), Some(schema), Some(name)) = (
+            text(0).and_then(|oid| oid.parse::<u32>().ok()),
+            text(1),
+            text(2),
+        ) else {
             continue;
         };
         let found = Found {
@@ -114,17 +118,31 @@ pub(crate) fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
             policies: names(10),
             triggers: names(11),
         };
-        tables.insert(TableName::new(schema, name), (pg_sys::Oid::from(oid), found));
+        tables.insert(
+            TableName::new(schema, name),
+            (pg_sys::Oid::from(oid), found),
+        );
     }
     tables
 }
 
 impl TablePlan {
     /// What protects one table that isn't part of the directory.
-    pub(crate) fn of(set: &PolicySet, table: &TableName, relation: pg_sys::Oid, found: &Found) -> Self {
+    pub(crate) fn of(
+        set: &PolicySet,
+        table: &TableName,
+        relation: pg_sys::Oid,
+        found: &Found,
+    ) -> Self {
         let steps = table_steps(set, table, found, None, false);
         let protected = Some(signature(&steps));
-        Self { table: table.clone(), relation, had: before(found), steps, protected }
+        Self {
+            table: table.clone(),
+            relation,
+            had: before(found),
+            steps,
+            protected,
+        }
     }
 }
 
@@ -135,7 +153,10 @@ impl Plan {
         let watched = watched(set);
         let mut tables = Vec::new();
         for (table, (relation, found)) in &found {
-            let placed = set.tables.get(table).filter(|placement| !leaves_alone(table, placement));
+            let placed = set
+                .tables
+                .get(table)
+                .filter(|placement| !leaves_alone(table, placement));
             let columns = watched.get(table);
             let roles = holds_roles(set, table);
             if placed.is_none() && columns.is_none() && found.signature.is_none() {
@@ -176,7 +197,12 @@ fn leaves_alone(table: &TableName, placement: &Placement) -> bool {
 
 /// Written out, so that a change in what this version of Celador generates is seen as well.
 fn signature(steps: &[Step]) -> String {
-    steps.iter().filter(|step| !step.removes).map(|step| step.ddl.as_str()).collect::<Vec<_>>().join(";\n")
+    steps
+        .iter()
+        .filter(|step| !step.removes)
+        .map(|step| step.ddl.as_str())
+        .collect::<Vec<_>>()
+        .join(";\n")
 }
 
 /// The tables of the directory and everything below them, with the columns that matter.
@@ -184,20 +210,26 @@ fn watched(set: &PolicySet) -> BTreeMap<TableName, BTreeSet<String>> {
     let mut watched = set.directory.watched();
     for (root, columns) in watched.clone() {
         for heir in heirs(&root) {
-            watched.entry(heir).or_default().extend(columns.iter().cloned());
+            watched
+                .entry(heir)
+                .or_default()
+                .extend(columns.iter().cloned());
         }
     }
     watched
 }
 
 fn heirs(root: &TableName) -> Vec<TableName> {
-    let Some(relation) = relations::relation(&root.schema, &root.name) else { return Vec::new() };
+    let Some(relation) = relations::relation(&root.schema, &root.name) else {
+        return Vec::new();
+    };
     relations::heirs(relation)
         .into_iter()
         .filter(|heir| *heir != relation)
         .filter_map(|heir| {
             let name = relations::display_name(heir);
-            name.split_once('.').map(|(schema, table)| TableName::new(schema, table))
+            name.split_once('.')
+                .map(|(schema, table)| TableName::new(schema, table))
         })
         .collect()
 }
@@ -226,11 +258,24 @@ fn table_steps(
     watched: Option<&BTreeSet<String>>,
     roles: bool,
 ) -> Vec<Step> {
-    let placement = set.tables.get(table).filter(|placement| !leaves_alone(table, placement));
+    let placement = set
+        .tables
+        .get(table)
+        .filter(|placement| !leaves_alone(table, placement));
     let name = table.sql();
     let mut ddl = Vec::new();
-    ddl.extend(found.policies.iter().map(|policy| format!("DROP POLICY {} ON {name}", quote::name(policy))));
-    ddl.extend(found.triggers.iter().map(|trigger| format!("DROP TRIGGER {} ON {name}", quote::name(trigger))));
+    ddl.extend(
+        found
+            .policies
+            .iter()
+            .map(|policy| format!("DROP POLICY {} ON {name}", quote::name(policy))),
+    );
+    ddl.extend(
+        found
+            .triggers
+            .iter()
+            .map(|trigger| format!("DROP TRIGGER {} ON {name}", quote::name(trigger))),
+    );
     let dropped = ddl.len();
     let (was_on, was_forced) = before(found);
     match placement {
@@ -238,12 +283,20 @@ fn table_steps(
             if found.signature.is_some() {
                 let on = if was_on { "ENABLE" } else { "DISABLE" };
                 let force = if was_forced { "FORCE" } else { "NO FORCE" };
-                ddl.push(format!("ALTER TABLE {name} {on} ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY"));
+                ddl.push(format!(
+                    "ALTER TABLE {name} {on} ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY"
+                ));
             }
         }
         Some(placement) => {
-            ddl.push(format!("ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"));
-            ddl.extend(row_policies(set, table).iter().map(|policy| policy.create(table)));
+            ddl.push(format!(
+                "ALTER TABLE {name} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+            ));
+            ddl.extend(
+                row_policies(set, table)
+                    .iter()
+                    .map(|policy| policy.create(table)),
+            );
             // Row security that was on without any policy let nobody in; it still doesn't.
             let own = table.schema == "celador";
             if !found.foreign_permissive && (own || !was_on) {
@@ -261,7 +314,9 @@ fn table_steps(
                      EXECUTE FUNCTION celador.guard({})",
                     quote::text(module)
                 ));
-                ddl.push(format!("ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"));
+                ddl.push(format!(
+                    "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"
+                ));
             }
         }
     }
@@ -274,11 +329,18 @@ fn table_steps(
             "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE OR DELETE ON {name} FOR EACH ROW \
              EXECUTE FUNCTION celador.guard_roles()"
         ));
-        ddl.push(format!("ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"));
+        ddl.push(format!(
+            "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"
+        ));
     }
     ddl.into_iter()
         .enumerate()
-        .map(|(at, ddl)| Step { table: table.clone(), lock: "ACCESS EXCLUSIVE", ddl, removes: at < dropped })
+        .map(|(at, ddl)| Step {
+            table: table.clone(),
+            lock: "ACCESS EXCLUSIVE",
+            ddl,
+            removes: at < dropped,
+        })
         .collect()
 }
 
@@ -288,7 +350,10 @@ fn directory_triggers(name: &str, columns: &BTreeSet<String>) -> Vec<String> {
     let mut ddl = Vec::new();
     for (event, tables) in [
         ("INSERT", " REFERENCING NEW TABLE AS celador_new"),
-        ("UPDATE", " REFERENCING OLD TABLE AS celador_old NEW TABLE AS celador_new"),
+        (
+            "UPDATE",
+            " REFERENCING OLD TABLE AS celador_old NEW TABLE AS celador_new",
+        ),
         ("DELETE", " REFERENCING OLD TABLE AS celador_old"),
         ("TRUNCATE", ""),
     ] {
@@ -297,7 +362,9 @@ fn directory_triggers(name: &str, columns: &BTreeSet<String>) -> Vec<String> {
             "CREATE TRIGGER {trigger} AFTER {event} ON {name}{tables} FOR EACH STATEMENT \
              EXECUTE FUNCTION celador.directory_changed({arguments})"
         ));
-        ddl.push(format!("ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"));
+        ddl.push(format!(
+            "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"
+        ));
     }
     ddl
 }

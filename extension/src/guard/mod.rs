@@ -1,0 +1,299 @@
+//! The guard: decides, row by row, what a record may become from what it was.
+//!
+//! A BEFORE ROW trigger that sorts last and is always enabled. Row security can't do this: it
+//! never sees the old and the new row together.
+
+mod row;
+mod verdict;
+
+use celador_policy::Action;
+use celador_policy::policy_set::{CellRef, GroupPlace, Module, Owner};
+use pgrx::prelude::*;
+
+use crate::hooks::raw_function;
+use crate::session::{Person, person};
+use crate::{catalog, errors, probe, relations};
+use verdict::Verdict;
+
+/// The name of the trigger: `~` sorts behind every letter.
+pub(crate) const TRIGGER: &str = "~celador_guard";
+
+raw_function!(
+    /// `celador.guard('module')`.
+    guard_wrapper,
+    pg_finfo_guard_wrapper,
+    guard
+);
+
+/// The trigger's call.
+struct Call {
+    data: *mut pg_sys::TriggerData,
+    relation: pg_sys::Relation,
+    updating: bool,
+}
+
+unsafe fn guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: PostgreSQL passes TriggerData to a trigger; its tag is checked first.
+    unsafe {
+        let context = (*fcinfo).context;
+        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+            errors::raise(
+                PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+                "celador.guard is called as a trigger only",
+                "Load a policy: it makes the triggers.",
+            );
+        }
+        let data = context.cast::<pg_sys::TriggerData>();
+        let updating =
+            (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_UPDATE;
+        let call = Call {
+            data,
+            relation: (*data).tg_relation,
+            updating,
+        };
+        pg_sys::Datum::from(call.decide())
+    }
+}
+
+impl Call {
+    /// The row to go on with.
+    unsafe fn decide(&self) -> pg_sys::HeapTuple {
+        // SAFETY: the trigger's data lives as long as the call.
+        unsafe {
+            let row = if self.updating {
+                (*self.data).tg_newtuple
+            } else {
+                (*self.data).tg_trigtuple
+            };
+            if pg_sys::InNoForceRLSOperation() {
+                // A referential action, not the person's doing.
+                return row;
+            }
+            let Some(catalog) = catalog::current() else {
+                return row;
+            };
+            if catalog.is_exempt(pg_sys::GetSessionUserId())
+                && pg_sys::has_bypassrls_privilege(pg_sys::GetUserId())
+            {
+                return row;
+            }
+            let name = self.argument();
+            let person = person();
+            let Some(module) = person.policy().modules.get(&name) else {
+                errors::denied(
+                    format!(
+                        "module \"{name}\" of the guard on {} is not in the policy",
+                        self.table()
+                    ),
+                    "Load the policy again.",
+                )
+            };
+            if self.updating {
+                self.update(&person, &name, module);
+                row
+            } else {
+                let row = match (
+                    &module.creator,
+                    module.creator.as_ref().map(|c| person.keys(&c.key)),
+                ) {
+                    (Some(creator), Some([me])) => {
+                        row::fill(self.relation, row, &creator.column.name, me)
+                    }
+                    _ => row,
+                };
+                if name == "shares" {
+                    self.share(&person, row);
+                }
+                row
+            }
+        }
+    }
+
+    unsafe fn argument(&self) -> String {
+        // SAFETY: the trigger is made with one argument.
+        unsafe {
+            let trigger = (*self.data).tg_trigger;
+            if (*trigger).tgnargs != 1 {
+                errors::denied(
+                    format!("the guard on {} has no module", self.table()),
+                    "Load the policy again.",
+                );
+            }
+            std::ffi::CStr::from_ptr(*(*trigger).tgargs)
+                .to_string_lossy()
+                .into_owned()
+        }
+    }
+
+    fn table(&self) -> String {
+        // SAFETY: an open relation.
+        relations::display_name(unsafe { (*self.relation).rd_id })
+    }
+
+    fn refuse(&self, what: &str, hint: &str) -> ! {
+        errors::denied(format!("{what} on {}", self.table()), hint)
+    }
+
+    unsafe fn update(&self, person: &Person, name: &str, module: &Module) {
+        // SAFETY: both rows are of the trigger's relation.
+        let changed = unsafe {
+            row::changed_columns(
+                self.relation,
+                (*self.data).tg_trigtuple,
+                (*self.data).tg_newtuple,
+            )
+        };
+        if changed.is_empty() {
+            // Nothing becomes anything else; the row policy has seen the old row.
+            return;
+        }
+        if let Some(creator) = &module.creator
+            && changed.contains(&creator.column.name)
+        {
+            self.refuse(
+                &format!(
+                    "the creator (column \"{}\") can't be changed",
+                    creator.column.name
+                ),
+                "Leave the column as it is.",
+            );
+        }
+        let given = changed.iter().any(|column| is_assignment(module, column));
+        // SAFETY: as above.
+        let verdict = unsafe {
+            Verdict::ask(
+                person,
+                name,
+                module,
+                self.relation,
+                (*self.data).tg_trigtuple,
+                (*self.data).tg_newtuple,
+            )
+        };
+        let writes_only_assignment = changed
+            .iter()
+            .all(|column| is_assignment(module, column) || module.touch.contains(column));
+        if verdict.old_update {
+            if !given {
+                if !verdict.new_update {
+                    self.refuse(
+                        "the changed row would be out of your reach",
+                        "Change it so that it stays in reach.",
+                    );
+                }
+                return;
+            }
+            if verdict.assign || (verdict.old_claim && self.claims(person, module, &verdict)) {
+                if !verdict.new_restrictions {
+                    self.refuse(
+                        "a restriction forbids the changed row",
+                        "Change it so that the restriction holds.",
+                    );
+                }
+                return;
+            }
+            self.refuse(
+                "changing the owner or group is an assignment, which you may not do",
+                "Ask for the action assign, or leave the column as it is.",
+            );
+        }
+        if given && verdict.assign {
+            if !writes_only_assignment {
+                self.refuse(
+                    "you may give this record away, and not change it",
+                    "Change nothing but the owner or group.",
+                );
+            }
+            return;
+        }
+        if verdict.old_claim {
+            if !given {
+                self.refuse(
+                    "you may claim this record, and not change it",
+                    "Change nothing but the owner, to yourself.",
+                );
+            }
+            if !self.claims(person, module, &verdict) {
+                self.refuse(
+                    "claiming a record makes yourself its owner",
+                    "Set the owner to yourself.",
+                );
+            }
+            if !changed
+                .iter()
+                .all(|column| is_owner(module, column) || module.touch.contains(column))
+            {
+                self.refuse(
+                    "claiming a record changes nothing but its owner",
+                    "Change the rest once the record is yours, if you may.",
+                );
+            }
+            return;
+        }
+        self.refuse(
+            "the row is not in your reach for changing it",
+            "Ask for the action update on this module.",
+        );
+    }
+
+    /// The record had no owner, and all of its owners are me now.
+    fn claims(&self, person: &Person, module: &Module, verdict: &Verdict) -> bool {
+        verdict.had_no_owner
+            && verdict.owners.len()
+                == module
+                    .owners
+                    .iter()
+                    .filter(|owner| matches!(owner, Owner::Column(_)))
+                    .count()
+            && verdict.owners.iter().all(|(key, owner)| match owner {
+                None => true,
+                Some(owner) => person.keys(key).contains(owner),
+            })
+            && verdict.owners.iter().any(|(_, owner)| owner.is_some())
+    }
+
+    /// Nobody gives more than he or she holds (X.8): a share needs the record in reach, for what
+    /// it allows.
+    unsafe fn share(&self, person: &Person, row: pg_sys::HeapTuple) {
+        // SAFETY: celador.shares begins with module, record, "user", "group", level: all text.
+        let text = |at: i32| unsafe {
+            let mut null = false;
+            let datum = pg_sys::heap_getattr(row, at, (*self.relation).rd_att, &mut null);
+            String::from_datum(datum, null)
+        };
+        let (Some(module), Some(record), Some(level)) = (text(1), text(2), text(5)) else {
+            return;
+        };
+        let needed: &[Action] = match level.as_str() {
+            "read" => &[Action::Read],
+            "update" => &[Action::Read, Action::Update],
+            _ => &[Action::Read, Action::Update, Action::Delete],
+        };
+        let known = person.policy().modules.contains_key(&module);
+        if !known
+            || !needed
+                .iter()
+                .all(|action| probe::in_reach(person, &module, &CellRef::Action(*action), &record))
+        {
+            errors::denied(
+                format!("you may not share record \"{record}\" of module \"{module}\" for {level}"),
+                "Share what is in your own reach, for what you may do yourself.",
+            );
+        }
+    }
+}
+
+fn is_owner(module: &Module, column: &str) -> bool {
+    module.owners.iter().any(|owner| match owner {
+        Owner::Column(owner) => owner.column.name == column,
+        Owner::Link(..) => false,
+    })
+}
+
+fn is_assignment(module: &Module, column: &str) -> bool {
+    is_owner(module, column)
+        || module.groups.iter().any(|group| match group {
+            GroupPlace::Column(group) => group.name == column,
+            GroupPlace::Link(_) => false,
+        })
+}

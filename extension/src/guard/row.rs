@@ -1,0 +1,142 @@
+//! Rows as a trigger has them.
+
+use std::collections::BTreeSet;
+
+use pgrx::prelude::*;
+
+use crate::spi;
+
+// Not among pgrx's bindings. It raises nothing for values that are detoasted.
+unsafe extern "C-unwind" {
+    fn datumIsEqual(
+        left: pg_sys::Datum,
+        right: pg_sys::Datum,
+        by_value: bool,
+        length: std::ffi::c_int,
+    ) -> bool;
+}
+
+/// The columns in which the rows differ, compared as they are stored: an equality that a
+/// type defines (without regard to case, say) would hide changes.
+pub(super) unsafe fn changed_columns(
+    relation: pg_sys::Relation,
+    old_row: pg_sys::HeapTuple,
+    new_row: pg_sys::HeapTuple,
+) -> BTreeSet<String> {
+    // SAFETY: both tuples are of the relation's descriptor.
+    unsafe {
+        let descriptor = (*relation).rd_att;
+        let mut changed = BTreeSet::new();
+        for at in 0..(*descriptor).natts {
+            let attribute = &*attribute(descriptor, at);
+            if attribute.attisdropped || attribute.attgenerated != 0 {
+                continue;
+            }
+            let (mut old_null, mut new_null) = (false, false);
+            let old = pg_sys::heap_getattr(old_row, at + 1, descriptor, &mut old_null);
+            let new = pg_sys::heap_getattr(new_row, at + 1, descriptor, &mut new_null);
+            let same = match (old_null, new_null) {
+                (true, true) => true,
+                (false, false) => same_image(old, new, attribute),
+                (true, false) | (false, true) => false,
+            };
+            if !same {
+                changed.insert(name_of(attribute));
+            }
+        }
+        changed
+    }
+}
+
+/// Puts a value, written as text, into a column that is NULL; another value stays.
+pub(super) unsafe fn fill(
+    relation: pg_sys::Relation,
+    row: pg_sys::HeapTuple,
+    name: &str,
+    value: &str,
+) -> pg_sys::HeapTuple {
+    // SAFETY: the row is of the relation's descriptor; the value of the column's type.
+    unsafe {
+        let descriptor = (*relation).rd_att;
+        for at in 0..(*descriptor).natts {
+            let attribute = &*attribute(descriptor, at);
+            if attribute.attisdropped || name_of(attribute) != name {
+                continue;
+            }
+            let mut null = false;
+            pg_sys::heap_getattr(row, at + 1, descriptor, &mut null);
+            if !null {
+                return row;
+            }
+            let (mut input, mut parameter) = (pg_sys::InvalidOid, pg_sys::InvalidOid);
+            pg_sys::getTypeInputInfo(attribute.atttypid, &mut input, &mut parameter);
+            let text = spi::c_string(value);
+            let mut datum = pg_sys::OidInputFunctionCall(
+                input,
+                text.as_ptr().cast_mut(),
+                parameter,
+                attribute.atttypmod,
+            );
+            let (mut column, mut is_null) = (at + 1, false);
+            return pg_sys::heap_modify_tuple_by_cols(
+                row,
+                descriptor,
+                1,
+                &mut column,
+                &mut datum,
+                &mut is_null,
+            );
+        }
+    }
+    row
+}
+
+unsafe fn attribute(descriptor: pg_sys::TupleDesc, at: i32) -> *mut pg_sys::FormData_pg_attribute {
+    // SAFETY: `at` is below the number of attributes.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        {
+            (*descriptor).attrs.as_mut_ptr().add(at as usize)
+        }
+        #[cfg(feature = "pg18")]
+        {
+            pg_sys::TupleDescAttr(descriptor, at)
+        }
+    }
+}
+
+unsafe fn name_of(attribute: &pg_sys::FormData_pg_attribute) -> String {
+    // SAFETY: a name is zero-terminated.
+    unsafe {
+        std::ffi::CStr::from_ptr(attribute.attname.data.as_ptr())
+            .to_string_lossy()
+            .into_owned()
+    }
+}
+
+unsafe fn same_image(
+    old: pg_sys::Datum,
+    new: pg_sys::Datum,
+    attribute: &pg_sys::FormData_pg_attribute,
+) -> bool {
+    // SAFETY: both are values of the attribute's type.
+    unsafe {
+        if datumIsEqual(old, new, attribute.attbyval, i32::from(attribute.attlen)) {
+            return true;
+        }
+        if attribute.attlen != -1 {
+            return false;
+        }
+        // The same value may be stored compressed, or elsewhere.
+        let (old, new) = (
+            pg_sys::pg_detoast_datum(old.cast_mut_ptr()),
+            pg_sys::pg_detoast_datum(new.cast_mut_ptr()),
+        );
+        datumIsEqual(
+            pg_sys::Datum::from(old),
+            pg_sys::Datum::from(new),
+            false,
+            -1,
+        )
+    }
+}
