@@ -28,6 +28,8 @@ pub(crate) struct Arguments {
         default_value = "15,18"
     )]
     pg: Vec<u32>,
+    /// Run only the integration tests whose names contain this
+    name: Option<String>,
 }
 
 /// What was run, how it ended, and how long it took.
@@ -54,42 +56,43 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         result.is_ok()
     };
 
-    step("format".into(), &|| {
-        cargo(&["fmt", "--all", "--check"], &[])
-    });
-    step("clippy".into(), &|| {
-        let mut words = vec!["clippy", "--all-targets"];
-        words.extend(PURE);
-        words.extend(["--", "--deny=warnings"]);
-        cargo(&words, &[])
-    });
-    step("unit tests".into(), &|| {
-        let words = [
-            "test",
-            "--package=celador-policy",
-            "--package=celador-identity",
-        ];
-        cargo(&words, &[])
-    });
+    if arguments.name.is_none() {
+        step("format".into(), &|| {
+            cargo(&["fmt", "--all", "--check"], &[])
+        });
+        step("clippy".into(), &|| {
+            let mut words = vec!["clippy", "--all-targets"];
+            words.extend(PURE);
+            words.extend(["--", "--deny=warnings"]);
+            cargo(&words, &[])
+        });
+        step("unit tests".into(), &|| {
+            let packages = ["--package=celador-policy", "--package=celador-identity"];
+            test(&packages, &[])
+        });
+    }
     for major in &arguments.pg {
         let number = major.to_string();
         let ready = step(format!("PostgreSQL {major}: extension"), &|| {
             extension::install(&Install::ensure(*major)?, Profile::Dev)
         });
-        if ready {
-            step(format!("PostgreSQL {major}: clippy"), &|| {
-                extension::lint(&Install::ensure(*major)?)
-            });
-            step(format!("PostgreSQL {major}: tests"), &|| {
-                let words = [
-                    "test",
-                    "--no-fail-fast",
-                    "--package=xtask",
-                    "--package=celador-tests",
-                ];
-                cargo(&words, &[("CELADOR_PG", &number)])
-            });
+        if !ready {
+            continue;
         }
+        let environment = [("CELADOR_PG", number.as_str())];
+        let integration = "--package=celador-tests";
+        if let Some(name) = &arguments.name {
+            step(format!("PostgreSQL {major}: {name}"), &|| {
+                test(&[integration, name], &environment)
+            });
+            continue;
+        }
+        step(format!("PostgreSQL {major}: clippy"), &|| {
+            extension::lint(&Install::ensure(*major)?)
+        });
+        step(format!("PostgreSQL {major}: tests"), &|| {
+            test(&["--package=xtask", integration], &environment)
+        });
     }
     summary(&steps)
 }
@@ -105,6 +108,11 @@ fn summary(steps: &[Step]) -> Result<()> {
         bail!("{failed} of {} steps failed", steps.len());
     }
     Ok(())
+}
+
+/// Runs all tests even if some fail, to tell of all at once.
+fn test(words: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    cargo(&[&["test", "--no-fail-fast"], words].concat(), environment)
 }
 
 fn cargo(words: &[&str], environment: &[(&str, &str)]) -> Result<()> {
