@@ -1,8 +1,10 @@
 //! What Celador's integration tests share: a cluster for each test program, and a database of
 //! its own for each test.
 
+mod asking;
 mod database;
 mod failure;
+mod small_crm;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -11,12 +13,17 @@ use xtask::cluster::{Cluster, Options};
 use xtask::extension::{self, Profile};
 use xtask::postgres::Install;
 
+pub use asking::{OpenSessions, answers, breaks, is_denied, may, may_not, sees, sees_all, sees_none};
 pub use database::Database;
 pub use failure::{Failure, denied, failure};
+pub use small_crm::{small_crm, small_document};
 
 /// PostgreSQL's major version that is tested: `CELADOR_PG`, or 15.
 pub fn major() -> u32 {
-    std::env::var("CELADOR_PG").ok().and_then(|major| major.parse().ok()).unwrap_or(15)
+    std::env::var("CELADOR_PG")
+        .ok()
+        .and_then(|major| major.parse().ok())
+        .unwrap_or(15)
 }
 
 /// The installation that is tested, with the extension in it. `cargo xtask test` has built it
@@ -40,7 +47,9 @@ pub fn cluster() -> &'static Cluster {
 
 /// A cluster of a test's own.
 pub fn start(mut options: Options) -> Cluster {
-    options.settings.push(("max_connections".into(), "200".into()));
+    options
+        .settings
+        .push(("max_connections".into(), "200".into()));
     Cluster::start(install(), options).expect("a cluster can be started")
 }
 
