@@ -8,7 +8,7 @@ use celador_policy::PolicySet;
 use pgrx::prelude::*;
 
 use crate::spi::{self, Kept, Reads};
-use crate::{errors, relations, session};
+use crate::{errors, hooks, relations, session};
 
 /// Everything of the policy that a backend holds.
 pub(crate) struct Catalog {
@@ -78,7 +78,9 @@ pub(crate) fn current() -> Option<Rc<Catalog>> {
     if ABSENT.get() || unsafe { pg_sys::creating_extension } {
         return None;
     }
+    // Without preload nothing tells of changes: then it is read each time.
     if !STALE.get()
+        && hooks::are_installed()
         && let Some(catalog) = CURRENT.with_borrow(Clone::clone)
     {
         return Some(catalog);
@@ -86,7 +88,7 @@ pub(crate) fn current() -> Option<Rc<Catalog>> {
     let Some(signals) = find_signals() else {
         SIGNALS.set(None);
         CURRENT.set(None);
-        ABSENT.set(true);
+        ABSENT.set(hooks::are_installed());
         return None;
     };
     SIGNALS.set(Some(signals));

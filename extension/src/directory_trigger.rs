@@ -97,9 +97,11 @@ unsafe fn arguments(data: *mut pg_sys::TriggerData) -> Vec<String> {
 unsafe fn directory_changed(data: *mut pg_sys::TriggerData) {
     // SAFETY: the trigger's data lives as long as the call.
     let changed = unsafe {
+        // Printed by their output functions: a cast or an equality could be somebody else's.
         let columns: Vec<String> = arguments(data)
             .iter()
-            .map(|column| format!("CAST(x.{} AS pg_catalog.text)", quote::name(column)))
+            .map(|column| quote::name(column))
+            .map(|column| format!("x.{column} IS NULL, pg_catalog.concat(x.{column})"))
             .collect();
         let columns = columns.join(", ");
         let owner = (*(*(*data).tg_relation).rd_rel).relowner;

@@ -92,14 +92,13 @@ fn schema_changed() {
     let tables = find_tables();
     load::yield_to_foreign(&tables);
     for (table, (relation, found)) in &tables {
-        if found.signature.is_some()
-            || policy.tables.contains_key(table)
-            || !policy.schemas.contains(&table.schema)
-        {
+        if found.signature.is_some() || !policy.schemas.contains(&table.schema) {
             continue;
         }
+        // A table that took another's name is placed where that one was.
         let above = above(*relation);
-        match above.and_then(|above| policy.tables.get(&above)) {
+        let placement = above.as_ref().and_then(|above| policy.tables.get(above));
+        match placement.or_else(|| policy.tables.get(table)) {
             Some(Placement::Open) => {}
             placement => load::protect_new(policy, table, *relation, found, placement),
         }

@@ -113,10 +113,14 @@ unsafe extern "C-unwind" fn hide_token() -> *const c_char {
 }
 
 unsafe extern "C-unwind" fn transaction_ended(event: pg_sys::XactEvent::Type, _: *mut c_void) {
+    let aborted = event == pg_sys::XactEvent::XACT_EVENT_ABORT;
     let ended = event == pg_sys::XactEvent::XACT_EVENT_COMMIT
         || event == pg_sys::XactEvent::XACT_EVENT_PREPARE;
-    let aborted = event == pg_sys::XactEvent::XACT_EVENT_ABORT;
-    if (ended || aborted) && CHANGED_AT.replace(0) > 0 && aborted {
+    if !aborted && !ended {
+        return;
+    }
+    let changed = CHANGED_AT.replace(0) > 0;
+    if aborted && changed {
         void();
     }
 }

@@ -12,9 +12,9 @@ use celador_policy::{Access, PolicySet, Reach};
 use pgrx::prelude::*;
 
 use crate::catalog::{self, Catalog};
-use crate::errors;
 use crate::identity::{self, Source, Who};
 use crate::spi::{self, Reads};
+use crate::{errors, hooks};
 
 /// A person, with what that person may do.
 pub(crate) struct Person {
@@ -176,6 +176,12 @@ fn compute() -> Asker {
             reason: "a parallel worker can't read the directory".to_owned(),
             hint: "Mark the function that reads protected tables PARALLEL RESTRICTED.".to_owned(),
         });
+    }
+    if !hooks::are_installed() {
+        return Err(nobody(
+            "celador is not preloaded in this session",
+            hooks::PRELOAD,
+        ));
     }
     let Some(catalog) = catalog::current() else {
         return Err(nobody(

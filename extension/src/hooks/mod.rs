@@ -7,10 +7,20 @@ mod executor;
 mod planner;
 mod utility;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use pgrx::pg_sys;
+
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the library was loaded before the session's first statement.
+pub(crate) fn are_installed() -> bool {
+    INSTALLED.load(Ordering::Relaxed)
+}
 
 /// Sets the hooks. Called once, when the library is loaded.
 pub(crate) fn install() {
+    INSTALLED.store(true, Ordering::Relaxed);
     planner::install();
     executor::install();
     utility::install();
@@ -20,11 +30,12 @@ pub(crate) fn install() {
 const UNCOVERED: &str =
     "this table is protected by Celador, and the statement was not planned through it";
 
+/// What to do where the library isn't preloaded.
+pub(crate) const PRELOAD: &str =
+    "Add celador to session_preload_libraries or shared_preload_libraries, and connect again.";
+
 fn uncovered() -> ! {
-    crate::errors::denied(
-        UNCOVERED,
-        "Add celador to session_preload_libraries or shared_preload_libraries, and connect again.",
-    )
+    crate::errors::denied(UNCOVERED, PRELOAD)
 }
 
 /// Exports `$function` under the name `$symbol`, as PostgreSQL's version 1 convention wants it.

@@ -8,7 +8,7 @@ use celador_policy::{Document, PolicySet, Problems, Schema, check};
 use pgrx::prelude::*;
 
 use crate::spi::{self, Kept, Reads};
-use crate::{catalog, directory_trigger, errors};
+use crate::{directory_trigger, errors, hooks};
 
 pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
 use plan::Plan;
@@ -104,11 +104,11 @@ pub(crate) fn read_schema() -> Schema {
 }
 
 fn checked(text: &str) -> PolicySet {
-    if catalog::current().is_none() {
+    if !hooks::are_installed() {
         errors::raise(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
             "celador is not preloaded in this session",
-            "Add celador to session_preload_libraries or shared_preload_libraries, and connect again.",
+            hooks::PRELOAD,
         );
     }
     let result =
