@@ -191,14 +191,15 @@ impl Database {
 #[track_caller]
 fn compare(database: &Database, login: &str, table: &str, expected: Vec<String>) {
     let seen = rows(&mut database.login(login), table, "true");
-    let missing = expected.iter().find(|row| !seen.contains(row));
-    let leaked = seen.iter().find(|row| !expected.contains(row));
-    assert!(
-        seen == expected,
-        "{login} sees {} rows of {table} instead of {}; missing: {missing:?}, leaked: {leaked:?}",
-        seen.len(),
-        expected.len(),
-    );
+    if seen != expected {
+        let missing = expected.iter().find(|row| !seen.contains(row));
+        let leaked = seen.iter().find(|row| !expected.contains(row));
+        panic!(
+            "{login} sees {} rows of {table} instead of {}; missing: {missing:?}, leaked: {leaked:?}",
+            seen.len(),
+            expected.len(),
+        );
+    }
 }
 
 #[track_caller]
