@@ -197,6 +197,18 @@ impl Catalog {
         }
     }
 
+    /// The materialized views over protected tables that nobody has registered.
+    pub(crate) fn closed_materialized_views(&self) -> Vec<pg_sys::Oid> {
+        let rows = spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| self.kept(MATERIALIZED, 0).rows(&[], Reads::Latest))
+        });
+        rows.into_iter()
+            .filter_map(|row| row.into_iter().next().flatten()?.parse::<u32>().ok())
+            .map(pg_sys::Oid::from)
+            .filter(|view| !self.registered.contains(view) && !self.copied_by(*view).is_empty())
+            .collect()
+    }
+
     /// The protected tables that a materialized view was made from, directly or through views.
     pub(crate) fn copied_by(&self, view: pg_sys::Oid) -> Rc<Vec<pg_sys::Oid>> {
         if let Some(known) = self.materialized.borrow().get(&view) {
@@ -221,6 +233,10 @@ impl Catalog {
         tables
     }
 }
+
+const MATERIALIZED: &str = "\
+SELECT c.oid FROM pg_catalog.pg_class AS c
+WHERE c.relkind OPERATOR(pg_catalog.=) 'm'::pg_catalog.\"char\"";
 
 const COPIED_BY: &str = "\
 WITH RECURSIVE reads(relation) AS (

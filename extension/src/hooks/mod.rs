@@ -5,6 +5,8 @@
 
 mod executor;
 mod planner;
+mod statistics;
+mod tree;
 mod utility;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! The planner's hook: takes `covered()` out of the statements that it has seen, and refuses
 //! those in which a protected table stands without its policy.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int};
 use std::rc::Rc;
 
 use celador_policy::policy_set::{CellRef, Placement};
@@ -9,6 +9,8 @@ use celador_policy::row_policy::{READ, UPDATE};
 use celador_policy::{Action, TableName};
 use pgrx::prelude::*;
 
+use super::statistics;
+use super::tree::{self, elements, is_a, is_placeholder, view_of};
 use crate::catalog::{self, Catalog};
 use crate::{errors, relations, session, spi};
 
@@ -100,30 +102,6 @@ struct Cover {
     catalog: Rc<Catalog>,
 }
 
-/// What a walk over expressions carries to the sub-queries that it finds.
-struct Walk<'a> {
-    cover: &'a Cover,
-    views: &'a mut Vec<pg_sys::Oid>,
-}
-
-/// The elements of a PostgreSQL list of pointers.
-unsafe fn elements<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
-    if list.is_null() {
-        return Vec::new();
-    }
-    // SAFETY: a List holds `length` cells.
-    unsafe {
-        (0..(*list).length as usize)
-            .map(|at| (*(*list).elements.add(at)).ptr_value.cast::<T>())
-            .collect()
-    }
-}
-
-unsafe fn is_a(node: *const c_void, tag: pg_sys::NodeTag) -> bool {
-    // SAFETY: every node begins with its tag.
-    !node.is_null() && unsafe { (*node.cast::<pg_sys::Node>()).type_ == tag }
-}
-
 impl Cover {
     /// Covers a query and everything in it. `views`: those through which it is read.
     unsafe fn query(&self, query: *mut pg_sys::Query, views: &mut Vec<pg_sys::Oid>) {
@@ -162,13 +140,9 @@ impl Cover {
             for expression in elements::<pg_sys::CommonTableExpr>((*query).cteList) {
                 self.query((*expression).ctequery.cast(), views);
             }
-            let mut walk = Walk { cover: self, views };
-            pg_sys::query_tree_walker(
-                query,
-                Some(walk_expression),
-                (&raw mut walk).cast(),
-                (pg_sys::QTW_IGNORE_RT_SUBQUERIES | pg_sys::QTW_IGNORE_CTE_SUBQUERIES) as i32,
-            );
+            for inner in tree::sub_queries(query) {
+                self.query(inner, views);
+            }
         }
     }
 
@@ -182,6 +156,10 @@ impl Cover {
         // SAFETY: as in `query`.
         unsafe {
             let relation = (*entry).relid;
+            if statistics::tell_of_relations(relation) {
+                statistics::close(&self.catalog, place, entry);
+                return;
+            }
             if (*entry).relkind as u8 == b'm' {
                 self.materialized(relation);
                 return;
@@ -417,82 +395,5 @@ impl Cover {
             is_a(node.cast(), pg_sys::NodeTag::T_FuncExpr)
                 && (*node.cast::<pg_sys::FuncExpr>()).funcid == self.catalog.covered
         }
-    }
-}
-
-/// The view that a sub-query stands for.
-unsafe fn view_of(entry: *mut pg_sys::RangeTblEntry) -> Option<pg_sys::Oid> {
-    // SAFETY: the entry is of a sub-query.
-    unsafe {
-        #[cfg(not(feature = "pg15"))]
-        {
-            ((*entry).relid != pg_sys::InvalidOid).then_some((*entry).relid)
-        }
-        // The rule's sub-query begins with the entries OLD and NEW, which name the view.
-        #[cfg(feature = "pg15")]
-        {
-            elements::<pg_sys::RangeTblEntry>((*(*entry).subquery).rtable)
-                .first()
-                .filter(|first| {
-                    (***first).rtekind == pg_sys::RTEKind::RTE_RELATION
-                        && (***first).relkind as u8 == b'v'
-                })
-                .map(|first| (**first).relid)
-        }
-    }
-}
-
-/// An entry that nothing is read from: EXCLUDED, or the OLD and NEW of a rule.
-unsafe fn is_placeholder(query: *mut pg_sys::Query, place: i32) -> bool {
-    // SAFETY: reads the query's own fields.
-    unsafe {
-        let conflict = (*query).onConflict;
-        if !conflict.is_null() && (*conflict).exclRelIndex == place {
-            return true;
-        }
-        !is_read(query, place)
-    }
-}
-
-/// Whether the entry is the target of the statement or stands in its FROM.
-unsafe fn is_read(query: *mut pg_sys::Query, place: i32) -> bool {
-    unsafe fn stands_in(node: *mut pg_sys::Node, place: i32) -> bool {
-        // SAFETY: node types are checked before they are read.
-        unsafe {
-            if node.is_null() {
-                return false;
-            }
-            if is_a(node.cast(), pg_sys::NodeTag::T_RangeTblRef) {
-                return (*node.cast::<pg_sys::RangeTblRef>()).rtindex == place;
-            }
-            if is_a(node.cast(), pg_sys::NodeTag::T_JoinExpr) {
-                let join = node.cast::<pg_sys::JoinExpr>();
-                return stands_in((*join).larg, place) || stands_in((*join).rarg, place);
-            }
-            if is_a(node.cast(), pg_sys::NodeTag::T_FromExpr) {
-                return elements::<pg_sys::Node>((*node.cast::<pg_sys::FromExpr>()).fromlist)
-                    .into_iter()
-                    .any(|part| stands_in(part, place));
-            }
-            // Something new in a FROM: taken as read.
-            true
-        }
-    }
-    // SAFETY: reads the query's own fields.
-    unsafe { (*query).resultRelation == place || stands_in((*query).jointree.cast(), place) }
-}
-
-unsafe extern "C-unwind" fn walk_expression(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
-    // SAFETY: the context is the Walk of the caller; node types are checked before they are read.
-    unsafe {
-        if node.is_null() {
-            return false;
-        }
-        if is_a(node.cast(), pg_sys::NodeTag::T_Query) {
-            let walk = &mut *context.cast::<Walk<'_>>();
-            walk.cover.query(node.cast(), walk.views);
-            return false;
-        }
-        pg_sys::expression_tree_walker(node, Some(walk_expression), context)
     }
 }

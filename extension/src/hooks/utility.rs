@@ -1,9 +1,10 @@
 //! The hook on utility statements: what isn't planned is looked at here.
 
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
 
 use pgrx::prelude::*;
 
+use super::tree::elements;
 use crate::{catalog, errors, relations, session, spi};
 
 static mut NEXT: pg_sys::ProcessUtility_hook_type = None;
@@ -41,9 +42,11 @@ unsafe extern "C-unwind" fn utility(
 ) {
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
-        if concerns((*statement).utilityStmt) {
-            look((*statement).utilityStmt);
-        }
+        let statement = if concerns((*statement).utilityStmt) {
+            look(statement)
+        } else {
+            statement
+        };
         let next = NEXT.unwrap_or(standard_ProcessUtility);
         next(
             statement,
@@ -69,21 +72,26 @@ unsafe fn concerns(statement: *mut pg_sys::Node) -> bool {
                 | pg_sys::NodeTag::T_FetchStmt
                 | pg_sys::NodeTag::T_CopyStmt
                 | pg_sys::NodeTag::T_TruncateStmt
-                | pg_sys::NodeTag::T_LockStmt
+                | pg_sys::NodeTag::T_ExplainStmt
         )
     }
 }
 
+/// Looks at a statement, and returns the one to go on with.
 #[pg_guard]
-unsafe extern "C-unwind" fn look(statement: *mut pg_sys::Node) {
+unsafe extern "C-unwind" fn look(planned: *mut pg_sys::PlannedStmt) -> *mut pg_sys::PlannedStmt {
     if spi::is_internal() {
-        return;
+        return planned;
     }
     // Before a kept plan or an open cursor is used.
     session::begin_statement();
     // SAFETY: node types are checked before they are read.
     unsafe {
+        let statement = (*planned).utilityStmt;
         let tag = (*statement).type_;
+        if tag == pg_sys::NodeTag::T_ExplainStmt {
+            return explain(planned);
+        }
         if tag == pg_sys::NodeTag::T_RefreshMatViewStmt {
             refresh(statement.cast());
         } else if tag == pg_sys::NodeTag::T_TruncateStmt {
@@ -91,6 +99,45 @@ unsafe extern "C-unwind" fn look(statement: *mut pg_sys::Node) {
         } else if tag == pg_sys::NodeTag::T_CopyStmt {
             copy(statement.cast());
         }
+    }
+    planned
+}
+
+/// Estimates come from statistics of all rows, and EXPLAIN ANALYZE counts the rows that a filter
+/// removed: both tell of rows out of reach. People see the plan's shape.
+///
+/// ```sql
+/// EXPLAIN SELECT FROM contacts WHERE region = 'EMEA'
+/// EXPLAIN (COSTS off) SELECT FROM contacts WHERE region = 'EMEA'
+/// ```
+unsafe fn explain(planned: *mut pg_sys::PlannedStmt) -> *mut pg_sys::PlannedStmt {
+    // SAFETY: changes a copy of the statement; options are DefElems.
+    unsafe {
+        let Some(catalog) = catalog::current() else {
+            return planned;
+        };
+        if catalog.policy.is_none() || catalog.is_exempt(pg_sys::GetSessionUserId()) {
+            return planned;
+        }
+        let copy = pg_sys::copyObjectImpl(planned.cast()).cast::<pg_sys::PlannedStmt>();
+        let statement = (*copy).utilityStmt.cast::<pg_sys::ExplainStmt>();
+        for option in elements::<pg_sys::DefElem>((*statement).options) {
+            let name = CStr::from_ptr((*option).defname).to_bytes();
+            if name == b"analyze" && pg_sys::defGetBoolean(option) {
+                errors::denied(
+                    "EXPLAIN ANALYZE counts rows that are out of your reach",
+                    "Use EXPLAIN without ANALYZE, or have a maintenance role run it.",
+                );
+            }
+        }
+        let off = pg_sys::makeDefElem(
+            pg_sys::pstrdup(c"costs".as_ptr()),
+            pg_sys::makeString(pg_sys::pstrdup(c"off".as_ptr())).cast(),
+            -1,
+        );
+        // The last one counts.
+        (*statement).options = pg_sys::lappend((*statement).options, off.cast());
+        copy
     }
 }
 

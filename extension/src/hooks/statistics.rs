@@ -1,0 +1,70 @@
+//! Statistics are copies of data. PostgreSQL hides those of a table under row security; a
+//! materialized view has none, so those of closed ones are hidden here.
+
+use pgrx::prelude::*;
+
+use crate::catalog::Catalog;
+
+/// `oid <> oid`, and its function.
+const NOT_EQUAL: (u32, u32) = (608, 185);
+/// `pg_statistic.starelid` and `pg_statistic_ext.stxrelid`.
+const STARELID: i16 = 1;
+const STXRELID: i16 = 2;
+
+/// Whether the relation is a catalog that keeps values of other relations.
+pub(super) fn tell_of_relations(relation: pg_sys::Oid) -> bool {
+    relation == pg_sys::StatisticRelationId || relation == pg_sys::StatisticExtRelationId
+}
+
+/// Takes the statistics of closed materialized views out of what is read.
+///
+/// ```sql
+/// FROM pg_catalog.pg_statistic
+/// FROM pg_catalog.pg_statistic WHERE starelid <> ALL ('{16404,16410}')
+/// ```
+pub(super) unsafe fn close(catalog: &Catalog, place: i32, entry: *mut pg_sys::RangeTblEntry) {
+    // SAFETY: builds an expression of PostgreSQL's own nodes over a column that the catalog has.
+    unsafe {
+        if catalog.is_exempt(pg_sys::GetSessionUserId()) {
+            return;
+        }
+        let closed = catalog.closed_materialized_views();
+        if closed.is_empty() {
+            return;
+        }
+        let column = if (*entry).relid == pg_sys::StatisticRelationId {
+            STARELID
+        } else {
+            STXRELID
+        };
+        let variable = pg_sys::makeVar(place, column, pg_sys::OIDOID, -1, pg_sys::InvalidOid, 0);
+        let mut values: Vec<pg_sys::Datum> = closed.into_iter().map(pg_sys::Datum::from).collect();
+        let array = pg_sys::construct_array(
+            values.as_mut_ptr(),
+            values.len() as i32,
+            pg_sys::OIDOID,
+            size_of::<pg_sys::Oid>() as i32,
+            true,
+            b'i' as std::ffi::c_char,
+        );
+        let list = pg_sys::makeConst(
+            pg_sys::OIDARRAYOID,
+            -1,
+            pg_sys::InvalidOid,
+            -1,
+            pg_sys::Datum::from(array),
+            false,
+            false,
+        );
+        let size = size_of::<pg_sys::ScalarArrayOpExpr>();
+        let condition = pg_sys::palloc0(size).cast::<pg_sys::ScalarArrayOpExpr>();
+        (*condition).xpr.type_ = pg_sys::NodeTag::T_ScalarArrayOpExpr;
+        (*condition).opno = pg_sys::Oid::from(NOT_EQUAL.0);
+        (*condition).opfuncid = pg_sys::Oid::from(NOT_EQUAL.1);
+        (*condition).useOr = false;
+        (*condition).location = -1;
+        (*condition).args = pg_sys::lappend(std::ptr::null_mut(), variable.cast());
+        (*condition).args = pg_sys::lappend((*condition).args, list.cast());
+        (*entry).securityQuals = pg_sys::lappend((*entry).securityQuals, condition.cast());
+    }
+}

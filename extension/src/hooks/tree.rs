@@ -1,0 +1,124 @@
+//! Reads PostgreSQL's query trees.
+
+use std::ffi::c_void;
+
+use pgrx::pg_sys;
+
+// The bindings of these are guarded. Called directly, an error passes the walker as C would have
+// it: nothing of Rust's waits in its frames.
+unsafe extern "C-unwind" {
+    #[cfg_attr(not(feature = "pg15"), link_name = "expression_tree_walker_impl")]
+    fn expression_tree_walker(
+        node: *mut pg_sys::Node,
+        walker: Option<unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool>,
+        context: *mut c_void,
+    ) -> bool;
+    fn lappend(list: *mut pg_sys::List, datum: *mut c_void) -> *mut pg_sys::List;
+}
+
+/// The queries that stand in a query's expressions: not those in its FROM and its WITH.
+pub(super) unsafe fn sub_queries(query: *mut pg_sys::Query) -> Vec<*mut pg_sys::Query> {
+    // SAFETY: the walker collects into the list, and calls nothing that could raise.
+    unsafe {
+        let mut found: *mut pg_sys::List = std::ptr::null_mut();
+        pg_sys::query_tree_walker(
+            query,
+            Some(collect),
+            (&raw mut found).cast(),
+            (pg_sys::QTW_IGNORE_RT_SUBQUERIES | pg_sys::QTW_IGNORE_CTE_SUBQUERIES) as i32,
+        );
+        elements(found)
+    }
+}
+
+unsafe extern "C-unwind" fn collect(node: *mut pg_sys::Node, found: *mut c_void) -> bool {
+    // SAFETY: the context is the caller's list; the tag is read before the node is.
+    unsafe {
+        if is_a(node.cast(), pg_sys::NodeTag::T_Query) {
+            let found = found.cast::<*mut pg_sys::List>();
+            *found = lappend(*found, node.cast());
+            return false;
+        }
+        !node.is_null() && expression_tree_walker(node, Some(collect), found)
+    }
+}
+
+/// The elements of a PostgreSQL list of pointers.
+pub(super) unsafe fn elements<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
+    if list.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: a List holds `length` cells.
+    unsafe {
+        (0..(*list).length as usize)
+            .map(|at| (*(*list).elements.add(at)).ptr_value.cast::<T>())
+            .collect()
+    }
+}
+
+pub(super) unsafe fn is_a(node: *const c_void, tag: pg_sys::NodeTag) -> bool {
+    // SAFETY: every node begins with its tag.
+    !node.is_null() && unsafe { (*node.cast::<pg_sys::Node>()).type_ == tag }
+}
+
+/// The view that a sub-query stands for.
+pub(super) unsafe fn view_of(entry: *mut pg_sys::RangeTblEntry) -> Option<pg_sys::Oid> {
+    // SAFETY: the entry is of a sub-query.
+    unsafe {
+        #[cfg(not(feature = "pg15"))]
+        {
+            ((*entry).relid != pg_sys::InvalidOid).then_some((*entry).relid)
+        }
+        // The rule's sub-query begins with the entries OLD and NEW, which name the view.
+        #[cfg(feature = "pg15")]
+        {
+            elements::<pg_sys::RangeTblEntry>((*(*entry).subquery).rtable)
+                .first()
+                .filter(|first| {
+                    (***first).rtekind == pg_sys::RTEKind::RTE_RELATION
+                        && (***first).relkind as u8 == b'v'
+                })
+                .map(|first| (**first).relid)
+        }
+    }
+}
+
+/// An entry that nothing is read from: EXCLUDED, or the OLD and NEW of a rule.
+pub(super) unsafe fn is_placeholder(query: *mut pg_sys::Query, place: i32) -> bool {
+    // SAFETY: reads the query's own fields.
+    unsafe {
+        let conflict = (*query).onConflict;
+        if !conflict.is_null() && (*conflict).exclRelIndex == place {
+            return true;
+        }
+        !is_read(query, place)
+    }
+}
+
+/// Whether the entry is the target of the statement or stands in its FROM.
+unsafe fn is_read(query: *mut pg_sys::Query, place: i32) -> bool {
+    unsafe fn stands_in(node: *mut pg_sys::Node, place: i32) -> bool {
+        // SAFETY: node types are checked before they are read.
+        unsafe {
+            if node.is_null() {
+                return false;
+            }
+            if is_a(node.cast(), pg_sys::NodeTag::T_RangeTblRef) {
+                return (*node.cast::<pg_sys::RangeTblRef>()).rtindex == place;
+            }
+            if is_a(node.cast(), pg_sys::NodeTag::T_JoinExpr) {
+                let join = node.cast::<pg_sys::JoinExpr>();
+                return stands_in((*join).larg, place) || stands_in((*join).rarg, place);
+            }
+            if is_a(node.cast(), pg_sys::NodeTag::T_FromExpr) {
+                return elements::<pg_sys::Node>((*node.cast::<pg_sys::FromExpr>()).fromlist)
+                    .into_iter()
+                    .any(|part| stands_in(part, place));
+            }
+            // Something new in a FROM: taken as read.
+            true
+        }
+    }
+    // SAFETY: reads the query's own fields.
+    unsafe { (*query).resultRelation == place || stands_in((*query).jointree.cast(), place) }
+}
