@@ -5,7 +5,7 @@ use crate::Database;
 const SCHEMA: &str = "
 CREATE TABLE companies (id bigint PRIMARY KEY, name text NOT NULL, region text, sector text,
   vip boolean, owner text, team text, creator text);
-CREATE TABLE deals (id bigint PRIMARY KEY, company_id bigint REFERENCES companies, name text,
+CREATE TABLE deals (id bigint PRIMARY KEY, company_id bigint REFERENCES companies ON DELETE SET NULL, name text,
   amount integer, owner text, creator text);
 CREATE TABLE boards (id bigint PRIMARY KEY, name text, owner text);
 CREATE TABLE projects (id bigint PRIMARY KEY, name text);
