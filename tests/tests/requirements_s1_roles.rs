@@ -1,0 +1,530 @@
+//! S1, the predefined roles: what each may write, and the holes of the preset.
+
+use celador_tests::{Database, answers, is_denied, may, may_not, sees, sees_all, sees_none};
+
+fn matrix() -> Database {
+    Database::preset("s1-matrix")
+}
+
+/// What the person may neither change nor delete, in whole tables; reading is tested apart.
+fn writes_nothing(crm: &Database, person: &str, tables: &[&str]) {
+    for table in tables {
+        let column: String = crm
+            .superuser()
+            .query_one(
+                "SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = $1::text::regclass
+                   AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+                 ORDER BY a.attnum LIMIT 1",
+                &[table],
+            )
+            .expect("the table has columns")
+            .get(0);
+        may_not(
+            crm,
+            person,
+            &format!("UPDATE {table} SET {column} = {column}"),
+            table,
+        );
+        may_not(crm, person, &format!("DELETE FROM {table}"), table);
+    }
+}
+
+/// marta and everybody under her.
+const UNDER_MARTA: &str = "(WITH RECURSIVE r(id) AS (VALUES (4::bigint) UNION
+  SELECT u.id FROM users u JOIN r ON u.manager_id = r.id) SELECT id FROM r)";
+
+#[test]
+fn s1_25_manager() {
+    let crm = matrix();
+    // All data of sales.
+    for table in [
+        "opportunities",
+        "quotes",
+        "quote_lines",
+        "products",
+        "price_lists",
+        "reports",
+    ] {
+        sees_all(&crm, "marta", table);
+    }
+    sees(
+        &crm,
+        "marta",
+        "accounts",
+        &format!("owner_id IN {UNDER_MARTA} OR owner_id IS NULL"),
+    );
+    sees(
+        &crm,
+        "marta",
+        "events",
+        &format!("owner_id IN {UNDER_MARTA}"),
+    );
+    may(
+        &crm,
+        "marta",
+        "INSERT INTO products (sku, name, family) VALUES ('NEW-1', 'New', 'misc')",
+        "SELECT EXISTS (SELECT FROM products WHERE sku = 'NEW-1')",
+    );
+    // The records of those supervised, to change and to give away.
+    for table in ["opportunities", "leads", "accounts"] {
+        let name = if table == "leads" { "company" } else { "name" };
+        let under = crm.pick(table, "owner_id = 16");
+        let other = crm.pick(table, "owner_id = 20");
+        may(
+            &crm,
+            "marta",
+            &format!("UPDATE {table} SET {name} = 'Looked after', owner_id = 9 WHERE id = {under}"),
+            &format!(
+                "SELECT {name} = 'Looked after' AND owner_id = 9 FROM {table} WHERE id = {under}"
+            ),
+        );
+        may_not(
+            &crm,
+            "marta",
+            &format!("UPDATE {table} SET {name} = 'Taken over' WHERE id = {other}"),
+            table,
+        );
+    }
+    // Limited configuration: own dashboards, settings of the own teams.
+    may(
+        &crm,
+        "marta",
+        "UPDATE dashboards SET name = 'Of marta' WHERE owner_id = 4",
+        "SELECT bool_and(name = 'Of marta') FROM dashboards WHERE owner_id = 4",
+    );
+    may_not(
+        &crm,
+        "marta",
+        "UPDATE dashboards SET name = 'x' WHERE owner_id = 2",
+        "dashboards",
+    );
+    may(
+        &crm,
+        "marta",
+        "SELECT celador.set_setting('team_records', false, '3')",
+        "SELECT EXISTS (SELECT FROM celador.setting_values
+                        WHERE setting = 'team_records' AND \"group\" = '3' AND NOT value)",
+    );
+    sees(&crm, "sergio", "accounts", "owner_id = 9");
+    for group in ["'7'", "'8'", "NULL"] {
+        is_denied(
+            &crm,
+            "marta",
+            &format!("SELECT celador.set_setting('team_records', false, {group})"),
+            "celador.setting_values",
+        );
+    }
+    // No users, no configuration of others.
+    is_denied(
+        &crm,
+        "marta",
+        "INSERT INTO users (login, full_name, email) VALUES ('x', 'X', 'x@crm.example')",
+        "users",
+    );
+    writes_nothing(
+        &crm,
+        "marta",
+        &[
+            "users",
+            "teams",
+            "team_members",
+            "user_roles",
+            "forms",
+            "workflows",
+            "custom_fields",
+        ],
+    );
+}
+
+#[test]
+fn s1_26_seller() {
+    let crm = matrix();
+    // Leads and opportunities: create, read, update; not delete.
+    let account = crm.pick("accounts", "owner_id = 9");
+    for (insert, table) in [
+        (
+            "INSERT INTO leads (company, full_name, source, owner_id) VALUES ('Mine', 'M', 'web', 9)"
+                .to_owned(),
+            "leads",
+        ),
+        (
+            format!(
+                "INSERT INTO opportunities (name, account_id, owner_id) VALUES ('Mine', {account}, 9)"
+            ),
+            "opportunities",
+        ),
+        (
+            "INSERT INTO accounts (name, sector, region, country, owner_id)
+             VALUES ('Mine', 'foods', 'north', 'ES', 9)"
+                .to_owned(),
+            "accounts",
+        ),
+    ] {
+        let name = if table == "leads" { "company" } else { "name" };
+        may(
+            &crm,
+            "sergio",
+            &insert,
+            &format!("SELECT EXISTS (SELECT FROM {table} WHERE {name} = 'Mine' AND created_by = 9)"),
+        );
+        is_denied(&crm, "sergio", &insert.replace("9)", "20)"), table);
+        may(
+            &crm,
+            "sergio",
+            &format!("UPDATE {table} SET {name} = 'Ours' WHERE {name} = 'Mine'"),
+            &format!("SELECT EXISTS (SELECT FROM {table} WHERE {name} = 'Ours')"),
+        );
+        let other = crm.pick(table, "owner_id = 20");
+        may_not(
+            &crm,
+            "sergio",
+            &format!("UPDATE {table} SET {name} = 'Stolen' WHERE id = {other}"),
+            table,
+        );
+        may_not(&crm, "sergio", &format!("DELETE FROM {table} WHERE {name} = 'Ours'"), table);
+    }
+    // Contacts of the team are seen, the own ones kept up to date.
+    sees(
+        &crm,
+        "sergio",
+        "contacts",
+        "id IN (SELECT contact_id FROM contact_assignees WHERE user_id IN
+                (SELECT user_id FROM team_members WHERE team_id = 3))",
+    );
+    // Quotes with their lines: made and sent.
+    let deal = crm.pick("opportunities", "owner_id = 9");
+    may(
+        &crm,
+        "sergio",
+        &format!(
+            "INSERT INTO quotes (number, opportunity_id, owner_id) VALUES ('Q-mine', {deal}, 9)"
+        ),
+        "SELECT EXISTS (SELECT FROM quotes WHERE number = 'Q-mine')",
+    );
+    may(
+        &crm,
+        "sergio",
+        "INSERT INTO quote_lines (quote_id, product_id, quantity, unit_price)
+         SELECT id, 1, 2, 10 FROM quotes WHERE number = 'Q-mine'",
+        "SELECT EXISTS (SELECT FROM quote_lines JOIN quotes q ON q.id = quote_id
+                        WHERE q.number = 'Q-mine')",
+    );
+    may(
+        &crm,
+        "sergio",
+        "UPDATE quotes SET status = 'sent', sent_at = now() WHERE number = 'Q-mine'",
+        "SELECT status = 'sent' FROM quotes WHERE number = 'Q-mine'",
+    );
+    let other = crm.pick("quotes", "owner_id = 20");
+    may_not(
+        &crm,
+        "sergio",
+        &format!(
+            "INSERT INTO quote_lines (quote_id, product_id, quantity, unit_price)
+                  VALUES ({other}, 1, 1, 1)"
+        ),
+        "quote_lines",
+    );
+    may_not(
+        &crm,
+        "sergio",
+        &format!("UPDATE quotes SET status = 'rejected' WHERE id = {other}"),
+        "quotes",
+    );
+    // Activities.
+    may(
+        &crm,
+        "sergio",
+        &format!(
+            "INSERT INTO notes (record_type, record_id, body) VALUES ('account', {account}, 'mine')"
+        ),
+        "SELECT EXISTS (SELECT FROM notes WHERE body = 'mine' AND created_by = 9)",
+    );
+    may(
+        &crm,
+        "sergio",
+        "INSERT INTO events (title, starts_at, ends_at, owner_id) VALUES ('mine', now(), now() + '1 h', 9)",
+        "SELECT EXISTS (SELECT FROM events WHERE title = 'mine')",
+    );
+    may(
+        &crm,
+        "sergio",
+        "INSERT INTO emails (direction, subject, owner_id) VALUES ('out', 'mine', 9)",
+        "SELECT EXISTS (SELECT FROM emails WHERE subject = 'mine')",
+    );
+    let hidden = crm.pick("accounts", "owner_id = 20");
+    is_denied(
+        &crm,
+        "sergio",
+        &format!(
+            "INSERT INTO notes (record_type, record_id, body) VALUES ('account', {hidden}, 'x')"
+        ),
+        "notes",
+    );
+    // Products and prices for reading only; no tickets, campaigns, configuration.
+    sees_all(&crm, "sergio", "products");
+    sees_all(&crm, "sergio", "price_list_items");
+    is_denied(
+        &crm,
+        "sergio",
+        "INSERT INTO products (sku, name, family) VALUES ('N', 'N', 'n')",
+        "products",
+    );
+    for table in [
+        "tickets",
+        "campaigns",
+        "mailing_lists",
+        "dashboards",
+        "reports",
+        "forms",
+    ] {
+        sees_none(&crm, "sergio", table);
+    }
+    writes_nothing(
+        &crm,
+        "sergio",
+        &[
+            "products",
+            "price_lists",
+            "price_list_items",
+            "tickets",
+            "campaigns",
+            "workflows",
+            "custom_fields",
+            "pipeline_stages",
+            "dashboards",
+            "users",
+            "user_roles",
+            "invoices",
+        ],
+    );
+}
+
+#[test]
+fn s1_27_support() {
+    let crm = matrix();
+    sees_all(&crm, "sara", "tickets");
+    sees_all(&crm, "sara", "ticket_history");
+    // Create, update, assign, close; the history is written along.
+    may(
+        &crm,
+        "sara",
+        "INSERT INTO tickets (subject, owner_id, team_id) VALUES ('Asked by phone', 31, 8)",
+        "SELECT EXISTS (SELECT FROM tickets WHERE subject = 'Asked by phone' AND created_by = 31)",
+    );
+    may(
+        &crm,
+        "sara",
+        "UPDATE tickets SET owner_id = 32 WHERE subject = 'Asked by phone'",
+        "SELECT owner_id = 32 FROM tickets WHERE subject = 'Asked by phone'",
+    );
+    may(
+        &crm,
+        "sara",
+        "UPDATE tickets SET status = 'closed' WHERE subject = 'Asked by phone'",
+        "SELECT EXISTS (SELECT FROM ticket_history h JOIN tickets t ON t.id = h.ticket_id
+                        WHERE t.subject = 'Asked by phone' AND h.new_status = 'closed')",
+    );
+    let free = crm.pick("tickets", "owner_id IS NULL");
+    may(
+        &crm,
+        "sara",
+        &format!("UPDATE tickets SET owner_id = 31 WHERE id = {free}"),
+        &format!("SELECT owner_id IS NOT DISTINCT FROM 31 FROM tickets WHERE id = {free}"),
+    );
+    may_not(
+        &crm,
+        "sara",
+        "DELETE FROM tickets WHERE subject = 'Asked by phone'",
+        "tickets",
+    );
+    // Customers for reading, with what was said to them.
+    sees_all(&crm, "sara", "accounts");
+    sees_all(&crm, "sara", "contacts");
+    sees(
+        &crm,
+        "sara",
+        "notes",
+        "record_type IN ('account', 'contact', 'ticket')",
+    );
+    sees_all(&crm, "sara", "products");
+    writes_nothing(
+        &crm,
+        "sara",
+        &["accounts", "contacts", "products", "conversations"],
+    );
+    // Own calendar; nothing of sales.
+    sees(&crm, "sara", "events", "owner_id = 31");
+    for table in [
+        "leads",
+        "opportunities",
+        "quotes",
+        "orders",
+        "campaigns",
+        "invoices",
+    ] {
+        sees_none(&crm, "sara", table);
+    }
+}
+
+#[test]
+fn s1_28_marketing() {
+    let crm = matrix();
+    sees_all(&crm, "eva", "campaigns");
+    may(
+        &crm,
+        "eva",
+        "INSERT INTO campaigns (name, channel, starts_on) VALUES ('Autumn', 'email', '2026-09-01')",
+        "SELECT EXISTS (SELECT FROM campaigns WHERE name = 'Autumn' AND created_by = 28)",
+    );
+    may(
+        &crm,
+        "eva",
+        "DELETE FROM campaigns WHERE name = 'Autumn'",
+        "SELECT NOT EXISTS (SELECT FROM campaigns WHERE name = 'Autumn')",
+    );
+    may(
+        &crm,
+        "eva",
+        "UPDATE email_templates SET subject = 'News of autumn' WHERE id = 1",
+        "SELECT subject = 'News of autumn' FROM email_templates WHERE id = 1",
+    );
+    // Members come and go; the contacts stay.
+    let contacts = crm.count("contacts", "true");
+    let member = crm.pick(
+        "contacts",
+        "id NOT IN (SELECT contact_id FROM mailing_list_members WHERE list_id = 1)",
+    );
+    may(
+        &crm,
+        "eva",
+        &format!("INSERT INTO mailing_list_members (list_id, contact_id) VALUES (1, {member})"),
+        &format!(
+            "SELECT EXISTS (SELECT FROM mailing_list_members
+                            WHERE list_id = 1 AND contact_id = {member})"
+        ),
+    );
+    may(
+        &crm,
+        "eva",
+        "DELETE FROM mailing_list_members WHERE list_id = 1",
+        "SELECT NOT EXISTS (SELECT FROM mailing_list_members WHERE list_id = 1)",
+    );
+    may(
+        &crm,
+        "eva",
+        "DELETE FROM mailing_lists WHERE id = 1",
+        "SELECT NOT EXISTS (SELECT FROM mailing_lists WHERE id = 1)",
+    );
+    assert_eq!(crm.count("contacts", "true"), contacts);
+    sees_all(&crm, "eva", "contacts");
+    sees_all(&crm, "eva", "reports");
+    writes_nothing(
+        &crm,
+        "eva",
+        &["contacts", "users", "tickets", "opportunities"],
+    );
+    for table in [
+        "accounts",
+        "leads",
+        "opportunities",
+        "tickets",
+        "dashboards",
+        "invoices",
+    ] {
+        sees_none(&crm, "eva", table);
+    }
+}
+
+#[test]
+fn s1_29_analyst() {
+    let crm = matrix();
+    for table in [
+        "reports",
+        "charts",
+        "dashboards",
+        "leads",
+        "opportunities",
+        "quotes",
+        "orders",
+        "products",
+        "campaigns",
+        "tickets",
+        "sales_summary",
+    ] {
+        sees_all(&crm, "alba", table);
+    }
+    may(
+        &crm,
+        "alba",
+        "INSERT INTO reports (name, query) VALUES ('New report', 'SELECT 1')",
+        "SELECT EXISTS (SELECT FROM reports WHERE name = 'New report' AND created_by = 25)",
+    );
+    may(
+        &crm,
+        "alba",
+        "UPDATE charts SET kind = 'pie', title = 'Analysed' WHERE id = 1",
+        "SELECT title = 'Analysed' FROM charts WHERE id = 1",
+    );
+    may(
+        &crm,
+        "alba",
+        "DELETE FROM dashboards WHERE id = 1",
+        "SELECT NOT EXISTS (SELECT FROM dashboards WHERE id = 1)",
+    );
+    writes_nothing(
+        &crm,
+        "alba",
+        &[
+            "leads",
+            "opportunities",
+            "quotes",
+            "orders",
+            "products",
+            "campaigns",
+            "tickets",
+        ],
+    );
+    for table in [
+        "accounts",
+        "contacts",
+        "invoices",
+        "workflows",
+        "user_roles",
+        "messages",
+    ] {
+        sees_none(&crm, "alba", table);
+    }
+}
+
+#[test]
+fn s1_30_chief_executive_sees_sums_and_no_single_deal() {
+    let crm = matrix();
+    let sums = "SELECT month, stage, sum(deals) AS deals, sum(amount) AS amount
+                FROM sales_summary GROUP BY month, stage";
+    answers(&crm, "dario", sums, sums);
+    for table in ["opportunities", "quotes", "quote_lines", "orders", "leads"] {
+        sees_none(&crm, "dario", table);
+    }
+    for table in ["accounts", "contacts", "tasks", "events", "sales_summary"] {
+        sees_all(&crm, "dario", table);
+    }
+    writes_nothing(
+        &crm,
+        "dario",
+        &["accounts", "contacts", "events", "sales_summary", "users"],
+    );
+    sees(&crm, "dario", "reports", "owner_id = 2");
+    may(
+        &crm,
+        "dario",
+        "UPDATE dashboards SET name = 'At a glance' WHERE owner_id = 2",
+        "SELECT bool_and(name = 'At a glance') FROM dashboards WHERE owner_id = 2",
+    );
+    may_not(
+        &crm,
+        "dario",
+        "UPDATE dashboards SET name = 'x' WHERE owner_id = 4",
+        "dashboards",
+    );
+}
