@@ -13,7 +13,10 @@ pub struct KeySet {
 impl KeySet {
     /// Adds a key as PostgreSQL prints it.
     pub fn insert(&mut self, key: &str) {
-        if let Ok(integer) = key.parse() {
+        // "042" and "+42" are other texts than the one that PostgreSQL prints for 42.
+        if let Ok(integer) = key.parse::<i64>()
+            && integer.to_string() == key
+        {
             self.integers.insert(integer);
         }
         if let Some(uuid) = parse_uuid(key) {
@@ -56,17 +59,15 @@ impl<'a> Extend<&'a str> for KeySet {
     }
 }
 
-/// The canonical form only: `a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11`.
+/// Only the form that PostgreSQL prints: `a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11`.
 fn parse_uuid(text: &str) -> Option<u128> {
-    let bytes = text.as_bytes();
-    if bytes.len() != 36 || [8, 13, 18, 23].iter().any(|&at| bytes[at] != b'-') {
-        return None;
-    }
+    let printed = text.len() == 36
+        && text.char_indices().all(|(at, c)| match at {
+            8 | 13 | 18 | 23 => c == '-',
+            _ => matches!(c, '0'..='9' | 'a'..='f'),
+        });
     let digits: String = text.chars().filter(|&c| c != '-').collect();
-    if digits.len() != 32 || digits.starts_with('+') {
-        return None;
-    }
-    u128::from_str_radix(&digits, 16).ok()
+    u128::from_str_radix(&digits, 16).ok().filter(|_| printed)
 }
 
 #[cfg(test)]
@@ -81,5 +82,39 @@ mod tests {
         assert!(keys.has_uuid(0xa0ee_bc99_9c0b_4ef8_bb6d_6bb9_bd38_0a11));
         assert!(!keys.has_integer(43) && !keys.has_uuid(42) && !keys.has_text("042"));
         assert_eq!(keys.len(), 3);
+    }
+
+    #[test]
+    fn only_what_postgres_prints_is_an_integer_or_a_uuid() {
+        for key in [
+            "042",
+            "+42",
+            " 42",
+            "42 ",
+            "4_2",
+            "-0",
+            "9223372036854775808",
+            "",
+            "٤٢",
+        ] {
+            let mut keys = KeySet::default();
+            keys.insert(key);
+            assert!(keys.integers.is_empty() && keys.has_text(key), "{key:?}");
+        }
+        for key in [
+            "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+            "a0eebc999c0b4ef8bb6d6bb9bd380a11",
+            "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",
+            "+0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            "a0eebc9-99c0b-4ef8-bb6d-6bb9bd380a11",
+            "é0eebc9-9c0b-4ef8-bb6d-6bb9bd380a11",
+        ] {
+            let mut keys = KeySet::default();
+            keys.insert(key);
+            assert!(keys.uuids.is_empty() && keys.has_text(key), "{key:?}");
+        }
+        let mut keys = KeySet::default();
+        keys.extend(["-7", "9223372036854775807", "0"]);
+        assert!(keys.has_integer(-7) && keys.has_integer(i64::MAX) && keys.has_integer(0));
     }
 }

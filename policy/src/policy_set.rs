@@ -33,7 +33,7 @@ pub struct PolicySet {
     pub directory: Directory,
     /// How many groups there may be.
     pub group_limit: Option<u32>,
-    /// Modules of the matrix that the mapping lacks.
+    /// Modules of the matrix that the mapping lacks, and fields as `module.field`.
     pub unmapped: BTreeSet<String>,
 }
 
@@ -196,6 +196,9 @@ pub struct Grant {
     pub when: Option<String>,
     /// For `assign`: the new owner or group must be in one of these.
     pub to: Option<BTreeSet<ScopeName>>,
+    /// For `export`: how many rows one statement may return.
+    #[serde(default)]
+    pub rows: Option<u64>,
 }
 
 /// The rows that a grant reaches.
@@ -276,8 +279,6 @@ fn split(names: &str) -> Option<BTreeSet<ScopeName>> {
 pub struct Restriction {
     /// Members of these groups, and of groups below them, by key or name.
     pub groups: BTreeSet<String>,
-    /// Holders of these roles.
-    pub roles: BTreeSet<String>,
     /// These people, by `user` key or login.
     pub users: BTreeSet<String>,
     /// It applies only while this setting is on.
@@ -297,6 +298,13 @@ pub struct Setting {
     pub set_by: BTreeSet<String>,
 }
 
+impl Restriction {
+    /// Whether it names nobody, and so applies to everybody.
+    pub fn is_for_everybody(&self) -> bool {
+        self.groups.is_empty() && self.users.is_empty()
+    }
+}
+
 impl PolicySet {
     /// What a role's cell grants.
     pub fn grants(&self, role: &str, module: &str, action: Action) -> &[Grant] {
@@ -305,6 +313,21 @@ impl PolicySet {
             .and_then(|modules| modules.get(module))
             .and_then(|actions| actions.get(&action))
             .map_or(&[], Vec::as_slice)
+    }
+
+    /// The cell that decides where a policy names `cell`: the rows of a configuration module are
+    /// written by customising.
+    pub fn writing_cell(&self, module: &str, cell: &CellRef) -> CellRef {
+        let configuration = self
+            .modules
+            .get(module)
+            .is_some_and(|module| module.configuration);
+        match cell {
+            CellRef::Action(Action::Create | Action::Update | Action::Delete) if configuration => {
+                CellRef::Action(Action::Customise)
+            }
+            CellRef::Action(_) | CellRef::Scopes(_) | CellRef::AssignTo(_) => cell.clone(),
+        }
     }
 
     /// The restrictions that speak of a module, with what they demand of its rows.

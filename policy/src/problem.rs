@@ -1,5 +1,6 @@
 //! What is wrong with a document: where, what, and what to do about it.
 
+use std::collections::HashSet;
 use std::fmt;
 
 /// One problem, with the place in the document that it is about.
@@ -75,6 +76,9 @@ impl Collector {
                 .map(|offset| line_of(text, offset));
         }
         problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+        // What stands for many cells is wrong once.
+        let mut seen = HashSet::new();
+        problems.retain(|problem| seen.insert((problem.path.clone(), problem.message.clone())));
         Err(Problems(problems))
     }
 }
@@ -107,4 +111,46 @@ fn offset_of(root: &toml_edit::Item, path: &[String]) -> Option<usize> {
         }
     }
     offset
+}
+
+/// The keys that lead to what is written at a byte offset; none if nothing is known.
+pub(crate) fn keys_at(text: &str, offset: usize) -> Vec<String> {
+    let mut path = Vec::new();
+    if let Ok(document) = toml_edit::Document::parse(text) {
+        descend(document.as_item(), offset, &mut path);
+    }
+    path
+}
+
+/// Goes down to `offset`; true where it was found below `item`.
+fn descend(item: &toml_edit::Item, offset: usize, path: &mut Vec<String>) -> bool {
+    let within =
+        |span: Option<std::ops::Range<usize>>| span.is_some_and(|span| span.contains(&offset));
+    if let Some(table) = item.as_table_like() {
+        for (name, value) in table.iter() {
+            path.push(name.to_owned());
+            if within(table.key(name).and_then(toml_edit::Key::span))
+                || descend(value, offset, path)
+            {
+                return true;
+            }
+            path.pop();
+        }
+    }
+    if let Some(tables) = item.as_array_of_tables() {
+        for (at, table) in tables.iter().enumerate() {
+            path.push(at.to_string());
+            for (name, value) in table.iter() {
+                path.push(name.to_owned());
+                if within(table.key(name).and_then(toml_edit::Key::span))
+                    || descend(value, offset, path)
+                {
+                    return true;
+                }
+                path.pop();
+            }
+            path.pop();
+        }
+    }
+    item.as_value().is_some_and(|value| within(value.span()))
 }

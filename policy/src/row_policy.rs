@@ -99,23 +99,15 @@ pub fn row_policies(set: &PolicySet, table: &TableName) -> Vec<RowPolicy> {
         Some(Placement::Open) => Vec::new(),
         Some(Placement::Module(module)) => module_policies(set, module),
         Some(Placement::Child { module, column }) => {
-            let writes = if set.modules[module].configuration {
-                Action::Customise
-            } else {
-                Action::Update
-            };
             let within = |action: Action| {
+                let cell = set.writing_cell(module, &CellRef::Action(action));
                 format!(
                     "{COVERED} AND {}",
-                    record_in_reach(module, &CellRef::Action(action), "", column)
+                    record_in_reach(module, &cell, "", column)
                 )
             };
-            policies(
-                within(Action::Read),
-                within(writes),
-                within(writes),
-                within(writes),
-            )
+            let write = within(Action::Update);
+            policies(within(Action::Read), write.clone(), write.clone(), write)
         }
         Some(Placement::Link {
             module,
@@ -188,19 +180,12 @@ fn policies(read: String, create: String, update: String, delete: String) -> Vec
 
 fn module_policies(set: &PolicySet, name: &str) -> Vec<RowPolicy> {
     let module = &set.modules[name];
-    let writing = |action: Action| {
-        if module.configuration {
-            Action::Customise
-        } else {
-            action
-        }
-    };
     let within = |action: Action| reach_and_restrictions(set, name, &CellRef::Action(action), "");
-    let mut create = format!("{COVERED} AND {}", within(writing(Action::Create)));
+    let mut create = format!("{COVERED} AND {}", within(Action::Create));
     if let Some(creator) = &module.creator {
         create.push_str(&format!(" AND {}", creator_is_me(creator, "")));
     }
-    let mut update = vec![within(writing(Action::Update))];
+    let mut update = vec![within(Action::Update)];
     if can_be_given(module) {
         update.push(within(Action::Assign));
     }
@@ -208,7 +193,7 @@ fn module_policies(set: &PolicySet, name: &str) -> Vec<RowPolicy> {
         update.push(within(Action::Claim));
     }
     let update = format!("{COVERED} AND ({})", update.join(" OR "));
-    let delete = format!("{COVERED} AND {}", within(writing(Action::Delete)));
+    let delete = format!("{COVERED} AND {}", within(Action::Delete));
     let read = format!("{COVERED} AND {}", readable(set, name, ""));
     let mut policies = policies(read, create, update, delete);
     // What a row may become is decided from what it was: by the guard, a trigger. The hook takes
@@ -218,28 +203,28 @@ fn module_policies(set: &PolicySet, name: &str) -> Vec<RowPolicy> {
 }
 
 /// What the SELECT policy demands: in reach for reading, or for being claimed.
-pub fn readable(set: &PolicySet, module: &str, alias: &str) -> String {
-    let mut reach = vec![reach_sql(
-        set,
-        module,
-        &CellRef::Action(Action::Read),
-        alias,
-    )];
-    if !set.modules[module].owners.is_empty() {
-        reach.push(reach_sql(
-            set,
-            module,
-            &CellRef::Action(Action::Claim),
-            alias,
-        ));
+pub fn readable(set: &PolicySet, name: &str, alias: &str) -> String {
+    let (read, claim) = (
+        CellRef::Action(Action::Read),
+        CellRef::Action(Action::Claim),
+    );
+    let mut reach = vec![reach_sql(set, name, &read, alias)];
+    if !set.modules[name].owners.is_empty() {
+        // What narrows claiming and not reading narrows what is read for being claimed.
+        let mut claimed = vec![reach_sql(set, name, &claim, alias)];
+        claimed.extend(
+            restriction_terms(set, name, &claim, alias)
+                .into_iter()
+                .filter(|(restriction, _)| {
+                    let actions = &set.restrictions[restriction].actions;
+                    actions.contains(&Action::Claim) && !actions.contains(&Action::Read)
+                })
+                .map(|(_, sql)| sql),
+        );
+        reach.push(and(claimed));
     }
     let mut all = vec![or(reach)];
-    all.extend(restrictions_sql(
-        set,
-        module,
-        &CellRef::Action(Action::Read),
-        alias,
-    ));
+    all.extend(restrictions_sql(set, name, &read, alias));
     and(all)
 }
 
@@ -269,10 +254,12 @@ pub fn reach_terms(
     alias: &str,
 ) -> Vec<(&'static str, String)> {
     let module = &set.modules[name];
-    let cell_text = cell.text();
-    let head = format!("{}, {}", text(name), text(&cell_text));
+    let head = format!(
+        "{}, {}",
+        text(name),
+        text(&set.writing_cell(name, cell).text())
+    );
     let mut terms = vec![("all", format!("celador.all_in_reach({head})"))];
-    let mut no_owner = Vec::new();
     for (index, owner) in module.owners.iter().enumerate() {
         match owner {
             Owner::Column(owner) => {
@@ -284,7 +271,6 @@ pub fn reach_terms(
                         key_argument(alias, &owner.column)
                     ),
                 ));
-                no_owner.push(format!("{} IS NULL", column(alias, &owner.column)));
             }
             Owner::Link(..) => {
                 if let Some(key) = &module.key {
@@ -295,11 +281,6 @@ pub fn reach_terms(
                             "celador.link_in_reach({head}, {}, {index}, {record})",
                             text("owner")
                         ),
-                    ));
-                    no_owner.push(format!(
-                        "NOT celador.has_link({}, {}, {index}, {record})",
-                        text(name),
-                        text("owner")
                     ));
                 }
             }
@@ -338,13 +319,13 @@ pub fn reach_terms(
             ),
         ));
     }
-    if !no_owner.is_empty() {
+    if !module.owners.is_empty() {
         terms.push((
             "unassigned",
             format!(
                 "(celador.holds({head}, {}) AND {})",
                 text("unassigned"),
-                and(no_owner)
+                no_owner(module, name, alias)
             ),
         ));
     }
@@ -405,12 +386,39 @@ fn lent_terms(
     terms
 }
 
-/// The row is in reach: any of the terms holds.
+/// The row is in reach: any of the terms holds. Only what has no owner is there to be claimed.
 pub fn reach_sql(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> String {
-    or(reach_terms(set, name, cell, alias)
+    let any = or(reach_terms(set, name, cell, alias)
         .into_iter()
         .map(|(_, sql)| sql)
-        .collect())
+        .collect());
+    if *cell == CellRef::Action(Action::Claim) {
+        and(vec![any, no_owner(&set.modules[name], name, alias)])
+    } else {
+        any
+    }
+}
+
+/// The record has no owner; false where the module has nothing for owners.
+fn no_owner(module: &Module, name: &str, alias: &str) -> String {
+    let mut none = Vec::new();
+    for (index, owner) in module.owners.iter().enumerate() {
+        none.push(match (owner, &module.key) {
+            (Owner::Column(owner), _) => format!("{} IS NULL", column(alias, &owner.column)),
+            (Owner::Link(..), Some(key)) => format!(
+                "NOT celador.has_link({}, {}, {index}, {})",
+                text(name),
+                text("owner"),
+                as_text(alias, key)
+            ),
+            (Owner::Link(..), None) => "false".to_owned(),
+        });
+    }
+    if none.is_empty() {
+        "false".to_owned()
+    } else {
+        and(none)
+    }
 }
 
 /// What each restriction on the module demands, by name.
@@ -425,6 +433,7 @@ pub fn restriction_terms(
     alias: &str,
 ) -> Vec<(String, String)> {
     let module = &set.modules[name];
+    let cell = set.writing_cell(name, cell);
     set.restrictions_on(name)
         .map(|(restriction, predicate)| {
             let applies = format!(

@@ -42,7 +42,8 @@ impl Checker<'_> {
         } else {
             let sources = mapping.memberships.as_slice().iter();
             sources
-                .filter_map(|source| self.membership(source))
+                .enumerate()
+                .filter_map(|(at, source)| self.membership(&at.to_string(), source))
                 .collect()
         };
         let roles_held = if mapping.roles_held.is_empty() {
@@ -57,7 +58,8 @@ impl Checker<'_> {
         } else {
             let sources = mapping.roles_held.as_slice().iter();
             sources
-                .filter_map(|source| self.role_held(source))
+                .enumerate()
+                .filter_map(|(at, source)| self.role_held(&at.to_string(), source))
                 .collect()
         };
         let mut shares: Vec<SharedFrom> =
@@ -79,7 +81,8 @@ impl Checker<'_> {
                 .shares
                 .as_slice()
                 .iter()
-                .filter_map(|source| self.share(source)),
+                .enumerate()
+                .filter_map(|(at, source)| self.share(&at.to_string(), source)),
         );
         let settings = match &mapping.settings {
             Some(settings) => self.setting_values(settings)?,
@@ -295,6 +298,28 @@ impl Checker<'_> {
                 }
             }
         }
+        let mapping = &document.mapping;
+        keys.extend(
+            mapping
+                .memberships
+                .as_slice()
+                .iter()
+                .filter_map(|m| m.user_key.clone()),
+        );
+        keys.extend(
+            mapping
+                .roles_held
+                .as_slice()
+                .iter()
+                .filter_map(|r| r.user_key.clone()),
+        );
+        keys.extend(
+            mapping
+                .shares
+                .as_slice()
+                .iter()
+                .filter_map(|s| s.user_key.clone()),
+        );
         let rules = document
             .matrix
             .rules
@@ -384,8 +409,8 @@ impl Checker<'_> {
         }
     }
 
-    fn membership(&mut self, from: &MembershipSource) -> Option<Membership> {
-        let path = ["mapping", "memberships"];
+    fn membership(&mut self, at: &str, from: &MembershipSource) -> Option<Membership> {
+        let path = ["mapping", "memberships", at];
         let table = self.table(&path, &from.table)?;
         Some(Membership {
             user: self.person(&path, &table, &from.user, from.user_key.as_deref())?,
@@ -394,8 +419,8 @@ impl Checker<'_> {
         })
     }
 
-    fn role_held(&mut self, from: &RoleSource) -> Option<RoleHeld> {
-        let path = ["mapping", "roles_held"];
+    fn role_held(&mut self, at: &str, from: &RoleSource) -> Option<RoleHeld> {
+        let path = ["mapping", "roles_held", at];
         let table = self.table(&path, &from.table)?;
         let holder = self.holder(
             &path,
@@ -412,8 +437,8 @@ impl Checker<'_> {
         })
     }
 
-    fn share(&mut self, from: &ShareSource) -> Option<SharedFrom> {
-        let path = ["mapping", "shares"];
+    fn share(&mut self, at: &str, from: &ShareSource) -> Option<SharedFrom> {
+        let path = ["mapping", "shares", at];
         let table = self.table(&path, &from.table)?;
         if !self.document.mapping.modules.contains_key(&from.module) {
             self.problems.add(
@@ -444,7 +469,7 @@ impl Checker<'_> {
             holder,
             level: Said::Always(from.level.clone()),
             expires: match &from.expires {
-                Some(column) => Some(self.column(&path, &table, column)?),
+                Some(column) => Some(self.time(&path, &table, column)?),
                 None => None,
             },
             source: self.source(&path, table, from.filter.as_deref())?,
@@ -463,6 +488,22 @@ impl Checker<'_> {
             value: self.boolean(&path, &table, &from.value)?,
             source: self.source(&path, table, None)?,
         })
+    }
+
+    fn time(&mut self, path: &[&str], table: &TableName, name: &str) -> Option<Column> {
+        let column = self.column(path, table, name)?;
+        if column.type_name == "pg_catalog.timestamptz" {
+            return Some(column);
+        }
+        self.problems.add(
+            path,
+            format!(
+                "column {table}.{name} is of type {}, not timestamptz",
+                column.type_name
+            ),
+            "name a timestamptz column, or use where = \"…\"",
+        );
+        None
     }
 
     fn boolean(&mut self, path: &[&str], table: &TableName, name: &str) -> Option<Column> {

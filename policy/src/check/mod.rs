@@ -1,12 +1,16 @@
 //! The check: turns a document into a [`PolicySet`], or says everything that is wrong with it.
 
 mod builtin;
+mod cells;
 mod directory;
-mod matrix;
+mod fields;
+mod lending;
 mod modules;
+mod roles;
+mod rules;
 mod tables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use crate::document::Document;
@@ -21,6 +25,8 @@ pub(crate) struct Checker<'a> {
     document: &'a Document,
     schema: &'a Schema,
     problems: Collector,
+    /// Modules and fields of the matrix that the mapping lacks.
+    unmapped: BTreeSet<String>,
 }
 
 /// Checks a document against the tables of a database. `text` is what the document was read
@@ -33,6 +39,7 @@ pub fn check(document: &Document, text: &str, schema: &Schema) -> Result<PolicyS
         document,
         schema,
         problems: Collector::default(),
+        unmapped: BTreeSet::new(),
     };
     let modules = checker.modules();
     let directory = checker.directory();
@@ -54,6 +61,7 @@ pub fn check(document: &Document, text: &str, schema: &Schema) -> Result<PolicyS
         checker.permissions(&mut set);
         checker.placements(&mut set);
         checker.field_rules(&set);
+        set.unmapped = std::mem::take(&mut checker.unmapped);
         set
     });
     checker.problems.finish(text)?;

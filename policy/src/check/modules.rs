@@ -8,6 +8,9 @@ use crate::document::{GroupLink, ModuleMap, OwnerLink, ParentLink};
 use crate::policy_set::{Column, GroupPlace, KeyColumn, Link, Module, Owner, Parent, ParentTarget};
 use crate::schema::TableName;
 
+/// What a CRM may have nothing for.
+const LACKS: [&str; 6] = ["owner", "creator", "group", "key", "parent", "related"];
+
 impl Checker<'_> {
     /// The mapped modules, and the built-in ones that the mapping leaves to Celador's tables.
     pub(super) fn modules(&mut self) -> BTreeMap<String, Module> {
@@ -80,22 +83,33 @@ impl Checker<'_> {
                 .parents
                 .extend(self.parent(&path, &first, parent, all));
         }
-        for column in &map.touch {
-            self.column(&[&path[..], &["touch"]].concat(), &first, column);
+        for table in &tables {
+            for column in &map.touch {
+                self.column(&[&path[..], &["touch"]].concat(), table, column);
+            }
+            for column in map.fields.values() {
+                self.column(&[&path[..], &["fields"]].concat(), table, column);
+            }
         }
-        for column in map.fields.values() {
-            self.column(&[&path[..], &["fields"]].concat(), &first, column);
+        if let Some(column) = map.touch.iter().find(|column| decides(&module, column)) {
+            self.problems.add(
+                &[&path[..], &["touch"]].concat(),
+                format!("column \"{column}\" decides who reaches the record"),
+                "list only columns like updated_at, which may change with a claim",
+            );
         }
         for table in &tables[1..] {
             self.same_columns(&path, &module, &first, table);
         }
-        if let Some(unknown) = map.lacks.iter().find(|lack| {
-            !["owner", "creator", "group", "parent", "related"].contains(&lack.as_str())
-        }) {
+        if let Some(unknown) = map
+            .lacks
+            .iter()
+            .find(|lack| !LACKS.contains(&lack.as_str()))
+        {
             self.problems.add(
                 &[&path[..], &["lacks"]].concat(),
                 format!("\"{unknown}\" is nothing that a module can lack"),
-                "owner, creator, group, parent or related",
+                "owner, creator, group, key, parent or related",
             );
         }
         module.tables = tables;
@@ -105,6 +119,10 @@ impl Checker<'_> {
     fn module_key(&mut self, path: &[&str], map: &ModuleMap, table: &TableName) -> Option<Column> {
         if let Some(key) = &map.key {
             return self.key_column(&[path, &["key"]].concat(), table, key);
+        }
+        if map.table.as_slice().len() > 1 {
+            // Each table counts for itself: a key of one may name another record in the next.
+            return None;
         }
         match self.schema.tables[table].primary_key.as_slice() {
             [key] => {
@@ -246,9 +264,8 @@ impl Checker<'_> {
                 type_column,
                 modules,
             } => {
-                let known = modules
-                    .values()
-                    .fold(true, |so_far, module| known(self, module) && so_far);
+                let unknown = modules.values().filter(|module| !known(self, module));
+                let known = unknown.count() == 0;
                 let column = self.key_column(&path, table, column)?;
                 let type_column = self.column(&path, table, type_column)?;
                 known.then(|| Parent {
@@ -312,4 +329,29 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// Whether the column decides who reaches a record.
+fn decides(module: &Module, name: &str) -> bool {
+    let owners = module.owners.iter().filter_map(|owner| match owner {
+        Owner::Column(owner) => Some(&owner.column),
+        Owner::Link(..) => None,
+    });
+    let groups = module.groups.iter().filter_map(|group| match group {
+        GroupPlace::Column(group) => Some(group),
+        GroupPlace::Link(_) => None,
+    });
+    let parents = module.parents.iter().flat_map(|parent| {
+        let kind = match &parent.target {
+            ParentTarget::Module(_) => None,
+            ParentTarget::ByType { column, .. } => Some(column),
+        };
+        [Some(&parent.column), kind].into_iter().flatten()
+    });
+    owners
+        .chain(groups)
+        .chain(parents)
+        .chain(module.creator.iter().map(|creator| &creator.column))
+        .chain(&module.key)
+        .any(|column| column.name == name)
 }

@@ -47,21 +47,18 @@ impl Checker<'_> {
             }
         }
         self.children(set, &mut placed);
-        self.patterns(
-            &mut placed,
-            "open",
-            &self.document.mapping.open,
-            &Placement::Open,
-        );
-        self.patterns(
-            &mut placed,
-            "closed",
-            &self.document.mapping.closed,
-            &Placement::Closed,
-        );
+        let mapping = &self.document.mapping;
+        // What is closed stays closed, and what inherits from a protected table is never open.
+        self.patterns(&mut placed, "closed", &mapping.closed, &Placement::Closed);
         self.own_tables(&mut placed);
         self.heirs(&mut placed);
+        self.patterns(&mut placed, "open", &mapping.open, &Placement::Open);
+        self.heirs(&mut placed);
         self.unplaced(&placed);
+        self.schemas();
+        self.can_be_protected(&placed);
+        self.open_with_heirs(&placed);
+        self.directory_is_placed(set, &placed);
         set.tables = placed;
     }
 
@@ -134,19 +131,31 @@ impl Checker<'_> {
         placement: &Placement,
     ) {
         for pattern in patterns {
+            let exact = !pattern.contains('*');
             let mut any = false;
             for table in self.schema.tables.keys() {
-                let listed = self.document.mapping.schemas.contains(&table.schema);
-                let matched =
-                    (listed && like(pattern, &table.name)) || like(pattern, &table.to_string());
-                if matched {
-                    any = true;
-                    placed
-                        .entry(table.clone())
-                        .or_insert_with(|| placement.clone());
+                let matched = if pattern.contains('.') {
+                    like(pattern, &table.to_string())
+                } else {
+                    self.document.mapping.schemas.contains(&table.schema)
+                        && like(pattern, &table.name)
+                };
+                if !matched || table.schema == builtin::SCHEMA {
+                    continue;
                 }
+                any = true;
+                if exact && placed.get(table).is_some_and(|before| before != placement) {
+                    self.problems.add(
+                        &["mapping", key],
+                        format!("table {table} is placed twice"),
+                        "a table belongs to one module, or is a child of one, or is open or closed",
+                    );
+                }
+                placed
+                    .entry(table.clone())
+                    .or_insert_with(|| placement.clone());
             }
-            if !any && !pattern.contains('*') {
+            if !any && exact {
                 self.problems.add(
                     &["mapping", key],
                     format!("there is no table \"{pattern}\""),
@@ -209,6 +218,83 @@ impl Checker<'_> {
                 format!("table {table} is not placed{way}"),
                 "make it a module, a child of one, or list it in mapping.open or mapping.closed",
             );
+        }
+    }
+
+    /// At least one schema is listed, and every one that is has tables.
+    fn schemas(&mut self) {
+        let schemas = &self.document.mapping.schemas;
+        for schema in schemas {
+            if !self
+                .schema
+                .tables
+                .keys()
+                .any(|table| table.schema == *schema)
+            {
+                self.problems.add(
+                    &["mapping", "schemas"],
+                    format!("schema \"{schema}\" has no tables"),
+                    "correct the name, or remove it until it has tables",
+                );
+            }
+        }
+        if schemas.is_empty() && !self.document.mapping.modules.is_empty() {
+            self.problems.add(
+                &["mapping"],
+                "no schema is listed, and a table that is forgotten would stay unprotected",
+                "add schemas = [\"public\"]: every table in them has to be placed",
+            );
+        }
+    }
+
+    /// PostgreSQL has row security for plain and partitioned tables only.
+    fn can_be_protected(&mut self, placed: &BTreeMap<TableName, Placement>) {
+        for (table, placement) in placed {
+            let kind = self.schema.tables[table].kind.as_str();
+            if *placement != Placement::Open && !matches!(kind, "r" | "p") {
+                self.problems.add(
+                    &["mapping", "modules"],
+                    format!("{table} is a foreign table, which has no row security"),
+                    "take away its grants and list it in mapping.open, or leave it out",
+                );
+            }
+        }
+    }
+
+    /// The rows of what inherits from an open table are seen through it.
+    fn open_with_heirs(&mut self, placed: &BTreeMap<TableName, Placement>) {
+        for (table, _) in placed
+            .iter()
+            .filter(|(_, placement)| **placement == Placement::Open)
+        {
+            let heirs = self.schema.with_children(table);
+            if let Some(heir) = heirs.iter().find(|heir| {
+                placed
+                    .get(heir)
+                    .is_some_and(|heir| *heir != Placement::Open)
+            }) {
+                self.problems.add(
+                    &["mapping", "open"],
+                    format!("{table} is open, and shows the rows of {heir}, which isn't"),
+                    "place both the same way",
+                );
+            }
+        }
+    }
+
+    /// Who is who can't be left to tables that nobody placed.
+    fn directory_is_placed(&mut self, set: &PolicySet, placed: &BTreeMap<TableName, Placement>) {
+        for table in set.directory.watched().into_keys() {
+            if table.schema != builtin::SCHEMA && !placed.contains_key(&table) {
+                self.problems.add(
+                    &["mapping", "schemas"],
+                    format!("the directory is read from {table}, which is not placed"),
+                    format!(
+                        "add \"{}\" to mapping.schemas, and place its tables",
+                        table.schema
+                    ),
+                );
+            }
         }
     }
 

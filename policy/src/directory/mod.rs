@@ -262,7 +262,7 @@ impl Holder {
 }
 
 impl Said {
-    fn column(&self) -> Option<&Column> {
+    pub(crate) fn column(&self) -> Option<&Column> {
         match self {
             Self::Column(column) => Some(column),
             Self::Always(_) => None,

@@ -76,14 +76,15 @@ pub fn supervisor_cycle(directory: &Directory) -> Option<String> {
     ))
 }
 
-/// Climbs from every node at once; a node met again on its own way up is a cycle.
+/// Climbs from the top: an edge whose node isn't met on the way down is part of a cycle, or below
+/// one.
 fn cycle(table: &str, key: &Typed, above: &Typed) -> String {
     format!(
         "WITH RECURSIVE edge(node, above) AS (SELECT {key}, {above} FROM {table} WHERE {above_sql} IS NOT NULL), \
          root(node) AS (SELECT {key} FROM {table} WHERE {above_sql} IS NULL \
-         UNION SELECT edge.node FROM edge WHERE edge.above OPERATOR(pg_catalog.<>) ALL (SELECT e.node FROM edge AS e) \
+         UNION SELECT edge.node FROM edge WHERE NOT EXISTS (SELECT FROM edge AS e WHERE e.node OPERATOR(pg_catalog.=) edge.above) \
          UNION SELECT edge.node FROM edge JOIN root ON root.node OPERATOR(pg_catalog.=) edge.above) \
-         SELECT EXISTS (SELECT FROM edge WHERE edge.node OPERATOR(pg_catalog.<>) ALL (SELECT root.node FROM root))",
+         SELECT EXISTS (SELECT FROM edge WHERE NOT EXISTS (SELECT FROM root WHERE root.node OPERATOR(pg_catalog.=) edge.node))",
         key = key.text(),
         above = above.text(),
         above_sql = above.sql,
@@ -99,7 +100,7 @@ pub fn holders(directory: &Directory) -> String {
     for (index, held) in directory.roles_held.iter().enumerate() {
         let value = Typed::column("r", &held.role).text();
         let mut conditions = vec![active(directory, "u")];
-        let mut tables = vec![from(&held.source, "r"), from(&users.source, "u")];
+        let tables = [from(&held.source, "r"), from(&users.source, "u")];
         match &held.holder {
             Holder::User(column) => conditions.push(is_key(
                 directory,
@@ -135,7 +136,7 @@ pub fn holders(directory: &Directory) -> String {
         parts.push(format!(
             "SELECT {}, {index}::pg_catalog.int4, {value} FROM {} WHERE {}",
             user.text(),
-            tables.drain(..).collect::<Vec<_>>().join(", "),
+            tables.join(", "),
             where_all(&held.source, "r", &conditions)
         ));
     }
@@ -183,10 +184,11 @@ impl Reader<'_> {
                     .map(|(name, column)| {
                         (
                             name,
-                            format!(
-                                "pg_catalog.jsonb_build_array({})",
-                                Typed::column("u", column).text()
-                            ),
+                            list(&format!(
+                                "SELECT {} WHERE {}",
+                                Typed::column("u", column).text(),
+                                present("u", column)
+                            )),
                         )
                     })
                     .chain(
@@ -210,7 +212,9 @@ impl Reader<'_> {
             ),
             roles = self.roles(),
             groups = list("SELECT CAST(my_groups.g AS pg_catalog.text) FROM my_groups"),
-            below = list("SELECT CAST(groups_below.g AS pg_catalog.text) FROM groups_below"),
+            below = list(
+                "SELECT CAST(groups_below.g AS pg_catalog.text) FROM groups_below WHERE groups_below.g IS NOT NULL"
+            ),
             nodes = "(SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(\
                      'key', CAST(up.g AS pg_catalog.text), 'name', up.name, 'parent', CAST(up.parent AS pg_catalog.text))), \
                      '[]'::pg_catalog.jsonb) FROM groups_up AS up)",
@@ -305,7 +309,10 @@ impl Reader<'_> {
                     where_all(
                         &membership.source,
                         "m",
-                        &[self.is_me("m", &membership.user)]
+                        &[
+                            self.is_me("m", &membership.user),
+                            self.is_group(&membership.group)
+                        ]
                     )
                 )
             })
@@ -346,6 +353,24 @@ impl Reader<'_> {
             reports = self.supervised(),
             colleagues = self.members("my_groups"),
             colleagues_tree = self.members("groups_below"),
+        )
+    }
+
+    /// `m.column` names a group, one that counts where only some do.
+    fn is_group(&self, column: &Column) -> String {
+        let groups = &self.directory.groups;
+        let group = Typed::column("m", column);
+        if groups.source.filter.is_none() {
+            return present("m", column);
+        }
+        format!(
+            "EXISTS (SELECT FROM {} WHERE {})",
+            from(&groups.source, "g"),
+            where_all(
+                &groups.source,
+                "g",
+                &[Typed::column("g", &groups.key).equals(&group)]
+            )
         )
     }
 
@@ -494,7 +519,8 @@ impl Reader<'_> {
                 "s",
                 &[
                     condition,
-                    format!("{} IS NOT NULL", Typed::column("s", &settings.value).sql)
+                    present("s", &settings.setting),
+                    present("s", &settings.value)
                 ]
             )
         ))
@@ -507,13 +533,15 @@ impl Reader<'_> {
                 Said::Always(value) => format!("{}::{TEXT}", quote::text(value)),
                 Said::Column(column) => Typed::column("s", column).text(),
             };
-            let mut conditions = vec![condition];
+            let mut conditions = vec![condition, present("s", &share.record)];
+            let said_by = [&share.module, &share.level].into_iter().filter_map(Said::column);
+            conditions.extend(said_by.map(|column| present("s", column)));
             let expires = match &share.expires {
                 None => "NULL".to_owned(),
                 Some(column) => {
                     let column = Typed::column("s", column).sql;
                     conditions.push(format!("({column} IS NULL OR {column} OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())"));
-                    format!("EXTRACT(epoch FROM {column})")
+                    format!("CASE WHEN pg_catalog.isfinite({column}) THEN EXTRACT(epoch FROM {column}) END")
                 }
             };
             format!(
@@ -542,7 +570,11 @@ impl Reader<'_> {
     }
 
     fn elsewhere_list(&self, place: &Elsewhere) -> String {
-        list(&self.elsewhere(place))
+        list(&format!(
+            "{} AND {}",
+            self.elsewhere(place),
+            present("e", &place.value)
+        ))
     }
 
     fn elsewhere_one(&self, place: &Elsewhere) -> String {
@@ -565,6 +597,11 @@ fn list(query: &str) -> String {
     format!(
         "(SELECT COALESCE(pg_catalog.jsonb_agg(listed.v), '[]'::pg_catalog.jsonb) FROM ({query}) AS listed(v))"
     )
+}
+
+/// `alias.column IS NOT NULL`: what isn't there would be no text in [`super::Facts`].
+fn present(alias: &str, column: &Column) -> String {
+    format!("{} IS NOT NULL", Typed::column(alias, column).sql)
 }
 
 fn any(conditions: Vec<String>) -> String {

@@ -182,7 +182,8 @@ pub struct ModuleMap {
     /// The table, or several with the same columns.
     #[serde(alias = "tables")]
     pub table: OneOrMany<String>,
-    /// The column by which other tables and shares name a record. Left out: the primary key.
+    /// The column by which other tables and shares name a record. Left out: the primary key; of
+    /// several tables none, for the same key may be in two of them.
     pub key: Option<String>,
     /// Whose record it is: a column, or a link table. Several are allowed.
     pub owner: OneOrMany<OwnerLink>,
@@ -203,14 +204,18 @@ pub struct ModuleMap {
     pub fields: BTreeMap<String, String>,
     /// The rows are configuration: writing them is the action `customise`.
     pub configuration: bool,
-    /// What the CRM has nothing for here: `owner`, `creator`, `group`, `parent`, `related`. A
-    /// scope of the matrix that needs it grants nothing, instead of stopping the load.
+    /// What the CRM has nothing for here: `owner`, `creator`, `group`, `key`, `parent`,
+    /// `related`. A scope of the matrix that needs it grants nothing, instead of stopping the load.
     pub lacks: BTreeSet<String>,
 }
 
 /// An owner: `"owner_id"`, `{ column, key }` or `{ table, record, user, key }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "this is no owner: write \"column\", { column, key } or { table, record, user, key }"
+)]
 pub enum OwnerLink {
     /// A column with the owner's `user` key.
     Plain(String),
@@ -236,7 +241,11 @@ pub enum OwnerLink {
 
 /// A group: `"team_id"` or `{ table, record, group }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "this is no group: write \"column\" or { table, record, group }"
+)]
 pub enum GroupLink {
     /// A column with the group's key.
     Plain(String),
@@ -253,7 +262,11 @@ pub enum GroupLink {
 
 /// What a record hangs on: `{ module, column }`, or polymorphic: `{ column, type, modules }`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "this is no parent: write { module, column } or { column, type, modules }"
+)]
 pub enum ParentLink {
     /// A column with the key of a record of one module.
     Plain {

@@ -9,8 +9,8 @@ use super::OneOrMany;
 use crate::action::Action;
 
 /// Everything in the document beside `[mapping]`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(default)]
 pub struct Matrix {
     /// `[roles.NAME]`: what is to be said of a role itself.
     pub roles: BTreeMap<String, RoleRule>,
@@ -41,8 +41,7 @@ pub struct RoleRule {
 }
 
 /// `[permissions.ROLE.MODULE]`: action → scopes. `"*"` as an action stands for all of them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Cell {
     /// Renderings of fields, and the right to write them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -53,7 +52,7 @@ pub struct Cell {
 }
 
 /// A scope: `"own"`, or `{ scope = "own", when = "setting" }` with what narrows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Scope {
     /// Only its name.
@@ -78,6 +77,8 @@ pub struct ScopeTerm {
     pub module: Option<String>,
     /// `assign`: the new owner or group must be in one of these scopes.
     pub to: Option<Vec<String>>,
+    /// `export`: how many rows of the module one statement may return.
+    pub rows: Option<u64>,
 }
 
 /// The names of scopes.
@@ -127,7 +128,8 @@ pub type RuleMap = BTreeMap<String, String>;
 pub struct Restriction {
     /// The members of these groups (keys or names), and of groups below them.
     pub groups: BTreeSet<String>,
-    /// The holders of these roles.
+    /// Refused: a role that is added would take access away.
+    #[schemars(skip)]
     pub roles: BTreeSet<String>,
     /// These people (their `user` keys or logins).
     pub users: BTreeSet<String>,

@@ -7,11 +7,12 @@
 mod mapping;
 mod matrix;
 mod one_or_many;
+mod read;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::problem::{Problem, Problems, line_of};
+use crate::problem::{Problem, Problems, keys_at, line_of};
 
 pub use mapping::{
     Child, GroupLink, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, OwnerLink,
@@ -24,8 +25,8 @@ pub use matrix::{
 pub use one_or_many::OneOrMany;
 
 /// A whole policy document.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(default)]
 pub struct Document {
     /// Where the CRM keeps things.
     pub mapping: Mapping,
@@ -62,7 +63,10 @@ impl Document {
                 error.message(),
                 "correct the key or its value; the reference of keys lists both",
             );
-            problem.line = error.span().map(|span| line_of(text, span.start));
+            if let Some(span) = error.span() {
+                problem.line = Some(line_of(text, span.start));
+                problem.path = keys_at(text, span.start);
+            }
             Problems(vec![problem])
         })
     }

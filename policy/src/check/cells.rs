@@ -1,0 +1,291 @@
+//! The cells of the matrix: which rows a role's action reaches.
+
+use std::collections::BTreeMap;
+
+use super::Checker;
+use super::rules::setting_rule;
+use crate::action::Action;
+use crate::document::{Cell, Scope, ScopeName, ScopeTerm};
+use crate::policy_set::{Grant, GrantScope, Owner, PolicySet};
+
+/// Every scope, for remedies.
+const SCOPES: &str = "own, created, reports, group, group_tree, colleagues, colleagues_tree, \
+                      unassigned, shared, parent, related, rule:NAME or all";
+
+/// Role → module → action → grants.
+type Permissions = BTreeMap<String, BTreeMap<String, BTreeMap<Action, Vec<Grant>>>>;
+
+/// Where a scope is written.
+pub(super) struct Place<'a> {
+    /// The keys that lead there.
+    pub(super) path: Vec<&'a str>,
+    /// The module, one of those that a wildcard stands for.
+    pub(super) module: &'a str,
+    /// The action, likewise.
+    pub(super) action: Action,
+    /// It stands for many cells: where a module has nothing for it, it grants nothing.
+    pub(super) quiet: bool,
+}
+
+impl Checker<'_> {
+    /// The cells, with wildcards written out.
+    pub(super) fn permissions(&mut self, set: &mut PolicySet) {
+        let mut permissions = Permissions::new();
+        for (role, cells) in &self.document.matrix.permissions {
+            for (written, cell) in cells {
+                let wildcard = written == "*";
+                let modules: Vec<String> = if wildcard {
+                    set.modules.keys().cloned().collect()
+                } else if set.modules.contains_key(written) {
+                    vec![written.clone()]
+                } else {
+                    self.unmapped.insert(written.clone());
+                    continue;
+                };
+                for module in modules {
+                    let path = ["permissions", role, written];
+                    let grants = self.cell(set, &path, &module, cell, wildcard);
+                    let target = permissions
+                        .entry(role.clone())
+                        .or_default()
+                        .entry(module)
+                        .or_default();
+                    for (action, grants) in grants {
+                        let known = target.entry(action).or_default();
+                        known.extend(grants);
+                        known.sort();
+                        known.dedup();
+                    }
+                }
+            }
+        }
+        self.setters(set, &mut permissions);
+        set.permissions = permissions;
+        self.depth(set);
+    }
+
+    /// Whoever may set a setting reads and writes its values.
+    fn setters(&mut self, set: &PolicySet, permissions: &mut Permissions) {
+        for (name, setting) in &set.settings {
+            let rule = setting_rule(name);
+            let known = set
+                .modules
+                .get("settings")
+                .is_some_and(|module| module.rules.contains_key(&rule));
+            if !known {
+                if !setting.set_by.is_empty() {
+                    self.unmapped.insert("settings".to_owned());
+                }
+                continue;
+            }
+            for role in &setting.set_by {
+                let cell = permissions
+                    .entry(role.clone())
+                    .or_default()
+                    .entry("settings".to_owned())
+                    .or_default();
+                for action in [Action::Read, Action::Create, Action::Update, Action::Delete] {
+                    cell.entry(action).or_default().push(Grant {
+                        scope: GrantScope::Rule(rule.clone()),
+                        when: None,
+                        to: None,
+                        rows: None,
+                    });
+                }
+            }
+        }
+    }
+
+    fn cell(
+        &mut self,
+        set: &PolicySet,
+        path: &[&str],
+        module: &str,
+        cell: &Cell,
+        wildcard: bool,
+    ) -> BTreeMap<Action, Vec<Grant>> {
+        let mut grants: BTreeMap<Action, Vec<Grant>> = BTreeMap::new();
+        for (written, scopes) in &cell.actions {
+            let path = [path, &[written.as_str()]].concat();
+            let actions: Vec<Action> = match (written.as_str(), Action::from_name(written)) {
+                ("*", _) => Action::ALL.into(),
+                (_, Some(action)) => vec![action],
+                (_, None) => {
+                    self.problems.add(
+                        &path,
+                        format!("\"{written}\" is no action"),
+                        "read, create, update, delete, assign, claim, import, export, customise or \"*\"",
+                    );
+                    continue;
+                }
+            };
+            for action in actions {
+                let place = Place {
+                    path: path.clone(),
+                    module,
+                    action,
+                    quiet: wildcard || written == "*",
+                };
+                for scope in scopes {
+                    let grant = self.grant(set, &place, scope);
+                    grants.entry(action).or_default().extend(grant);
+                }
+            }
+        }
+        grants
+    }
+
+    /// One scope of a cell.
+    fn grant(&mut self, set: &PolicySet, place: &Place<'_>, scope: &Scope) -> Option<Grant> {
+        let term = scope.term();
+        self.known_setting(&place.path, term.when.as_ref());
+        let bounds = place.action == Action::Assign;
+        let limits = place.action == Action::Export;
+        let many = place.path.last() == Some(&"*");
+        if term.to.is_some() && !bounds && !many {
+            let remedy = "move it to assign";
+            self.problems
+                .add(&place.path, "\"to\" bounds assignments only", remedy);
+        }
+        if term.rows.is_some() && !limits && !many {
+            let remedy = "move it to export";
+            self.problems
+                .add(&place.path, "\"rows\" limits export only", remedy);
+        }
+        if term.rows == Some(0) {
+            let remedy = "write at least 1, or leave the scope out";
+            self.problems
+                .add(&place.path, "\"rows\" of 0 exports nothing", remedy);
+        }
+        let to = match term.to.as_ref().filter(|_| bounds) {
+            Some(names) => Some(self.bounds(set, place, names)?),
+            None => None,
+        };
+        let scope = self.grant_scope(set, place, &term)?;
+        Some(Grant {
+            scope,
+            when: term.when.clone(),
+            to,
+            rows: term.rows.filter(|_| limits),
+        })
+    }
+
+    fn grant_scope(
+        &mut self,
+        set: &PolicySet,
+        place: &Place<'_>,
+        term: &ScopeTerm,
+    ) -> Option<GrantScope> {
+        let module = place.module;
+        let lends = matches!(term.scope.as_str(), "parent" | "related");
+        if !lends && (term.reach.is_some() || term.scopes.is_some() || term.module.is_some()) {
+            self.problems.add(
+                &place.path,
+                format!("scope \"{}\" takes no reach, scopes or module", term.scope),
+                "they are for parent and related",
+            );
+            return None;
+        }
+        if let Some(rule) = term.scope.strip_prefix("rule:") {
+            if set.modules[module].rules.contains_key(rule) {
+                return Some(GrantScope::Rule(rule.to_owned()));
+            }
+            let anywhere = self.document.matrix.rules.contains_key(rule);
+            if !place.quiet || !anywhere {
+                self.problems.add(
+                    &place.path,
+                    format!("rule \"{rule}\" says nothing of module \"{module}\""),
+                    format!("add {module} = \"…\" to [rules.{rule}]"),
+                );
+            }
+            return None;
+        }
+        let Some(scope) = ScopeName::from_name(&term.scope) else {
+            let message = format!("\"{}\" is no scope", term.scope);
+            self.problems.add(&place.path, message, SCOPES);
+            return None;
+        };
+        let claims = place.action == Action::Claim && set.modules[module].owners.is_empty();
+        let lacking = lacking(set, module, scope).or(claims.then_some("owner"));
+        if let Some(lacking) = lacking {
+            if !self.may_lack(place, lacking) {
+                self.problems.add(
+                    &place.path,
+                    format!(
+                        "scope \"{}\" needs the {lacking} of module \"{module}\", which isn't mapped",
+                        term.scope
+                    ),
+                    format!("map it, or add lacks = [\"{lacking}\"] to [mapping.modules.{module}]"),
+                );
+            }
+            return None;
+        }
+        match scope {
+            ScopeName::Parent => Some(GrantScope::Parent(self.via(set, place, term)?)),
+            ScopeName::Related => Some(GrantScope::Related(self.via(set, place, term)?)),
+            // Nobody can be linked to a record that isn't there yet: its creator counts.
+            ScopeName::Own | ScopeName::Reports
+                if place.action == Action::Create && only_links(set, module) =>
+            {
+                if set.modules[module].creator.is_none() {
+                    if !self.may_lack(place, "creator") {
+                        self.problems.add(
+                            &place.path,
+                            format!(
+                                "records of \"{module}\" have their owners in a link table, and no creator"
+                            ),
+                            "map the creator, or create = [\"all\"]",
+                        );
+                    }
+                    return None;
+                }
+                Some(GrantScope::Plain(ScopeName::Created))
+            }
+            ScopeName::Own
+            | ScopeName::Created
+            | ScopeName::Reports
+            | ScopeName::Group
+            | ScopeName::GroupTree
+            | ScopeName::Colleagues
+            | ScopeName::ColleaguesTree
+            | ScopeName::Unassigned
+            | ScopeName::Shared
+            | ScopeName::All => Some(GrantScope::Plain(scope)),
+        }
+    }
+
+    /// Whether a scope may find nothing here and grant nothing: it stands for many cells, the
+    /// module is built in, or the mapping says that the CRM has nothing for it.
+    pub(super) fn may_lack(&self, place: &Place<'_>, lacking: &str) -> bool {
+        place.quiet || self.lacks(place.module, lacking)
+    }
+
+    /// Whether the module is built in, or the mapping says that the CRM has nothing for it.
+    pub(super) fn lacks(&self, module: &str, lacking: &str) -> bool {
+        let map = self.document.mapping.modules.get(module);
+        map.is_none_or(|map| map.lacks.contains(lacking))
+    }
+}
+
+/// What a scope needs that the module has nothing for.
+pub(super) fn lacking(set: &PolicySet, name: &str, scope: ScopeName) -> Option<&'static str> {
+    let module = &set.modules[name];
+    match scope {
+        ScopeName::Own
+        | ScopeName::Reports
+        | ScopeName::Colleagues
+        | ScopeName::ColleaguesTree
+        | ScopeName::Unassigned => module.owners.is_empty().then_some("owner"),
+        ScopeName::Created => module.creator.is_none().then_some("creator"),
+        ScopeName::Group | ScopeName::GroupTree => module.groups.is_empty().then_some("group"),
+        ScopeName::Shared => module.key.is_none().then_some("key"),
+        ScopeName::Parent => module.parents.is_empty().then_some("parent"),
+        ScopeName::Related => set.pointing_to(name).next().is_none().then_some("related"),
+        ScopeName::All => None,
+    }
+}
+
+fn only_links(set: &PolicySet, module: &str) -> bool {
+    let owners = &set.modules[module].owners;
+    !owners.is_empty() && owners.iter().all(|owner| matches!(owner, Owner::Link(..)))
+}
