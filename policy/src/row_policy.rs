@@ -325,7 +325,7 @@ pub fn reach_terms(
             format!(
                 "(celador.holds({head}, {}) AND {})",
                 text("unassigned"),
-                no_owner(module, name, alias)
+                no_owner(module, &head, alias)
             ),
         ));
     }
@@ -393,22 +393,21 @@ pub fn reach_sql(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> St
         .map(|(_, sql)| sql)
         .collect());
     if *cell == CellRef::Action(Action::Claim) {
-        and(vec![any, no_owner(&set.modules[name], name, alias)])
+        let head = format!("{}, {}", text(name), text(&cell.text()));
+        and(vec![any, no_owner(&set.modules[name], &head, alias)])
     } else {
         any
     }
 }
 
 /// The record has no owner; false where the module has nothing for owners.
-fn no_owner(module: &Module, name: &str, alias: &str) -> String {
+fn no_owner(module: &Module, head: &str, alias: &str) -> String {
     let mut none = Vec::new();
     for (index, owner) in module.owners.iter().enumerate() {
         none.push(match (owner, &module.key) {
             (Owner::Column(owner), _) => format!("{} IS NULL", column(alias, &owner.column)),
             (Owner::Link(..), Some(key)) => format!(
-                "NOT celador.has_link({}, {}, {index}, {})",
-                text(name),
-                text("owner"),
+                "celador.unlinked_in_reach({head}, {index}, {})",
                 as_text(alias, key)
             ),
             (Owner::Link(..), None) => "false".to_owned(),

@@ -1,0 +1,8 @@
+//! Tests of the policy as a whole: documents, checks, access, generated SQL.
+
+mod design;
+mod reached;
+mod s3_7;
+mod schema_text;
+mod world;
+mod x_3;

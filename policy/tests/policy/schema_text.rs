@@ -1,0 +1,77 @@
+//! A database's tables, written in short.
+
+use std::collections::BTreeMap;
+
+use celador_policy::schema::{ColumnFacts, ForeignKey, TableFacts};
+use celador_policy::{Schema, TableName};
+
+/// Celador's own tables, as the extension makes them.
+const OWN: &str = "
+celador.users: user text pk, login text, active bool, supervisor text
+celador.user_keys: user text, name text, value text
+celador.user_attributes: user text, name text, value text
+celador.groups: group text pk, name text, parent text
+celador.memberships: user text, group text
+celador.roles_held: user text, group text, role text
+celador.shares: id int8 pk, module text, record text, user text, group text, level text, expires timestamptz, given_by text
+celador.setting_values: group text, setting text, value bool
+";
+
+/// Reads one table a line: `schema.name: column type [pk] [generated] [-> schema.table], …`, with
+/// `partitioned`, `foreign` or `under schema.table` before the colon. Celador's own are added.
+pub(crate) fn schema(text: &str) -> Schema {
+    let lines = text.lines().chain(OWN.lines());
+    let tables = lines.map(str::trim).filter(|line| !line.is_empty());
+    Schema {
+        tables: tables.map(table).collect(),
+    }
+}
+
+fn table(line: &str) -> (TableName, TableFacts) {
+    let (head, columns) = line.split_once(':').expect("a table has columns");
+    let words: Vec<&str> = head.split_whitespace().collect();
+    let kind = match words.get(1) {
+        Some(&"partitioned") => "p",
+        Some(&"foreign") => "f",
+        _ => "r",
+    };
+    let mut facts = TableFacts {
+        kind: kind.to_owned(),
+        columns: BTreeMap::new(),
+        inherits: match words[1..] {
+            ["under", above] => vec![name(above)],
+            _ => Vec::new(),
+        },
+        ..TableFacts::default()
+    };
+    for column in columns.split(',') {
+        let words: Vec<&str> = column.split_whitespace().collect();
+        let type_name = match words[1] {
+            qualified if qualified.contains('.') => qualified.to_owned(),
+            short => format!("pg_catalog.{short}"),
+        };
+        let generated = words.contains(&"generated");
+        facts.columns.insert(
+            words[0].to_owned(),
+            ColumnFacts {
+                type_name,
+                generated,
+            },
+        );
+        if words.contains(&"pk") {
+            facts.primary_key.push(words[0].to_owned());
+        }
+        if let Some(at) = words.iter().position(|&word| word == "->") {
+            facts.foreign_keys.push(ForeignKey {
+                columns: vec![words[0].to_owned()],
+                table: name(words[at + 1]),
+            });
+        }
+    }
+    (name(words[0]), facts)
+}
+
+fn name(text: &str) -> TableName {
+    let (schema, name) = text.split_once('.').expect("schema.table");
+    TableName::new(schema, name)
+}
