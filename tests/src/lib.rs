@@ -1,6 +1,7 @@
 //! What Celador's integration tests share: a cluster for each test program, and a database of
 //! its own for each test.
 
+pub mod acceptance;
 mod asking;
 mod database;
 mod failure;
