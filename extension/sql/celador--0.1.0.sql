@@ -194,8 +194,8 @@ CREATE FUNCTION celador.related_in_reach(module text, cell text, record text) RE
   AS 'MODULE_PATHNAME', 'related_in_reach_wrapper' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100;
 CREATE FUNCTION celador.link_in_reach(module text, cell text, kind text, place integer, record text) RETURNS boolean
   AS 'MODULE_PATHNAME', 'link_in_reach_wrapper' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100;
-CREATE FUNCTION celador.has_link(module text, kind text, place integer, record text) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'has_link_wrapper' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100;
+CREATE FUNCTION celador.unlinked_in_reach(module text, cell text, place integer, record text) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'unlinked_in_reach_wrapper' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100;
 CREATE FUNCTION celador.may_link(module text, kind text, place integer, record text, other text) RETURNS boolean
   AS 'MODULE_PATHNAME', 'may_link_wrapper' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100;
 
@@ -211,6 +211,8 @@ CREATE FUNCTION celador.guard() RETURNS trigger
   AS 'MODULE_PATHNAME', 'guard_wrapper' LANGUAGE c;
 CREATE FUNCTION celador.guard_roles() RETURNS trigger
   AS 'MODULE_PATHNAME', 'guard_roles_wrapper' LANGUAGE c;
+CREATE FUNCTION celador.guard_truncate() RETURNS trigger
+  AS 'MODULE_PATHNAME', 'guard_truncate_wrapper' LANGUAGE c;
 CREATE FUNCTION celador.directory_changed() RETURNS trigger
   AS 'MODULE_PATHNAME', 'directory_changed_wrapper' LANGUAGE c;
 CREATE FUNCTION celador.policy_changed() RETURNS trigger
@@ -342,6 +344,8 @@ CREATE FUNCTION celador.set_setting(setting text, value boolean, "group" text DE
 -- For nobody but the extension's owner, unless granted: what loads a policy, changes who is
 -- asked for, or looks through another person's eyes.
 REVOKE ALL ON FUNCTION
+  celador.guard(), celador.guard_roles(), celador.guard_truncate(), celador.directory_changed(),
+  celador.policy_changed(), celador.schema_changed(),
   celador.load_policy(text, text), celador.plan_policy(text), celador.export_policy(),
   celador.explain_access(regclass, text, text, text),
   celador.assume(text), celador.act_as(text),

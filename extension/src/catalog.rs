@@ -14,6 +14,8 @@ use crate::{errors, hooks, relations, session};
 pub(crate) struct Catalog {
     /// The policy; `None` until one is loaded.
     pub(crate) policy: Option<PolicySet>,
+    /// How many of the protected tables aren't Celador's own.
+    of_others: usize,
     /// The protected tables.
     pub(crate) protected: HashSet<pg_sys::Oid>,
     /// The views that may show protected rows.
@@ -102,6 +104,12 @@ pub(crate) fn current() -> Option<Rc<Catalog>> {
     Some(catalog)
 }
 
+/// How many tables were protected when the catalog was last read. While the extension is dropped
+/// its tables can't be read any more.
+pub(crate) fn last_known_protected() -> usize {
+    CURRENT.with_borrow(|catalog| catalog.as_ref().map_or(0, |catalog| catalog.of_others))
+}
+
 fn find_signals() -> Option<Signals> {
     let policy = relations::relation("celador", "policy")?;
     let directory = relations::relation("celador", "directory_version")?;
@@ -149,8 +157,17 @@ fn read() -> Option<Catalog> {
             ),
         },
     };
+    // SAFETY: cache look-ups.
+    let of_others = unsafe {
+        let own = pg_sys::get_namespace_oid(c"celador".as_ptr(), true);
+        protected
+            .iter()
+            .filter(|table| pg_sys::get_rel_namespace(**table) != own)
+            .count()
+    };
     Some(Catalog {
         policy,
+        of_others,
         protected,
         registered,
         maintenance,
@@ -194,6 +211,16 @@ impl Catalog {
         unsafe {
             pg_sys::superuser_arg(role)
                 || (self.maintenance.contains(&role) && pg_sys::has_bypassrls_privilege(role))
+        }
+    }
+
+    /// Whether rows are seen as they are stored: the session is exempt, and acts with such rights
+    /// at the moment. In somebody else's function, index or view it doesn't.
+    pub(crate) fn sees_all(&self) -> bool {
+        // SAFETY: cache look-ups.
+        unsafe {
+            self.is_exempt(pg_sys::GetSessionUserId())
+                && pg_sys::has_bypassrls_privilege(pg_sys::GetUserId())
         }
     }
 

@@ -94,12 +94,30 @@ unsafe fn arguments(data: *mut pg_sys::TriggerData) -> Vec<String> {
     }
 }
 
+/// Anybody could put the trigger on a table of his own: it works on the policy's tables only.
+unsafe fn belongs(data: *mut pg_sys::TriggerData) -> bool {
+    // SAFETY: the trigger's data lives as long as the call.
+    unsafe {
+        catalog::current()
+            .is_some_and(|catalog| catalog.protected.contains(&(*(*data).tg_relation).rd_id))
+    }
+}
+
 unsafe fn directory_changed(data: *mut pg_sys::TriggerData) {
+    // SAFETY: as below.
+    if !unsafe { belongs(data) } {
+        return;
+    }
     // SAFETY: the trigger's data lives as long as the call.
     let changed = unsafe {
         // Printed by their output functions: a cast or an equality could be somebody else's.
+        let descriptor = (*(*data).tg_relation).rd_att;
         let columns: Vec<String> = arguments(data)
             .iter()
+            .filter(|column| {
+                let name = spi::c_string(column);
+                pg_sys::SPI_fnumber(descriptor, name.as_ptr()) > 0
+            })
             .map(|column| quote::name(column))
             .map(|column| format!("x.{column} IS NULL, pg_catalog.concat(x.{column})"))
             .collect();
@@ -271,6 +289,12 @@ fn holders(
 unsafe fn guard_roles(data: *mut pg_sys::TriggerData) -> pg_sys::HeapTuple {
     // SAFETY: the trigger's data lives as long as the call.
     unsafe {
+        if !belongs(data) {
+            errors::denied(
+                "Celador's trigger stands on a table without a policy",
+                "Drop the trigger.",
+            );
+        }
         let event = (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK;
         let (old, new) = match event {
             pg_sys::TRIGGER_EVENT_UPDATE => (Some((*data).tg_trigtuple), Some((*data).tg_newtuple)),
@@ -278,7 +302,7 @@ unsafe fn guard_roles(data: *mut pg_sys::TriggerData) -> pg_sys::HeapTuple {
             _ => (None, Some((*data).tg_trigtuple)),
         };
         let result = new.or(old).unwrap_or(std::ptr::null_mut());
-        if pg_sys::InNoForceRLSOperation() {
+        if spi::is_referential((*(*(*data).tg_relation).rd_rel).relowner) {
             return result;
         }
         let Some(catalog) = catalog::current() else {
@@ -287,9 +311,7 @@ unsafe fn guard_roles(data: *mut pg_sys::TriggerData) -> pg_sys::HeapTuple {
         let Some(policy) = &catalog.policy else {
             return result;
         };
-        if catalog.is_exempt(pg_sys::GetSessionUserId())
-            && pg_sys::has_bypassrls_privilege(pg_sys::GetUserId())
-        {
+        if catalog.sees_all() {
             return result;
         }
         let person = session::person();

@@ -3,8 +3,10 @@
 //! It doesn't read commands, it looks at the tables afterwards: a command that nobody thought of
 //! is found out as well.
 
-use celador_policy::TableName;
+use std::collections::HashMap;
+
 use celador_policy::policy_set::Placement;
+use celador_policy::{PolicySet, TableName};
 use pgrx::prelude::*;
 
 use crate::hooks::raw_function;
@@ -34,6 +36,7 @@ SELECT x.relation::pg_catalog.text, CASE
     WHEN later.name IS NOT NULL THEN pg_catalog.format('trigger %I would run after Celador''s guard', later.name)
     WHEN weak.name IS NOT NULL THEN pg_catalog.format('trigger %I would not always be enabled', weak.name)
     WHEN rule.name IS NOT NULL THEN pg_catalog.format('rule %I would rewrite statements on it', rule.name)
+    WHEN above.name IS NOT NULL THEN pg_catalog.format('its rows would be read through %s, which is not', above.name)
     ELSE pg_catalog.format('policy %I would be gone or changed', gone.name)
   END
 FROM celador.protected AS x
@@ -43,7 +46,7 @@ LEFT JOIN LATERAL (
   WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT t.tgisinternal
     AND (t.tgtype::pg_catalog.int4 OPERATOR(pg_catalog.&) 3) OPERATOR(pg_catalog.=) 3
     AND t.tgname OPERATOR(pg_catalog.>) '~celador_guard'::pg_catalog.name
-    AND NOT pg_catalog.starts_with(t.tgname::pg_catalog.text, '~celador_')
+    AND t.tgname::pg_catalog.text OPERATOR(pg_catalog.<>) ALL (pg_catalog.string_to_array(x.triggers, ','))
     AND EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid OPERATOR(pg_catalog.=) c.oid
       AND g.tgname OPERATOR(pg_catalog.=) '~celador_guard'::pg_catalog.name)
   LIMIT 1) AS later ON true
@@ -57,6 +60,12 @@ LEFT JOIN LATERAL (
   SELECT r.rulename AS name FROM pg_catalog.pg_rewrite AS r WHERE r.ev_class OPERATOR(pg_catalog.=) c.oid LIMIT 1
 ) AS rule ON true
 LEFT JOIN LATERAL (
+  SELECT h.inhparent::pg_catalog.regclass::pg_catalog.text AS name FROM pg_catalog.pg_inherits AS h
+  WHERE h.inhrelid OPERATOR(pg_catalog.=) c.oid AND NOT EXISTS (SELECT FROM celador.protected AS p
+    WHERE p.relation::pg_catalog.oid OPERATOR(pg_catalog.=) h.inhparent)
+    AND x.expressions OPERATOR(pg_catalog.<>) '{}'::pg_catalog.jsonb
+  LIMIT 1) AS above ON true
+LEFT JOIN LATERAL (
   SELECT m.name FROM pg_catalog.jsonb_each_text(x.expressions) AS m(name, expression)
   WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid
     AND p.polname::pg_catalog.text OPERATOR(pg_catalog.=) m.name
@@ -65,8 +74,57 @@ LEFT JOIN LATERAL (
   LIMIT 1) AS gone ON true
 WHERE NOT c.relrowsecurity AND x.expressions OPERATOR(pg_catalog.<>) '{}'::pg_catalog.jsonb
   OR NOT c.relforcerowsecurity AND x.expressions OPERATOR(pg_catalog.<>) '{}'::pg_catalog.jsonb
-  OR later.name IS NOT NULL OR weak.name IS NOT NULL OR rule.name IS NOT NULL OR gone.name IS NOT NULL
+  OR later.name IS NOT NULL OR weak.name IS NOT NULL OR rule.name IS NOT NULL OR above.name IS NOT NULL
+  OR gone.name IS NOT NULL
 LIMIT 1";
+
+/// Triggers that the command has made on protected tables, with functions that neither a
+/// superuser nor the table's owner wrote: they would run as whoever writes next.
+const STRANGE: &str = "\
+SELECT x.relation::pg_catalog.text, pg_catalog.format('trigger %I would run what %I wrote', t.tgname, p.proowner::pg_catalog.regrole)
+FROM pg_catalog.pg_event_trigger_ddl_commands() AS d
+JOIN pg_catalog.pg_trigger AS t ON t.oid OPERATOR(pg_catalog.=) d.objid
+  AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_trigger'::pg_catalog.regclass
+JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) t.tgrelid
+JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) t.tgrelid
+JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid
+JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) p.proowner
+WHERE p.proowner OPERATOR(pg_catalog.<>) c.relowner AND NOT r.rolsuper
+LIMIT 1";
+
+/// The tables above those that aren't protected, the nearest first.
+const ABOVE: &str = "\
+WITH RECURSIVE above(relation, parent, distance) AS (
+  SELECT h.inhrelid, h.inhparent, 1 FROM pg_catalog.pg_inherits AS h
+  WHERE NOT EXISTS (SELECT FROM celador.protected AS x WHERE x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) h.inhrelid)
+  UNION ALL
+  SELECT a.relation, h.inhparent, a.distance OPERATOR(pg_catalog.+) 1 FROM above AS a
+  JOIN pg_catalog.pg_inherits AS h ON h.inhrelid OPERATOR(pg_catalog.=) a.parent)
+SELECT a.relation, n.nspname, c.relname FROM above AS a
+JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) a.parent
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+ORDER BY a.relation, a.distance, n.nspname, c.relname";
+
+fn ask(sql: &str) -> Vec<Vec<Option<String>>> {
+    spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| Kept::prepare(sql, 0).rows(&[], Reads::Latest))
+    })
+}
+
+/// Ends the statement if a protected table isn't as it must be.
+pub(crate) fn verify() {
+    refuse(ask(BROKEN));
+}
+
+fn refuse(broken: Vec<Vec<Option<String>>>) {
+    if let Some(row) = broken.into_iter().next() {
+        let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+        errors::denied(
+            format!("{} is protected: {}", text(0), text(1)),
+            "Have a maintenance role make the change, and load the policy again.",
+        );
+    }
+}
 
 fn schema_changed() {
     let Some(catalog) = catalog::current() else {
@@ -75,50 +133,59 @@ fn schema_changed() {
     let Some(policy) = &catalog.policy else {
         return;
     };
-    // SAFETY: reads the session's user.
-    if !catalog.is_exempt(unsafe { pg_sys::GetSessionUserId() }) {
-        let broken = spi::with_rights_of(spi::superuser(), || {
-            spi::connected(|| Kept::prepare(BROKEN, 0).rows(&[], Reads::Latest))
-        });
-        if let Some(row) = broken.into_iter().next() {
-            let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
-            errors::denied(
-                format!("{} is protected: {}", text(0), text(1)),
-                "Have a maintenance role make the change, and load the policy again.",
-            );
-        }
+    if !catalog.sees_all() {
+        verify();
+        refuse(ask(STRANGE));
     }
     load::forget_dropped();
     let tables = find_tables();
     load::yield_to_foreign(&tables);
+    let above = above();
     for (table, (relation, found)) in &tables {
-        if found.signature.is_some() || !policy.schemas.contains(&table.schema) {
+        if found.signature.is_some() {
             continue;
         }
+        let inherited = above
+            .get(relation)
+            .and_then(|above| inherited(policy, above));
         // A table that took another's name is placed where that one was.
-        let above = above(*relation);
-        let placement = above.as_ref().and_then(|above| policy.tables.get(above));
-        match placement.or_else(|| policy.tables.get(table)) {
+        let placement = inherited.or_else(|| policy.tables.get(table).cloned());
+        match placement {
             Some(Placement::Open) => {}
-            placement => load::protect_new(policy, table, *relation, found, placement),
+            None if !policy.schemas.contains(&table.schema) => {}
+            placement => load::protect_new(policy, table, *relation, found, placement.as_ref()),
         }
     }
 }
 
-/// The table that a new one is a partition of, or inherits from.
-fn above(relation: pg_sys::Oid) -> Option<TableName> {
-    let rows = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| {
-            Kept::prepare(
-                "SELECT n.nspname, c.relname FROM pg_catalog.pg_inherits AS h \
-                 JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) h.inhparent \
-                 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-                 WHERE h.inhrelid OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.oid)",
-                1,
-            )
-            .rows(&[&relation.to_u32().to_string()], Reads::Latest)
-        })
-    });
-    let row = rows.into_iter().next()?;
-    Some(TableName::new(row.first()?.clone()?, row.get(1)?.clone()?))
+/// What the tables above say: of several, the closed one.
+fn inherited(policy: &PolicySet, above: &[TableName]) -> Option<Placement> {
+    let placed: Vec<&Placement> = above
+        .iter()
+        .filter_map(|table| policy.tables.get(table))
+        .collect();
+    let closed = placed
+        .iter()
+        .find(|placement| ***placement == Placement::Closed);
+    closed
+        .or(placed.first())
+        .map(|placement| (**placement).clone())
+}
+
+fn above() -> HashMap<pg_sys::Oid, Vec<TableName>> {
+    let mut found: HashMap<pg_sys::Oid, Vec<TableName>> = HashMap::new();
+    for row in ask(ABOVE) {
+        let text = |at: usize| row.get(at).cloned().flatten();
+        if let (Some(relation), Some(schema), Some(name)) = (
+            text(0).and_then(|oid| oid.parse::<u32>().ok()),
+            text(1),
+            text(2),
+        ) {
+            found
+                .entry(pg_sys::Oid::from(relation))
+                .or_default()
+                .push(TableName::new(schema, name));
+        }
+    }
+    found
 }

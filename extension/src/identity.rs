@@ -51,6 +51,7 @@ static mut TOKEN: *mut c_char = std::ptr::null_mut();
 thread_local! {
     static ALLOWED: Cell<bool> = const { Cell::new(false) };
     static EPOCH: Cell<u64> = const { Cell::new(1) };
+    static LOGIN: Cell<pg_sys::Oid> = const { Cell::new(pg_sys::InvalidOid) };
     /// The identity was changed in a transaction that was rolled back.
     static VOID: Cell<bool> = const { Cell::new(false) };
     /// At which nesting of transactions the identity was last changed; 0: before this one.
@@ -133,6 +134,9 @@ unsafe extern "C-unwind" fn subtransaction_ended(
 ) {
     // SAFETY: reads a counter.
     let level = unsafe { pg_sys::GetCurrentTransactionNestLevel() };
+    if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
+        crate::hooks::maintenance::end();
+    }
     if CHANGED_AT.get() < level {
         return;
     }
@@ -152,8 +156,13 @@ fn void() {
     EPOCH.set(EPOCH.get() + 1);
 }
 
-/// Changes with every change of the identity.
+/// Changes with every change of the identity, and of the session's user.
 pub(crate) fn epoch() -> u64 {
+    // SAFETY: reads the session's user.
+    let login = unsafe { pg_sys::GetSessionUserId() };
+    if LOGIN.replace(login) != login {
+        EPOCH.set(EPOCH.get() + 1);
+    }
     EPOCH.get()
 }
 
@@ -293,9 +302,12 @@ fn set(text: &str) {
             "Close the cursors first, and call the function in a statement of its own.",
         );
     }
-    // Cursors that were held over a commit hold rows of the person before.
-    // SAFETY: leaves out the portal that runs.
-    unsafe { pg_sys::PortalHashTableDeleteAll() }
+    // Held cursors and temporary tables hold rows of the person before.
+    // SAFETY: the first leaves out the portal that runs.
+    unsafe {
+        pg_sys::PortalHashTableDeleteAll();
+        pg_sys::ResetTempTableNamespace();
+    }
     struct Forbid;
     impl Drop for Forbid {
         fn drop(&mut self) {

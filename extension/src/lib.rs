@@ -37,6 +37,12 @@ pub extern "C-unwind" fn _PG_init() {
     if late {
         return;
     }
+    // A backtrace would go to the client, in an error's details.
+    // SAFETY: a backend has one thread.
+    unsafe {
+        std::env::set_var("RUST_BACKTRACE", "0");
+        std::env::set_var("RUST_LIB_BACKTRACE", "0");
+    }
     identity::define_settings();
     catalog::register_callbacks();
     session::register_callbacks();

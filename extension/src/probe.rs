@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use celador_policy::policy_set::{CellRef, GroupPlace, Link, Module, Owner, ParentTarget, Via};
 use celador_policy::row_policy::{creator_is_me, reach_and_restrictions, readable};
-use celador_policy::{Action, PolicySet, TableName, quote};
+use celador_policy::{Action, PolicySet, Reach, TableName, quote};
 use pgrx::prelude::*;
 
 use crate::session::{self, Person, person};
@@ -107,9 +107,22 @@ pub(crate) fn in_reach(person: &Person, name: &str, cell: &CellRef, record: &str
     })
 }
 
+/// Whoever calls these by SQL may ask for actions only: scopes written out would ask about rows
+/// that nobody granted.
+fn asked(cell: &str) -> CellRef {
+    let cell = session::cell_ref(cell);
+    if !spi::is_internal() && !matches!(cell, CellRef::Action(_)) {
+        errors::denied(
+            "scopes can't be asked for by SQL",
+            "Ask for an action, such as read.",
+        );
+    }
+    cell
+}
+
 #[pg_extern]
 fn record_in_reach(module: &str, cell: &str, record: &str) -> bool {
-    in_reach(&person(), module, &session::cell_ref(cell), record)
+    in_reach(&person(), module, &asked(cell), record)
 }
 
 #[pg_extern]
@@ -124,7 +137,7 @@ fn parent_in_reach(
         return false;
     };
     let person = person();
-    let reach = person.reach(name, cell);
+    let reach = person.reach(name, &asked(cell).text());
     if reach.parents.is_empty() {
         return false;
     }
@@ -147,7 +160,7 @@ fn parent_in_reach(
 #[pg_extern]
 fn related_in_reach(module: &str, cell: &str, record: &str) -> bool {
     let person = person();
-    let reach = person.reach(module, cell);
+    let reach = person.reach(module, &asked(cell).text());
     reach
         .related
         .iter()
@@ -229,7 +242,7 @@ fn linked(person: &Person, link: &Link, record: &str, reads: Reads) -> Vec<Strin
 #[pg_extern]
 fn link_in_reach(module: &str, cell: &str, kind: &str, place: i32, record: &str) -> bool {
     let person = person();
-    let reach = person.reach(module, cell);
+    let reach = person.reach(module, &asked(cell).text());
     let Some((link, key)) = link(self::module(person.policy(), module), kind, place) else {
         return false;
     };
@@ -246,13 +259,31 @@ fn link_in_reach(module: &str, cell: &str, kind: &str, place: i32, record: &str)
             .any(|other| keys.has_text(other))
 }
 
+/// The record is there and has no link. Only for whoever reaches something of the module in this
+/// way: to others it would tell of records that they don't see.
 #[pg_extern]
-fn has_link(module: &str, kind: &str, place: i32, record: &str) -> bool {
+fn unlinked_in_reach(module: &str, cell: &str, place: i32, record: &str) -> bool {
     let person = person();
-    match link(self::module(person.policy(), module), kind, place) {
-        Some((link, _)) => !linked(&person, link, record, Reads::Statement).is_empty(),
-        None => true,
+    let name = module;
+    let module = self::module(person.policy(), name);
+    let (Some((link, _)), Some(key)) = (link(module, "owner", place), &module.key) else {
+        return false;
+    };
+    if *person.reach(name, &asked(cell).text()) == Reach::default()
+        || !session::can_be(record, &key.type_name)
+        || !linked(&person, link, record, Reads::Statement).is_empty()
+    {
+        return false;
     }
+    module.tables.iter().any(|table| {
+        let sql = format!(
+            "SELECT true FROM {} AS r WHERE r.{} OPERATOR(pg_catalog.=) CAST($1 AS {})",
+            table.sql(),
+            quote::name(&key.name),
+            key.type_name
+        );
+        finds(&person, table, &sql, &[record], Reads::Statement)
+    })
 }
 
 /// Whether the person may link a record with an owner or group, or take the link away: by the

@@ -123,3 +123,17 @@ pub(crate) fn is_ours(relation: pg_sys::Oid) -> bool {
             && pg_sys::getExtensionOfObject(pg_sys::RelationRelationId, relation) == extension
     }
 }
+
+/// Whether the function is one of Celador's: of its schema, in which nobody else may create.
+pub(crate) unsafe fn is_ours_function(function: pg_sys::Oid) -> bool {
+    // SAFETY: cache look-ups.
+    unsafe {
+        let namespace = pg_sys::get_namespace_oid(c"celador".as_ptr(), true);
+        namespace != pg_sys::InvalidOid && pg_sys::get_func_namespace(function) == namespace
+    }
+}
+
+/// Whether anything inherits from the table, or is a partition of it.
+pub(crate) fn has_heirs(relation: pg_sys::Oid) -> bool {
+    with_class(relation, |class| class.relhassubclass).unwrap_or(false)
+}

@@ -71,6 +71,8 @@ unsafe extern "C-unwind" fn transaction_ended(
     ) {
         OPEN.with_borrow_mut(BTreeSet::clear);
         LENT.with_borrow_mut(Vec::clear);
+        hooks::foreign_code::forget();
+        hooks::maintenance::end();
     }
 }
 

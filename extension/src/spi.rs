@@ -19,6 +19,16 @@ pub(crate) fn is_internal() -> bool {
     INTERNAL.get() > 0
 }
 
+/// Others' code begins: what it runs is not Celador's own. Returns what [`resume`] takes.
+pub(crate) fn suspend() -> u32 {
+    INTERNAL.replace(0)
+}
+
+/// Others' code has ended.
+pub(crate) fn resume(depth: u32) {
+    INTERNAL.set(depth);
+}
+
 /// Restores user and security context when dropped, also while an error unwinds.
 struct Rights {
     user: pg_sys::Oid,
@@ -46,7 +56,7 @@ impl Rights {
 
 impl Drop for Rights {
     fn drop(&mut self) {
-        INTERNAL.set(INTERNAL.get() - 1);
+        INTERNAL.set(INTERNAL.get().saturating_sub(1));
         // SAFETY: restores what `switch_to` found.
         unsafe { pg_sys::SetUserIdAndSecContext(self.user, self.context) }
     }
@@ -57,6 +67,13 @@ impl Drop for Rights {
 pub(crate) fn with_rights_of<T>(user: pg_sys::Oid, work: impl FnOnce() -> T) -> T {
     let _rights = Rights::switch_to(user);
     work()
+}
+
+/// Whether a referential action is at work on a table of this owner's. PostgreSQL runs it as the
+/// owner of the table that it changes; what a trigger of somebody else's does meanwhile isn't one.
+pub(crate) fn is_referential(owner: pg_sys::Oid) -> bool {
+    // SAFETY: both read the backend's state.
+    unsafe { pg_sys::InNoForceRLSOperation() && pg_sys::GetUserId() == owner }
 }
 
 /// The owner of everything of Celador's: PostgreSQL's bootstrap superuser.

@@ -6,17 +6,58 @@
 mod row;
 mod verdict;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use celador_policy::Action;
 use celador_policy::policy_set::{CellRef, GroupPlace, Module, Owner};
 use pgrx::prelude::*;
 
 use crate::hooks::raw_function;
 use crate::session::{Person, person};
-use crate::{catalog, errors, probe, relations};
+use crate::{catalog, errors, probe, relations, spi};
 use verdict::Verdict;
 
 /// The name of the trigger: `~` sorts behind every letter.
 pub(crate) const TRIGGER: &str = "~celador_guard";
+/// The name of the trigger that refuses TRUNCATE.
+pub(crate) const TRUNCATE_TRIGGER: &str = "~celador_truncate";
+/// Those of Celador's own row triggers that may sort after the guard.
+pub(crate) const OWN_TRIGGERS: [&str; 1] = [crate::directory_trigger::ROLES];
+
+raw_function!(
+    /// `celador.guard_truncate()`: TRUNCATE knows no row security, and cascades.
+    guard_truncate_wrapper,
+    pg_finfo_guard_truncate_wrapper,
+    guard_truncate
+);
+
+unsafe fn guard_truncate(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    // SAFETY: PostgreSQL passes TriggerData to a trigger; its tag is checked first.
+    unsafe {
+        let context = (*fcinfo).context;
+        let table = if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
+            "the table".to_owned()
+        } else {
+            relations::display_name((*(*context.cast::<pg_sys::TriggerData>()).tg_relation).rd_id)
+        };
+        if !catalog::current().is_some_and(|catalog| catalog.sees_all()) {
+            errors::denied(
+                format!("{table} is protected: TRUNCATE would remove rows out of reach"),
+                "Use DELETE, or have a maintenance role truncate the table.",
+            );
+        }
+    }
+    pg_sys::Datum::from(0)
+}
+
+/// A row on its way to another partition: its module, its columns, the command that moves it.
+type Moving = (String, BTreeMap<String, Option<String>>, pg_sys::CommandId);
+
+thread_local! {
+    /// The row that the guard has last let go to another partition.
+    static MOVING: RefCell<Option<Moving>> = const { RefCell::new(None) };
+}
 
 raw_function!(
     /// `celador.guard('module')`.
@@ -65,16 +106,19 @@ impl Call {
             } else {
                 (*self.data).tg_trigtuple
             };
-            if pg_sys::InNoForceRLSOperation() {
-                // A referential action, not the person's doing.
+            if spi::is_referential((*(*self.relation).rd_rel).relowner) {
                 return row;
             }
             let Some(catalog) = catalog::current() else {
                 return row;
             };
-            if catalog.is_exempt(pg_sys::GetSessionUserId())
-                && pg_sys::has_bypassrls_privilege(pg_sys::GetUserId())
-            {
+            if !catalog.protected.contains(&(*self.relation).rd_id) {
+                self.refuse(
+                    "Celador's trigger stands, and no policy does,",
+                    "Load the policy again.",
+                );
+            }
+            if catalog.sees_all() {
                 return row;
             }
             let name = self.argument();
@@ -90,21 +134,74 @@ impl Call {
             };
             if self.updating {
                 self.update(&person, &name, module);
-                row
-            } else {
-                let row = match (
-                    &module.creator,
-                    module.creator.as_ref().map(|c| person.keys(&c.key)),
-                ) {
-                    (Some(creator), Some([me])) => {
-                        row::fill(self.relation, row, &creator.column.name, me)
-                    }
-                    _ => row,
-                };
                 if name == "shares" {
                     self.share(&person, row);
                 }
+                self.leaves(&name, row);
                 row
+            } else {
+                if self.arrives(&name, row) {
+                    return row;
+                }
+                if name == "shares" {
+                    self.share(&person, row);
+                }
+                self.fill_creator(&person, module, row)
+            }
+        }
+    }
+
+    /// An omitted creator is whoever creates.
+    unsafe fn fill_creator(
+        &self,
+        person: &Person,
+        module: &Module,
+        row: pg_sys::HeapTuple,
+    ) -> pg_sys::HeapTuple {
+        let Some(creator) = &module.creator else {
+            return row;
+        };
+        let [me] = person.keys(&creator.key) else {
+            return row;
+        };
+        // SAFETY: the row is of the trigger's relation.
+        unsafe { row::fill(self.relation, row, &creator.column.name, me) }
+    }
+
+    /// Whether the row has been let go by the guard as it was updated, and arrives here. It must
+    /// arrive as it left: what a trigger has changed on the way, nobody has decided on.
+    unsafe fn arrives(&self, name: &str, row: pg_sys::HeapTuple) -> bool {
+        // SAFETY: the row is of the trigger's relation.
+        unsafe {
+            let command = pg_sys::GetCurrentCommandId(false);
+            let left = MOVING.with_borrow_mut(Option::take);
+            let Some((_, columns, _)) = left.filter(|(of, _, by)| of == name && *by == command)
+            else {
+                return false;
+            };
+            if columns != row::columns(self.relation, row) {
+                self.refuse(
+                    "a trigger has changed the row while it moved to another partition, which isn't allowed",
+                    "Leave rows that UPDATE moves as they are.",
+                );
+            }
+            true
+        }
+    }
+
+    /// Notes a row that its new values send to another partition.
+    unsafe fn leaves(&self, name: &str, row: pg_sys::HeapTuple) {
+        // SAFETY: the row is of the trigger's relation.
+        unsafe {
+            MOVING.set(None);
+            if (*(*self.relation).rd_rel).relispartition && !row::fits_partition(self.relation, row)
+            {
+                let columns = row::columns(self.relation, row);
+                MOVING.set(Some((
+                    name.to_owned(),
+                    columns,
+                    pg_sys::GetCurrentCommandId(false),
+                )));
             }
         }
     }
@@ -183,7 +280,10 @@ impl Call {
                 }
                 return;
             }
-            if verdict.assign || (verdict.old_claim && self.claims(person, module, &verdict)) {
+            let claims = verdict.old_claim
+                && self.claims(person, module, &verdict)
+                && !changed.iter().any(|column| is_group(module, column));
+            if verdict.assign || claims {
                 if !verdict.new_restrictions {
                     self.refuse(
                         "a restriction forbids the changed row",
@@ -290,10 +390,13 @@ fn is_owner(module: &Module, column: &str) -> bool {
     })
 }
 
+fn is_group(module: &Module, column: &str) -> bool {
+    module.groups.iter().any(|group| match group {
+        GroupPlace::Column(group) => group.name == column,
+        GroupPlace::Link(_) => false,
+    })
+}
+
 fn is_assignment(module: &Module, column: &str) -> bool {
-    is_owner(module, column)
-        || module.groups.iter().any(|group| match group {
-            GroupPlace::Column(group) => group.name == column,
-            GroupPlace::Link(_) => false,
-        })
+    is_owner(module, column) || is_group(module, column)
 }

@@ -1,6 +1,6 @@
 //! Rows as a trigger has them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pgrx::prelude::*;
 
@@ -45,6 +45,67 @@ pub(super) unsafe fn changed_columns(
             }
         }
         changed
+    }
+}
+
+/// The row's columns as text, by name; generated ones left out.
+pub(super) unsafe fn columns(
+    relation: pg_sys::Relation,
+    row: pg_sys::HeapTuple,
+) -> BTreeMap<String, Option<String>> {
+    // SAFETY: the row is of the relation's descriptor; a value is zero-terminated.
+    unsafe {
+        let descriptor = (*relation).rd_att;
+        (0..(*descriptor).natts)
+            .map(|at| (at, &*attribute(descriptor, at)))
+            .filter(|(_, attribute)| !attribute.attisdropped && attribute.attgenerated == 0)
+            .map(|(at, attribute)| {
+                let value = pg_sys::SPI_getvalue(row, descriptor, at + 1);
+                let text = (!value.is_null()).then(|| {
+                    std::ffi::CStr::from_ptr(value)
+                        .to_string_lossy()
+                        .into_owned()
+                });
+                (name_of(attribute), text)
+            })
+            .collect()
+    }
+}
+
+/// Whether the row may stay in the partition.
+pub(super) unsafe fn fits_partition(relation: pg_sys::Relation, row: pg_sys::HeapTuple) -> bool {
+    // SAFETY: the statement reads the one row, as the table's owner.
+    unsafe {
+        let bound = spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| {
+                spi::run_with(
+                    "SELECT pg_catalog.pg_get_partition_constraintdef(CAST($1 AS pg_catalog.oid))",
+                    &[Some(&(*relation).rd_id.to_u32().to_string())],
+                    true,
+                )
+            })
+        });
+        let Some(bound) = bound
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next().flatten())
+        else {
+            return true;
+        };
+        let sql = format!("SELECT ({bound}) FROM (SELECT ($1).*) AS n");
+        let value = pg_sys::heap_copy_tuple_as_datum(row, (*relation).rd_att);
+        let rows = spi::with_rights_of((*(*relation).rd_rel).relowner, || {
+            spi::connected(|| {
+                spi::Kept::prepare_typed(&sql, &[(*(*relation).rd_rel).reltype])
+                    .rows_of(vec![value], spi::Reads::Statement)
+            })
+        });
+        let first = rows
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next());
+        // A bound that is NULL holds, as a check does.
+        first.flatten().as_deref() != Some("f")
     }
 }
 

@@ -136,8 +136,7 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
         if !protected {
             return;
         }
-        let exempt = catalog.is_exempt(pg_sys::GetSessionUserId())
-            && pg_sys::has_bypassrls_privilege(pg_sys::GetUserId());
+        let exempt = catalog.sees_all() || super::maintenance::is_on();
         if !exempt {
             session::person();
         }

@@ -4,6 +4,10 @@
 //! untouched; what Celador does stands in guarded functions beside it.
 
 mod executor;
+mod extension;
+pub(crate) mod foreign_code;
+pub(crate) mod maintenance;
+mod own_statement;
 mod planner;
 mod statistics;
 mod tree;
@@ -24,6 +28,8 @@ pub(crate) fn are_installed() -> bool {
 pub(crate) fn install() {
     INSTALLED.store(true, Ordering::Relaxed);
     planner::install();
+    foreign_code::install();
+    extension::install();
     executor::install();
     utility::install();
 }

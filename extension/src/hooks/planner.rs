@@ -9,8 +9,8 @@ use celador_policy::row_policy::{READ, UPDATE};
 use celador_policy::{Action, TableName};
 use pgrx::prelude::*;
 
-use super::statistics;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
+use super::{foreign_code, maintenance, own_statement, statistics};
 use crate::catalog::{self, Catalog};
 use crate::{errors, relations, session, spi};
 
@@ -63,12 +63,17 @@ unsafe extern "C-unwind" fn needs_fmgr(function: pg_sys::Oid) -> bool {
         {
             return true;
         }
-        function.to_u32() >= pg_sys::FirstNormalObjectId && is_sql_set(function)
+        function.to_u32() >= pg_sys::FirstNormalObjectId && must_be_called(function)
     }
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn is_sql_set(function: pg_sys::Oid) -> bool {
+unsafe extern "C-unwind" fn must_be_called(function: pg_sys::Oid) -> bool {
+    // SAFETY: cache look-ups.
+    unsafe { foreign_code::is_watched(function) || is_sql_set(function) }
+}
+
+unsafe fn is_sql_set(function: pg_sys::Oid) -> bool {
     const SQL_LANGUAGE: u32 = 14;
     // SAFETY: a valid tuple of pg_proc begins with FormData_pg_proc; it is released after use.
     unsafe {
@@ -89,6 +94,8 @@ unsafe extern "C-unwind" fn is_sql_set(function: pg_sys::Oid) -> bool {
 #[pg_guard]
 unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query) {
     if spi::is_internal() {
+        // SAFETY: as below.
+        unsafe { own_statement::verify(query) }
         return;
     }
     if let Some(catalog) = catalog::current() {
@@ -164,7 +171,15 @@ impl Cover {
                 self.materialized(relation);
                 return;
             }
-            if !self.catalog.protected.contains(&relation) {
+            let protected = self.catalog.protected.contains(&relation);
+            if (*entry).inh && relations::has_heirs(relation) {
+                self.heirs(relation, protected);
+            }
+            if !protected {
+                return;
+            }
+            if maintenance::is_on() {
+                self.stand_aside(entry);
                 return;
             }
             let mut covered = false;
@@ -180,13 +195,44 @@ impl Cover {
         }
     }
 
+    /// Takes Celador's conditions out as a whole.
+    unsafe fn stand_aside(&self, entry: *mut pg_sys::RangeTblEntry) {
+        // SAFETY: rebuilds a list of expressions.
+        unsafe {
+            let mut kept = std::ptr::null_mut();
+            for condition in elements::<pg_sys::Node>((*entry).securityQuals) {
+                if !self.mentions_covered(condition) {
+                    kept = pg_sys::lappend(kept, condition.cast());
+                }
+            }
+            (*entry).securityQuals = kept;
+        }
+    }
+
+    /// Rows below a table are read with its policy, not with theirs: all of them are protected, or
+    /// none is.
+    fn heirs(&self, relation: pg_sys::Oid, protected: bool) {
+        if self.catalog.sees_all() || maintenance::is_on() {
+            return;
+        }
+        for heir in relations::heirs(relation) {
+            if self.catalog.protected.contains(&heir) != protected {
+                errors::denied(
+                    format!(
+                        "of {} and {} below it, one is protected and the other isn't",
+                        relations::display_name(relation),
+                        relations::display_name(heir)
+                    ),
+                    "Load the policy again, or take the inheritance away.",
+                );
+            }
+        }
+    }
+
     /// A protected table has reached the planner without its policy.
     unsafe fn without_policy(&self, relation: pg_sys::Oid, views: &[pg_sys::Oid]) {
-        // SAFETY: reads the backend's state.
-        let (referential, session) =
-            unsafe { (pg_sys::InNoForceRLSOperation(), pg_sys::GetSessionUserId()) };
-        if referential
-            || self.catalog.is_exempt(session)
+        if relations::owner(relation).is_some_and(spi::is_referential)
+            || self.catalog.sees_all()
             || views
                 .iter()
                 .any(|view| self.catalog.registered.contains(view))
@@ -209,9 +255,7 @@ impl Cover {
 
     /// A materialized view over protected tables is open to those who see everything in them.
     unsafe fn materialized(&self, view: pg_sys::Oid) {
-        // SAFETY: reads the backend's state.
-        let session = unsafe { pg_sys::GetSessionUserId() };
-        if self.catalog.is_exempt(session) || self.catalog.registered.contains(&view) {
+        if self.catalog.sees_all() || self.catalog.registered.contains(&view) {
             return;
         }
         let copied = self.catalog.copied_by(view);

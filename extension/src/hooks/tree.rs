@@ -31,6 +31,34 @@ pub(super) unsafe fn sub_queries(query: *mut pg_sys::Query) -> Vec<*mut pg_sys::
     }
 }
 
+/// Whether `is_it` holds for a node of the query's expressions, sub-queries left out.
+pub(super) unsafe fn walk_nodes(
+    query: *mut pg_sys::Query,
+    is_it: unsafe fn(*mut pg_sys::Node) -> bool,
+) -> bool {
+    // SAFETY: the walker gets the function back as it was given.
+    unsafe {
+        let mut is_it = is_it;
+        pg_sys::query_tree_walker(
+            query,
+            Some(visit),
+            (&raw mut is_it).cast(),
+            (pg_sys::QTW_IGNORE_RT_SUBQUERIES | pg_sys::QTW_IGNORE_CTE_SUBQUERIES) as i32,
+        )
+    }
+}
+
+unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, is_it: *mut c_void) -> bool {
+    // SAFETY: the context is the function of `walk_nodes`.
+    unsafe {
+        if node.is_null() || is_a(node.cast(), pg_sys::NodeTag::T_Query) {
+            return false;
+        }
+        let test = *is_it.cast::<unsafe fn(*mut pg_sys::Node) -> bool>();
+        test(node) || expression_tree_walker(node, Some(visit), is_it)
+    }
+}
+
 unsafe extern "C-unwind" fn collect(node: *mut pg_sys::Node, found: *mut c_void) -> bool {
     // SAFETY: the context is the caller's list; the tag is read before the node is.
     unsafe {

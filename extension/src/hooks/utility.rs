@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::prelude::*;
 
+use super::maintenance;
 use super::tree::elements;
 use crate::{catalog, errors, relations, session, spi};
 
@@ -48,6 +49,7 @@ unsafe extern "C-unwind" fn utility(
             statement
         };
         let next = NEXT.unwrap_or(standard_ProcessUtility);
+        let begun = maintenance::is_on();
         next(
             statement,
             query_string,
@@ -58,6 +60,9 @@ unsafe extern "C-unwind" fn utility(
             destination,
             completion,
         );
+        if begun && (*(*statement).utilityStmt).type_ == pg_sys::NodeTag::T_RefreshMatViewStmt {
+            maintenance::end();
+        }
     }
 }
 
@@ -71,8 +76,9 @@ unsafe fn concerns(statement: *mut pg_sys::Node) -> bool {
                 | pg_sys::NodeTag::T_ExecuteStmt
                 | pg_sys::NodeTag::T_FetchStmt
                 | pg_sys::NodeTag::T_CopyStmt
-                | pg_sys::NodeTag::T_TruncateStmt
                 | pg_sys::NodeTag::T_ExplainStmt
+                | pg_sys::NodeTag::T_DropStmt
+                | pg_sys::NodeTag::T_DropOwnedStmt
         )
     }
 }
@@ -87,6 +93,8 @@ unsafe extern "C-unwind" fn look(planned: *mut pg_sys::PlannedStmt) -> *mut pg_s
     session::begin_statement();
     // SAFETY: node types are checked before they are read.
     unsafe {
+        // Read now: while the extension is dropped, it couldn't be.
+        catalog::current();
         let statement = (*planned).utilityStmt;
         let tag = (*statement).type_;
         if tag == pg_sys::NodeTag::T_ExplainStmt {
@@ -94,8 +102,6 @@ unsafe extern "C-unwind" fn look(planned: *mut pg_sys::PlannedStmt) -> *mut pg_s
         }
         if tag == pg_sys::NodeTag::T_RefreshMatViewStmt {
             refresh(statement.cast());
-        } else if tag == pg_sys::NodeTag::T_TruncateStmt {
-            truncate(statement.cast());
         } else if tag == pg_sys::NodeTag::T_CopyStmt {
             copy(statement.cast());
         }
@@ -116,7 +122,7 @@ unsafe fn explain(planned: *mut pg_sys::PlannedStmt) -> *mut pg_sys::PlannedStmt
         let Some(catalog) = catalog::current() else {
             return planned;
         };
-        if catalog.policy.is_none() || catalog.is_exempt(pg_sys::GetSessionUserId()) {
+        if catalog.policy.is_none() || catalog.sees_all() {
             return planned;
         }
         let copy = pg_sys::copyObjectImpl(planned.cast()).cast::<pg_sys::PlannedStmt>();
@@ -165,7 +171,15 @@ unsafe fn refresh(statement: *mut pg_sys::RefreshMatViewStmt) {
         let (Some(catalog), Some(view)) = (catalog::current(), named((*statement).relation)) else {
             return;
         };
-        if catalog.is_exempt(pg_sys::GetSessionUserId()) || catalog.copied_by(view).is_empty() {
+        let copied = catalog.copied_by(view);
+        if copied.is_empty() {
+            return;
+        }
+        if catalog.sees_all() {
+            // The refresh acts as the view's owner. What the tables' owner wrote sees all of them
+            // then; what somebody else wrote is filtered like that person's statements.
+            let owner = relations::owner(view);
+            maintenance::begin(copied.iter().all(|table| relations::owner(*table) == owner));
             return;
         }
         errors::denied(
@@ -175,36 +189,6 @@ unsafe fn refresh(statement: *mut pg_sys::RefreshMatViewStmt) {
             ),
             "Have a maintenance role refresh it.",
         )
-    }
-}
-
-/// TRUNCATE knows no row security.
-unsafe fn truncate(statement: *mut pg_sys::TruncateStmt) {
-    // SAFETY: the statement's own fields.
-    unsafe {
-        let Some(catalog) = catalog::current() else {
-            return;
-        };
-        if catalog.is_exempt(pg_sys::GetSessionUserId()) {
-            return;
-        }
-        let list = (*statement).relations;
-        for at in 0..(*list).length as usize {
-            let range = (*(*list).elements.add(at))
-                .ptr_value
-                .cast::<pg_sys::RangeVar>();
-            if let Some(table) = named(range)
-                && catalog.protected.contains(&table)
-            {
-                errors::denied(
-                    format!(
-                        "{} is protected: TRUNCATE would remove rows out of reach",
-                        relations::display_name(table)
-                    ),
-                    "Use DELETE, or have a maintenance role truncate the table.",
-                );
-            }
-        }
     }
 }
 

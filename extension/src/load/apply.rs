@@ -161,11 +161,16 @@ fn run(table: &TablePlan) {
                     )
                 })
                 .execute();
-            for step in &table.steps {
-                spi::run(&step.ddl);
-            }
         });
     });
+    for step in &table.steps {
+        let role = if step.by_celador {
+            spi::superuser()
+        } else {
+            owner
+        };
+        spi::with_rights_of(role, || spi::connected(|| spi::run(&step.ddl)));
+    }
     remember(table);
 }
 
@@ -238,7 +243,7 @@ fn last_trigger(table: &TablePlan) {
                 guarded
                     && is_before_row(*kind)
                     && name.as_str() > guard::TRIGGER
-                    && !name.starts_with("~celador_")
+                    && !guard::OWN_TRIGGERS.contains(&name.as_str())
             });
         }
         pg_sys::table_close(relation, pg_sys::NoLock as i32);

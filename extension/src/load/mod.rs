@@ -27,6 +27,7 @@ fn load_policy(document: Option<&str>, reason: Option<&str>) -> i32 {
     let set = checked(document);
     let plan = Plan::make(&set);
     apply::apply(&plan);
+    crate::event::verify();
     let revision = apply::store(document, &set, reason);
     directory_trigger::signal("policy");
     // SAFETY: makes the new revision visible to what follows in this transaction.

@@ -22,6 +22,8 @@ pub(crate) struct Step {
     pub(crate) ddl: String,
     /// It only takes away what an earlier load made.
     removes: bool,
+    /// It makes a trigger: nobody but Celador may put its functions on a table.
+    pub(crate) by_celador: bool,
 }
 
 /// What happens to one table.
@@ -305,6 +307,14 @@ fn table_steps(
                     quote::name(PERMISSIVE)
                 ));
             }
+            let truncate = quote::name(guard::TRUNCATE_TRIGGER);
+            ddl.push(format!(
+                "CREATE TRIGGER {truncate} BEFORE TRUNCATE ON {name} FOR EACH STATEMENT \
+                 EXECUTE FUNCTION celador.guard_truncate()"
+            ));
+            ddl.push(format!(
+                "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {truncate}"
+            ));
             if let Placement::Module(module) = placement
                 && !found.is_partition
             {
@@ -338,6 +348,7 @@ fn table_steps(
         .map(|(at, ddl)| Step {
             table: table.clone(),
             lock: "ACCESS EXCLUSIVE",
+            by_celador: ddl.starts_with("CREATE TRIGGER"),
             ddl,
             removes: at < dropped,
         })

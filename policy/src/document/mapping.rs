@@ -179,7 +179,7 @@ pub struct SettingSource {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModuleMap {
-    /// The table, or several with the same columns.
+    /// The table, or several with the same columns (`tables` reads the same).
     #[serde(alias = "tables")]
     pub table: OneOrMany<String>,
     /// The column by which other tables and shares name a record. Left out: the primary key; of

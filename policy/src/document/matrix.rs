@@ -28,7 +28,7 @@ pub struct Matrix {
     pub limits: Limits,
 }
 
-/// `[roles.NAME]`.
+/// `[roles.NAME]`: what is to be said of a role itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RoleRule {
@@ -43,7 +43,7 @@ pub struct RoleRule {
 /// `[permissions.ROLE.MODULE]`: action → scopes. `"*"` as an action stands for all of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Cell {
-    /// Renderings of fields, and the right to write them.
+    /// By field: rendering → scopes, and `write` → scopes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, FieldCell>,
     /// The scopes by action.
@@ -133,7 +133,7 @@ pub struct Restriction {
     pub roles: BTreeSet<String>,
     /// These people (their `user` keys or logins).
     pub users: BTreeSet<String>,
-    /// The module or modules.
+    /// The module or modules; `"*"` stands for all, later ones too.
     pub module: OneOrMany<String>,
     /// The actions that it narrows. Left out: all of them.
     pub actions: BTreeSet<Action>,
@@ -153,7 +153,7 @@ pub struct SettingRule {
     pub set_by: BTreeSet<String>,
 }
 
-/// `[fields.MODULE.FIELD]`.
+/// `[fields.MODULE.FIELD]`: renderings of a field.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FieldRule {
@@ -163,7 +163,7 @@ pub struct FieldRule {
     pub tags: BTreeSet<String>,
 }
 
-/// `[limits]`.
+/// `[limits]`: bounds on the document and the directory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {

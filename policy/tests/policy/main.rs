@@ -2,6 +2,7 @@
 
 mod design;
 mod reached;
+mod reference;
 mod s3_7;
 mod schema_text;
 mod world;

@@ -1,0 +1,59 @@
+//! The reference of the document's keys: complete, true, and as committed.
+
+#[path = "../../examples/reference/markdown.rs"]
+mod markdown;
+
+use celador_policy::{Document, check};
+use markdown::{EXAMPLES, markdown, sections};
+
+use crate::schema_text::schema;
+
+const TABLES: &str = "
+public.auth_user: id int8 pk, username text, is_active bool, manager text, region_code text, kind text
+public.employees: user_id int8, employee_id uuid, left_on date
+public.teams: id int4 pk, name text, parent_id int4, archived bool
+public.team_members: employee_id uuid, team_id int4, active bool
+public.profiles: username text, role text, active bool
+public.team_roles: team_id int4, role text
+public.account_guests: account_id int8, username text, until timestamptz, accepted bool
+public.team_accounts: account_id int8, team_id int4
+public.switches: team_id int4, name text, is_on bool
+public.accounts: id int8 pk, owner_login text, created_by uuid, updated_at timestamptz, phone_number text, region text
+public.account_filing: account_id int8, team_id int4
+public.contacts: id int8 pk, account_id int8, region text
+public.contact_owners: contact_id int8, employee_id uuid
+public.contact_addresses: id int8 pk, contact_id int8
+public.notes: id int8 pk, author_id int8, record_id int8, record_type text
+public.dashboards: id int8 pk, owner_id int8
+public.countries: code text pk
+public.schema_migrations: id int8 pk
+";
+
+#[test]
+fn the_committed_reference_is_up_to_date() {
+    let committed = include_str!("../../../docs/policy-reference.md");
+    assert!(
+        committed == markdown(),
+        "run cargo run -p celador-policy --example reference"
+    );
+}
+
+#[test]
+fn every_key_has_a_meaning_and_an_example() {
+    let sections = sections();
+    assert!(sections.len() > 20);
+    for key in sections.iter().flat_map(|section| &section.keys) {
+        let path = key.path.join(".");
+        assert!(!key.meaning.is_empty(), "{path} has no meaning");
+        assert!(!key.takes.is_empty(), "{path} takes nothing");
+        assert!(key.example.is_some(), "{path} has no example");
+    }
+}
+
+#[test]
+fn the_examples_are_a_policy() {
+    let document = Document::from_toml(EXAMPLES).expect("the examples are a document");
+    let set = check(&document, EXAMPLES, &schema(TABLES));
+    let set = set.unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(set.unmapped.is_empty(), "{:?}", set.unmapped);
+}
