@@ -7,6 +7,7 @@ pub mod action;
 pub mod check;
 pub mod directory;
 pub mod document;
+mod giving;
 pub mod key_set;
 pub mod policy_set;
 pub mod predicate;

@@ -29,7 +29,14 @@ impl World {
                 (granted(Action::Read) || granted(Action::Claim) && unrestricted(Action::Claim))
                     && unrestricted(Action::Read)
             }
-            _ => granted(action) && unrestricted(action),
+            Action::Create
+            | Action::Update
+            | Action::Delete
+            | Action::Assign
+            | Action::Claim
+            | Action::Import
+            | Action::Export
+            | Action::Customise => granted(action) && unrestricted(action),
         }
     }
 
@@ -158,7 +165,11 @@ impl World {
             Action::Read | Action::Export => &["read", "update", "delete"],
             Action::Update => &["update", "delete"],
             Action::Delete => &["delete"],
-            _ => &[],
+            Action::Create
+            | Action::Assign
+            | Action::Claim
+            | Action::Import
+            | Action::Customise => &[],
         };
         let to_me = |given: &Given| match given.to {
             Ok(person) => person == me,
