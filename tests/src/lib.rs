@@ -5,6 +5,7 @@ pub mod acceptance;
 mod asking;
 mod database;
 mod failure;
+pub mod shadow;
 mod small_crm;
 
 use std::path::PathBuf;

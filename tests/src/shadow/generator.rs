@@ -1,0 +1,725 @@
+//! The grammar of what is read.
+//!
+//! ```text
+//! read    := plain | distinct | grouped | windowed | united | with | recursive | whole row
+//!          | cursor | prepared
+//! from    := table { join }         join := [INNER|LEFT|RIGHT|FULL] JOIN along a foreign key
+//!          | VALUES | derived table | LATERAL of the rows that refer to a row
+//! where   := comparisons with values of visible and hidden rows, AND, OR, NOT, IN, EXISTS,
+//!            scalar sub-queries, BETWEEN, LIKE, IS NULL
+//! ```
+//!
+//! Nothing in it depends on the order of rows that ORDER BY leaves open, and LIMIT always comes
+//! with a total order.
+
+use super::chance::Chance;
+use super::schema::{Column, Family, Schema, Table};
+use super::values::{Values, any_table, literal};
+
+/// One thing that a session sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The SQL.
+    pub sql: String,
+    /// The order of the rows is total.
+    pub ordered: bool,
+}
+
+/// A statement of the grammar; a cursor or a prepared statement takes several steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// Which production of the grammar.
+    pub kind: &'static str,
+    /// What is sent.
+    pub steps: Vec<Step>,
+    /// The table that it writes.
+    pub writes: Option<String>,
+    /// ON CONFLICT or MERGE, which refuse where UPDATE and DELETE pass over.
+    pub strict: bool,
+    /// Sequences that give keys.
+    pub sequences: Vec<String>,
+}
+
+/// Makes statements.
+#[derive(Debug)]
+pub struct Generator<'a> {
+    pub(super) chance: &'a mut Chance,
+    pub(super) schema: &'a Schema,
+    pub(super) values: &'a Values,
+    pub(super) aliases: usize,
+}
+
+/// A table in a FROM clause.
+#[derive(Debug, Clone)]
+pub(super) struct Source<'a> {
+    pub(super) alias: String,
+    pub(super) table: &'a Table,
+}
+
+/// Tables that half of the database refers to: joined to, never from.
+const HUBS: [&str; 6] = [
+    "users",
+    "teams",
+    "countries",
+    "pipeline_stages",
+    "products",
+    "email_templates",
+];
+
+impl<'a> Generator<'a> {
+    /// For a person with these values.
+    pub fn new(chance: &'a mut Chance, schema: &'a Schema, values: &'a Values) -> Self {
+        Self {
+            chance,
+            schema,
+            values,
+            aliases: 0,
+        }
+    }
+
+    /// A statement that only reads.
+    pub fn read(&mut self) -> Statement {
+        let (kind, steps) = match self.chance.below(100) {
+            0..26 => ("plain", vec![self.plain()]),
+            26..34 => ("distinct", vec![self.distinct()]),
+            34..50 => ("grouped", vec![self.grouped()]),
+            50..60 => ("windowed", vec![self.windowed()]),
+            60..69 => ("united", vec![self.united()]),
+            69..77 => ("with", vec![self.with()]),
+            77..80 => ("recursive", vec![self.recursive()]),
+            80..85 => ("whole row", vec![self.whole_row()]),
+            85..92 => ("cursor", self.cursor()),
+            _ => ("prepared", self.prepared()),
+        };
+        Statement {
+            kind,
+            steps,
+            writes: None,
+            strict: false,
+            sequences: Vec::new(),
+        }
+    }
+
+    pub(super) fn alias(&mut self) -> String {
+        self.aliases += 1;
+        format!("t{}", self.aliases)
+    }
+
+    pub(super) fn table(&mut self) -> &'a Table {
+        any_table(self.chance, self.schema, self.values)
+    }
+
+    fn columns(&mut self, table: &'a Table, most: usize) -> Vec<&'a Column> {
+        let all: Vec<&Column> = table.columns.iter().collect();
+        self.chance.some(&all, most)
+    }
+
+    /// A FROM clause with at most so many joins.
+    fn from(&mut self, joins: usize) -> (String, Vec<Source<'a>>) {
+        let first = Source {
+            alias: self.alias(),
+            table: self.table(),
+        };
+        let mut sql = self.place(&first);
+        let mut sources = vec![first];
+        for _ in 0..self.chance.below(joins + 1) {
+            let Some((join, source)) = self.join(&sources) else {
+                break;
+            };
+            sql.push_str(&join);
+            sources.extend(source);
+        }
+        (sql, sources)
+    }
+
+    /// A table in FROM: by its name, or as a derived table.
+    fn place(&mut self, source: &Source<'a>) -> String {
+        let name = &source.table.name;
+        if self.chance.percent(12) {
+            let inner = Source {
+                alias: "d".to_owned(),
+                table: source.table,
+            };
+            let condition = self.condition(&inner, 0);
+            format!(
+                "(SELECT * FROM {name} d WHERE {condition}) {}",
+                source.alias
+            )
+        } else {
+            format!("{name} {}", source.alias)
+        }
+    }
+
+    fn join(&mut self, sources: &[Source<'a>]) -> Option<(String, Option<Source<'a>>)> {
+        let from = self.chance.of(sources).clone();
+        if self.chance.percent(8) {
+            let key = from
+                .table
+                .column(self.chance.of(from.table.key.as_slice()).as_str());
+            let rows: Vec<String> = (0..4)
+                .map(|_| format!("({})", self.value(from.table, key)))
+                .collect();
+            let alias = self.alias();
+            let join = format!(
+                " JOIN (VALUES {}) {alias}(k) ON {alias}.k = {}.{}",
+                rows.join(", "),
+                from.alias,
+                key.name
+            );
+            return Some((join, None));
+        }
+        // Where this table refers to, and who refers to it.
+        let mut edges: Vec<(&'a Table, String, String, bool)> = from
+            .table
+            .references
+            .iter()
+            .filter(|r| self.schema.tables.contains_key(&r.table))
+            .map(|r| {
+                (
+                    self.schema.table(&r.table),
+                    r.key.clone(),
+                    r.column.clone(),
+                    false,
+                )
+            })
+            .collect();
+        if !HUBS.contains(&from.table.name.as_str()) {
+            for table in self.schema.tables.values() {
+                for r in table
+                    .references
+                    .iter()
+                    .filter(|r| r.table == from.table.name)
+                {
+                    edges.push((table, r.column.clone(), r.key.clone(), true));
+                }
+            }
+        }
+        if edges.is_empty() {
+            return None;
+        }
+        let (table, theirs, ours, refers) = self.chance.of(&edges).clone();
+        let to = Source {
+            alias: self.alias(),
+            table,
+        };
+        let on = format!("{}.{theirs} = {}.{ours}", to.alias, from.alias);
+        let join = if refers && self.chance.percent(25) {
+            let keys = keys(std::slice::from_ref(&Source {
+                alias: "l".to_owned(),
+                table,
+            }));
+            let (left, on_true) = if self.chance.percent(50) {
+                ("LEFT", " ON true")
+            } else {
+                ("CROSS", "")
+            };
+            format!(
+                " {left} JOIN LATERAL (SELECT l.* FROM {} l WHERE l.{theirs} = {}.{ours} ORDER BY {keys} LIMIT {}) {}{on_true}",
+                table.name,
+                from.alias,
+                1 + self.chance.below(3),
+                to.alias
+            )
+        } else {
+            let kind = *self.chance.of(&[
+                "JOIN",
+                "JOIN",
+                "JOIN",
+                "LEFT JOIN",
+                "LEFT JOIN",
+                "RIGHT JOIN",
+                "FULL JOIN",
+            ]);
+            let more = if kind != "FULL JOIN" && self.chance.percent(25) {
+                format!(" AND {}", self.condition(&to, 1))
+            } else {
+                String::new()
+            };
+            format!(" {kind} {} ON {on}{more}", self.place(&to))
+        };
+        Some((join, Some(to)))
+    }
+
+    /// A value of a column, as SQL.
+    pub(super) fn value(&mut self, table: &Table, column: &Column) -> String {
+        let whole = table.partition_of.as_ref().unwrap_or(&table.name);
+        let at = table
+            .columns
+            .iter()
+            .position(|c| c.name == column.name)
+            .unwrap_or(0);
+        let value = self
+            .values
+            .row(self.chance, whole)
+            .and_then(|row| row[at].as_deref());
+        match value {
+            None => format!("NULL::{}", column.type_name),
+            some => literal(column, some),
+        }
+    }
+
+    /// A condition on a table's rows.
+    pub(super) fn condition(&mut self, source: &Source<'a>, depth: usize) -> String {
+        if depth < 2 && self.chance.percent(30) {
+            let (left, right) = (
+                self.condition(source, depth + 1),
+                self.condition(source, depth + 1),
+            );
+            return match self.chance.below(5) {
+                0 => format!("({left} AND {right})"),
+                4 => format!("NOT ({left})"),
+                _ => format!("({left} OR {right})"),
+            };
+        }
+        let table = source.table;
+        let column = self.chance.of(&table.columns);
+        let name = format!("{}.{}", source.alias, column.name);
+        let value = self.value(table, column);
+        match self.chance.below(14) {
+            0 | 1 if column.family != Family::Other => {
+                format!("{name} {} {value}", self.chance.of(&["<", "<=", ">", ">="]))
+            }
+            2 if column.family != Family::Other => {
+                format!(
+                    "{name} BETWEEN SYMMETRIC {value} AND {}",
+                    self.value(table, column)
+                )
+            }
+            3 => format!(
+                "{name} IN ({value}, {}, {})",
+                self.value(table, column),
+                self.value(table, column)
+            ),
+            4 => format!("{name} <> {value}"),
+            5 => format!(
+                "{name} IS {}NULL",
+                if column.nullable && self.chance.percent(40) {
+                    ""
+                } else {
+                    "NOT "
+                }
+            ),
+            6 | 7 if column.family == Family::Text => {
+                format!(
+                    "{name} LIKE '%' || left({value}, {}) || '%'",
+                    1 + self.chance.below(4)
+                )
+            }
+            8 if matches!(column.family, Family::Number | Family::Text | Family::Time) => {
+                let inner = self.alias();
+                let function = self.chance.of(&["min", "max"]);
+                format!(
+                    "{name} {} (SELECT {function}({inner}.{}) FROM {} {inner})",
+                    self.chance.of(&["<=", ">=", "<>"]),
+                    column.name,
+                    table.name
+                )
+            }
+            9 | 10 if depth < 2 => self.by_other_rows(source, depth),
+            11 => {
+                let key: Vec<String> = table
+                    .key
+                    .iter()
+                    .map(|key| format!("{}.{key}", source.alias))
+                    .collect();
+                let values: Vec<String> = table
+                    .key
+                    .iter()
+                    .map(|key| self.value(table, table.column(key)))
+                    .collect();
+                format!("({}) >= ({})", key.join(", "), values.join(", "))
+            }
+            _ if column.nullable && value.starts_with("NULL::") => format!("{name} IS NULL"),
+            _ => format!("{name} = {value}"),
+        }
+    }
+
+    /// A condition that looks at rows of another table.
+    fn by_other_rows(&mut self, source: &Source<'a>, depth: usize) -> String {
+        let refers: Vec<(&'a Table, String, String)> = self
+            .schema
+            .tables
+            .values()
+            .flat_map(|table| table.references.iter().map(move |r| (table, r)))
+            .filter(|(_, r)| r.table == source.table.name)
+            .map(|(table, r)| (table, r.column.clone(), r.key.clone()))
+            .collect();
+        let inner = self.alias();
+        let not = if self.chance.percent(30) { "NOT " } else { "" };
+        if !refers.is_empty() && self.chance.percent(60) {
+            let (table, column, key) = self.chance.of(&refers).clone();
+            let condition = self.condition(
+                &Source {
+                    alias: inner.clone(),
+                    table,
+                },
+                depth + 1,
+            );
+            return format!(
+                "{not}EXISTS (SELECT FROM {} {inner} WHERE {inner}.{column} = {}.{key} AND {condition})",
+                table.name, source.alias
+            );
+        }
+        let known: Vec<_> = source
+            .table
+            .references
+            .iter()
+            .filter(|r| self.schema.tables.contains_key(&r.table))
+            .collect();
+        if known.is_empty() {
+            return format!("{}.{} IS NOT NULL", source.alias, source.table.key[0]);
+        }
+        let reference = *self.chance.of(&known);
+        let table = self.schema.table(&reference.table);
+        let condition = self.condition(
+            &Source {
+                alias: inner.clone(),
+                table,
+            },
+            depth + 1,
+        );
+        format!(
+            "{}.{} {not}IN (SELECT {inner}.{} FROM {} {inner} WHERE {condition})",
+            source.alias, reference.column, reference.key, table.name
+        )
+    }
+
+    fn filter(&mut self, sources: &[Source<'a>]) -> String {
+        if self.chance.percent(25) {
+            return String::new();
+        }
+        let source = self.chance.of(sources).clone();
+        let one = self.condition(&source, 0);
+        if self.chance.percent(70) {
+            return format!(" WHERE {one}");
+        }
+        let source = self.chance.of(sources).clone();
+        format!(" WHERE {one} OR {}", self.condition(&source, 0))
+    }
+
+    fn outputs(&mut self, sources: &[Source<'a>], most: usize) -> Vec<String> {
+        let wanted = 1 + self.chance.below(most);
+        (0..wanted)
+            .map(|_| {
+                let source = self.chance.of(sources).clone();
+                let column = self.chance.of(&source.table.columns);
+                format!("{}.{}", source.alias, column.name)
+            })
+            .collect()
+    }
+
+    fn plain(&mut self) -> Step {
+        let (from, sources) = self.from(3);
+        let mut outputs = self.outputs(&sources, 4);
+        if self.chance.percent(20) {
+            outputs.push(self.scalar(&sources));
+        }
+        let filter = self.filter(&sources);
+        let ordered = self.chance.percent(50);
+        let order = if ordered {
+            let (limit, offset) = (
+                1 + self.chance.below(20),
+                self.chance.below(16).saturating_sub(12),
+            );
+            format!(" ORDER BY {} LIMIT {limit} OFFSET {offset}", keys(&sources))
+        } else {
+            String::new()
+        };
+        Step {
+            sql: format!("SELECT {} FROM {from}{filter}{order}", outputs.join(", ")),
+            ordered,
+        }
+    }
+
+    /// A sub-query that gives one value.
+    fn scalar(&mut self, sources: &[Source<'a>]) -> String {
+        let source = self.chance.of(sources).clone();
+        let inner = self.alias();
+        for table in self.schema.tables.values() {
+            if let Some(r) = table
+                .references
+                .iter()
+                .find(|r| r.table == source.table.name)
+            {
+                return format!(
+                    "(SELECT count(*) FROM {} {inner} WHERE {inner}.{} = {}.{})",
+                    table.name, r.column, source.alias, r.key
+                );
+            }
+        }
+        let table = self.table();
+        format!("(SELECT count(*) FROM {} {inner})", table.name)
+    }
+
+    fn distinct(&mut self) -> Step {
+        let (from, sources) = self.from(2);
+        let outputs = self.outputs(&sources, 2).join(", ");
+        let filter = self.filter(&sources);
+        Step {
+            sql: format!("SELECT DISTINCT {outputs} FROM {from}{filter}"),
+            ordered: false,
+        }
+    }
+
+    fn grouped(&mut self) -> Step {
+        let (from, sources) = self.from(2);
+        let mut outputs = vec!["count(*)".to_owned()];
+        for _ in 0..2 {
+            let source = self.chance.of(&sources).clone();
+            let column = self.chance.of(&source.table.columns);
+            let name = format!("{}.{}", source.alias, column.name);
+            outputs.push(match column.family {
+                Family::Number => format!(
+                    "{}({name})",
+                    self.chance.of(&["sum", "min", "max", "count"])
+                ),
+                Family::Text | Family::Time => {
+                    format!("{}({name})", self.chance.of(&["min", "max", "count"]))
+                }
+                Family::Bool => format!("bool_or({name})"),
+                Family::Other => format!("string_agg({name}::text, ',' ORDER BY {name}::text)"),
+            });
+        }
+        let condition = self.condition(&sources[0], 1);
+        outputs.push(format!("count(*) FILTER (WHERE {condition})"));
+        let filter = self.filter(&sources);
+        let by = self.outputs(&sources, 2);
+        let group = match self.chance.below(4) {
+            0 => String::new(),
+            1 => format!(" GROUP BY ROLLUP ({})", by.join(", ")),
+            2 => format!(" GROUP BY GROUPING SETS (({}), ())", by.join(", ")),
+            _ => format!(
+                " GROUP BY {} HAVING count(*) >= {}",
+                by.join(", "),
+                1 + self.chance.below(3)
+            ),
+        };
+        let by = if group.is_empty() {
+            String::new()
+        } else {
+            format!("{}, ", by.join(", "))
+        };
+        Step {
+            sql: format!(
+                "SELECT {by}{} FROM {from}{filter}{group}",
+                outputs.join(", ")
+            ),
+            ordered: false,
+        }
+    }
+
+    fn windowed(&mut self) -> Step {
+        let (from, sources) = self.from(1);
+        let outputs = self.outputs(&sources, 2);
+        let by = self.outputs(&sources, 1).join(", ");
+        let keys = keys(&sources);
+        let value = self.outputs(&sources, 1).join(", ");
+        let window = match self.chance.below(4) {
+            0 => format!("row_number() OVER (PARTITION BY {by} ORDER BY {keys})"),
+            1 => format!("lag({value}) OVER (ORDER BY {keys})"),
+            2 => format!("count(*) OVER (PARTITION BY {by})"),
+            _ => format!(
+                "first_value({value}) OVER (PARTITION BY {by} ORDER BY {keys} ROWS 2 PRECEDING)"
+            ),
+        };
+        let filter = self.filter(&sources);
+        Step {
+            sql: format!(
+                "SELECT {}, {window} FROM {from}{filter}",
+                outputs.join(", ")
+            ),
+            ordered: false,
+        }
+    }
+
+    fn united(&mut self) -> Step {
+        let table = self.table();
+        let columns: Vec<String> = self
+            .columns(table, 3)
+            .iter()
+            .map(|c| c.name.clone())
+            .collect();
+        let mut arm = |name: &str| {
+            let condition = self.condition(
+                &Source {
+                    alias: name.to_owned(),
+                    table,
+                },
+                0,
+            );
+            let columns: Vec<String> = columns.iter().map(|c| format!("{name}.{c}")).collect();
+            format!(
+                "SELECT {} FROM {} {name} WHERE {condition}",
+                columns.join(", "),
+                table.name
+            )
+        };
+        let (left, right) = (arm("a"), arm("b"));
+        let operator = self.chance.of(&[
+            "UNION",
+            "UNION ALL",
+            "INTERSECT",
+            "INTERSECT ALL",
+            "EXCEPT",
+            "EXCEPT ALL",
+        ]);
+        Step {
+            sql: format!("{left} {operator} {right}"),
+            ordered: false,
+        }
+    }
+
+    fn with(&mut self) -> Step {
+        let source = Source {
+            alias: "w".to_owned(),
+            table: self.table(),
+        };
+        let condition = self.condition(&source, 0);
+        let kind = self.chance.of(&["", " MATERIALIZED", " NOT MATERIALIZED"]);
+        let outer = Source {
+            alias: "c".to_owned(),
+            table: source.table,
+        };
+        let (join, joined) = self.join(std::slice::from_ref(&outer)).unwrap_or_default();
+        let mut sources = vec![outer];
+        sources.extend(joined);
+        let outputs = self.outputs(&sources, 3).join(", ");
+        Step {
+            sql: format!(
+                "WITH chosen AS{kind} (SELECT * FROM {} w WHERE {condition}) SELECT {outputs}, (SELECT count(*) FROM chosen) FROM chosen c{join}",
+                source.table.name
+            ),
+            ordered: false,
+        }
+    }
+
+    /// Along a table that refers to itself.
+    fn recursive(&mut self) -> Step {
+        let selves: Vec<(&'a Table, &str, &str)> = self
+            .schema
+            .whole()
+            .flat_map(|t| {
+                t.references
+                    .iter()
+                    .filter(|r| r.table == t.name)
+                    .map(move |r| (t, r.column.as_str(), r.key.as_str()))
+            })
+            .filter(|(table, column, _)| !(table.name == "users" && *column == "created_by"))
+            .collect();
+        if selves.is_empty() {
+            return self.plain();
+        }
+        let (table, column, key) = *self.chance.of(&selves);
+        let condition = self.condition(
+            &Source {
+                alias: "a".to_owned(),
+                table,
+            },
+            1,
+        );
+        let name = &table.name;
+        Step {
+            sql: format!(
+                "WITH RECURSIVE up(k, depth) AS (SELECT a.{key}, 0 FROM {name} a WHERE {condition} UNION SELECT b.{column}, depth + 1 FROM up JOIN {name} b ON b.{key} = up.k WHERE b.{column} IS NOT NULL AND depth < 6) SELECT k, max(depth) FROM up GROUP BY k"
+            ),
+            ordered: false,
+        }
+    }
+
+    fn whole_row(&mut self) -> Step {
+        let source = Source {
+            alias: "w".to_owned(),
+            table: self.table(),
+        };
+        let condition = self.condition(&source, 0);
+        let name = &source.table.name;
+        let sql = match self.chance.below(4) {
+            0 => format!("SELECT w FROM {name} w WHERE {condition}"),
+            1 => format!("SELECT row_to_json(w) FROM {name} w WHERE {condition}"),
+            2 => format!(
+                "SELECT count(DISTINCT w::text), md5(string_agg(w::text, ',' ORDER BY w::text)) FROM {name} w WHERE {condition}"
+            ),
+            _ => format!("TABLE {name}"),
+        };
+        Step {
+            sql,
+            ordered: false,
+        }
+    }
+
+    fn cursor(&mut self) -> Vec<Step> {
+        let (from, sources) = self.from(1);
+        let outputs = self.outputs(&sources, 3).join(", ");
+        let filter = self.filter(&sources);
+        let order = keys(&sources);
+        let step = |sql: String, ordered| Step { sql, ordered };
+        let (some, more) = (1 + self.chance.below(5), 1 + self.chance.below(30));
+        vec![
+            step(
+                format!(
+                    "DECLARE c SCROLL CURSOR FOR SELECT {outputs} FROM {from}{filter} ORDER BY {order}"
+                ),
+                false,
+            ),
+            step(format!("FETCH {some} FROM c"), true),
+            step(format!("FETCH FORWARD {more} FROM c"), true),
+            step("FETCH ABSOLUTE 1 FROM c".to_owned(), true),
+            step("MOVE ALL FROM c".to_owned(), true),
+            step("CLOSE c".to_owned(), true),
+        ]
+    }
+
+    /// A prepared statement with one parameter, as `PREPARE name` and values to execute it with.
+    pub fn preparable(&mut self, name: &str) -> (String, Vec<String>) {
+        let table = self.table();
+        let column = self.chance.of(&table.columns);
+        let source = Source {
+            alias: "p".to_owned(),
+            table,
+        };
+        let condition = self.condition(&source, 0);
+        let outputs = self.outputs(std::slice::from_ref(&source), 3).join(", ");
+        let values = (0..7).map(|_| self.value(table, column)).collect();
+        let sql = format!(
+            "PREPARE {name}({}) AS SELECT {outputs} FROM {} p WHERE p.{} = $1 OR {condition}",
+            column.type_name, table.name, column.name
+        );
+        (sql, values)
+    }
+
+    fn prepared(&mut self) -> Vec<Step> {
+        let (prepare, values) = self.preparable("q");
+        let mut steps = vec![Step {
+            sql: prepare,
+            ordered: false,
+        }];
+        // From the sixth time on PostgreSQL may take a generic plan.
+        let times = if self.chance.percent(30) { 7 } else { 2 };
+        for value in &values[..times] {
+            steps.push(Step {
+                sql: format!("EXECUTE q({value})"),
+                ordered: false,
+            });
+        }
+        steps.push(Step {
+            sql: "DEALLOCATE q".to_owned(),
+            ordered: false,
+        });
+        steps
+    }
+}
+
+/// What orders rows totally: the keys of all tables.
+pub(super) fn keys(sources: &[Source<'_>]) -> String {
+    sources
+        .iter()
+        .flat_map(|source| {
+            source
+                .table
+                .key
+                .iter()
+                .map(move |key| format!("{}.{key}", source.alias))
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}

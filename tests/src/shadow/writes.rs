@@ -1,0 +1,588 @@
+//! The grammar of what is written.
+//!
+//! ```text
+//! write := INSERT VALUES | INSERT SELECT | ON CONFLICT | UPDATE [FROM] | DELETE [USING] | MERGE
+//!        | WITH changed AS (UPDATE … RETURNING …) SELECT | UPDATE WHERE CURRENT OF | prepared
+//! ```
+//!
+//! Values are those of other rows of the same column, so that most writes pass the CRM's own
+//! checks; owners, creators and groups are drawn from a few people and groups. The CRM's directory
+//! isn't written here: it changes in phases, see [`super::oracle::Oracle::change`].
+
+use super::chance::Chance;
+use super::generator::{Generator, Source, Statement, Step};
+use super::oracle::{Action, Oracle, Record};
+use super::schema::{Column, Family, Schema, Table};
+use super::values::{Values, literal};
+
+/// Makes writes for a person.
+pub struct Writer<'a> {
+    generator: Generator<'a>,
+    oracle: &'a dyn Oracle,
+    phase: usize,
+    person: &'a str,
+    /// A number that no key has.
+    fresh: usize,
+    sequences: Vec<String>,
+}
+
+impl std::fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer")
+            .field("person", &self.person)
+            .field("phase", &self.phase)
+            .finish()
+    }
+}
+
+impl<'a> Writer<'a> {
+    /// For a person; keys of new rows are counted from `fresh`.
+    pub fn new(
+        chance: &'a mut Chance,
+        schema: &'a Schema,
+        values: &'a Values,
+        oracle: &'a dyn Oracle,
+        (phase, person): (usize, &'a str),
+        fresh: usize,
+    ) -> Self {
+        let generator = Generator::new(chance, schema, values);
+        Self {
+            generator,
+            oracle,
+            phase,
+            person,
+            fresh,
+            sequences: Vec::new(),
+        }
+    }
+
+    /// A statement that writes.
+    pub fn write(mut self) -> Statement {
+        let (kind, table, steps, strict) = match self.chance().below(100) {
+            0..20 => self.insert(),
+            20..26 => self.insert_select(),
+            26..34 => self.on_conflict(),
+            34..64 => self.update(),
+            64..78 => self.delete(),
+            78..88 => self.merge(),
+            88..94 => self.with_changed(),
+            94..97 => self.current_of(),
+            _ => self.prepared(),
+        };
+        let steps = steps
+            .into_iter()
+            .map(|sql| Step {
+                sql,
+                ordered: false,
+            })
+            .collect();
+        Statement {
+            kind,
+            steps,
+            writes: Some(table.name.clone()),
+            strict,
+            sequences: self.sequences,
+        }
+    }
+
+    fn chance(&mut self) -> &mut Chance {
+        self.generator.chance
+    }
+
+    fn pick<T: Clone>(&mut self, choices: &[T]) -> T {
+        self.chance().of(choices).clone()
+    }
+
+    fn record(&self, table: &Table) -> Record {
+        self.oracle.record(&table.name)
+    }
+
+    fn may(&self, table: &str, action: Action) -> bool {
+        self.oracle.reach(self.phase, self.person, table, action) != "false"
+            || (action == Action::Update
+                && (!self
+                    .oracle
+                    .assigns(self.phase, self.person, table)
+                    .is_empty()
+                    || self
+                        .oracle
+                        .reach(self.phase, self.person, table, Action::Claim)
+                        != "false"))
+    }
+
+    /// A table to write: mostly one of which something may be written.
+    fn table(&mut self, action: Action, suits: impl Fn(&Table) -> bool) -> &'a Table {
+        let allowed_only = self.chance().percent(85);
+        let all: Vec<&'a Table> = self
+            .generator
+            .schema
+            .whole()
+            .filter(|table| table.name != "countries" && suits(table))
+            .filter(|table| self.oracle.decided(self.person, &table.name, action))
+            .collect();
+        let allowed: Vec<&'a Table> = all
+            .iter()
+            .copied()
+            .filter(|table| self.may(&table.name, action))
+            .collect();
+        if allowed_only && !allowed.is_empty() {
+            self.pick(&allowed)
+        } else {
+            self.pick(&all)
+        }
+    }
+
+    /// A value for a column of a row to be written.
+    fn new_value(&mut self, table: &'a Table, column: &Column) -> String {
+        let record = self.record(table);
+        let means = [record.creator, record.owner, record.group];
+        let linked = column.name == "user_id";
+        if (means.contains(&Some(column.name.as_str())) || linked)
+            && let Some(keys) = self.oracle.candidates(self.person, &column.name)
+        {
+            let me = self.oracle.key_of(self.person);
+            // Whoever made a record without owner linking it to himself is left open.
+            let keys: Vec<String> = keys
+                .into_iter()
+                .filter(|key| !linked || *key != me)
+                .collect();
+            if column.nullable && self.chance().percent(12) {
+                return "NULL".to_owned();
+            }
+            return literal(column, Some(&self.pick(&keys)));
+        }
+        let reference = table
+            .references
+            .iter()
+            .find(|reference| reference.column == column.name);
+        if let Some(reference) =
+            reference.filter(|r| self.generator.schema.tables.contains_key(&r.table))
+        {
+            let other = self.generator.schema.table(&reference.table);
+            return self.generator.value(other, other.column(&reference.key));
+        }
+        self.generator.value(table, column)
+    }
+
+    fn fresh_key(&mut self, column: &Column) -> String {
+        self.fresh += 1;
+        let fresh = self.fresh;
+        match (column.family, column.type_name.as_str()) {
+            (Family::Number, _) => fresh.to_string(),
+            (_, "uuid") => format!("'00000000-0000-0000-0001-{fresh:012}'::uuid"),
+            _ => format!("'new-{fresh}'"),
+        }
+    }
+
+    /// Columns and values of a new row, as like other rows as the table demands.
+    fn new_row(&mut self, table: &'a Table, may_omit_key: bool) -> (Vec<String>, Vec<String>) {
+        let template = self
+            .generator
+            .values
+            .row(self.generator.chance, &table.name)
+            .cloned();
+        let record = self.record(table);
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+        for (at, column) in table.columns.iter().enumerate() {
+            if column.generated {
+                continue;
+            }
+            let refers = table.references.iter().any(|r| r.column == column.name);
+            let unique = table
+                .unique
+                .iter()
+                .any(|index| index.len() == 1 && index[0] == column.name);
+            let value = if unique && !refers && !self.chance().percent(8) {
+                if let Some(sequence) = &column.sequence
+                    && may_omit_key
+                    && self.chance().percent(30)
+                {
+                    self.sequences.push(sequence.clone());
+                    continue;
+                }
+                self.fresh_key(column)
+            } else if record.creator == Some(column.name.as_str()) && self.chance().percent(50) {
+                continue;
+            } else if refers && (self.chance().percent(40) || table.key.contains(&column.name)) {
+                self.new_value(table, column)
+            } else if record.owner == Some(column.name.as_str()) && self.chance().percent(70) {
+                self.new_value(table, column)
+            } else if column.nullable && self.chance().percent(15) {
+                continue;
+            } else {
+                let value = template.as_ref().and_then(|row| row[at].as_deref());
+                if value.is_none() && !column.nullable {
+                    self.new_value(table, column)
+                } else {
+                    literal(column, value)
+                }
+            };
+            names.push(column.name.clone());
+            values.push(value);
+        }
+        (names, values)
+    }
+
+    fn returning(&mut self, table: &Table, alias: &str) -> String {
+        match self.chance().below(5) {
+            0 => format!(" RETURNING {alias}.*"),
+            1 => {
+                let column = self.pick(&table.columns);
+                format!(
+                    " RETURNING {alias}.{}, {alias}.{}",
+                    table.key[0], column.name
+                )
+            }
+            _ => String::new(),
+        }
+    }
+
+    fn insert(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+        let table = self.table(Action::Create, |_| true);
+        let (names, values) = self.new_row(table, true);
+        let mut rows = vec![format!("({})", values.join(", "))];
+        if self.sequences.is_empty() && self.chance().percent(20) {
+            let mut more = values;
+            for (name, value) in names.iter().zip(more.iter_mut()) {
+                if table.key.len() == 1
+                    && table.key[0] == *name
+                    && !table.references.iter().any(|r| r.column == *name)
+                {
+                    *value = self.fresh_key(table.column(name));
+                } else if self.record(table).owner == Some(name.as_str()) {
+                    *value = self.new_value(table, table.column(name));
+                }
+            }
+            rows.push(format!("({})", more.join(", ")));
+        }
+        let returning = self.returning(table, "n");
+        let sql = format!(
+            "INSERT INTO {} AS n ({}) VALUES {}{returning}",
+            table.name,
+            names.join(", "),
+            rows.join(", ")
+        );
+        ("insert", table, vec![sql], false)
+    }
+
+    fn insert_select(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+        let table = self.table(Action::Create, |t| {
+            t.key.len() == 1 && t.column(&t.key[0]).sequence.is_some()
+        });
+        let record = self.record(table);
+        let me = self.oracle.key_of(self.person);
+        let keep_owner = self.chance().percent(50);
+        self.fresh += 1;
+        let fresh = self.fresh;
+        let outputs: Vec<String> = table
+            .columns
+            .iter()
+            .filter(|column| !column.generated)
+            .map(|column| {
+                let name = &column.name;
+                if *name == table.key[0] {
+                    format!("s.{name} + {fresh}")
+                } else if record.creator == Some(name.as_str())
+                    || (record.owner == Some(name.as_str()) && !keep_owner)
+                {
+                    format!("{me}::{}", column.type_name)
+                } else if table.unique.iter().any(|index| index.contains(name))
+                    && column.family == Family::Text
+                {
+                    format!("s.{name} || '-{fresh}'")
+                } else {
+                    format!("s.{name}")
+                }
+            })
+            .collect();
+        let condition = self.few(table, "s");
+        let returning = self.returning(table, "n");
+        let sql = format!(
+            "INSERT INTO {name} AS n ({}) SELECT {} FROM {name} s WHERE {condition}{returning}",
+            table.stored().join(", "),
+            outputs.join(", "),
+            name = table.name
+        );
+        ("insert select", table, vec![sql], false)
+    }
+
+    fn on_conflict(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+        let table = self.table(Action::Create, |t| t.key.len() == 1);
+        let (mut names, mut values) = self.new_row(table, false);
+        if self.chance().percent(75) {
+            let key = table.column(&table.key[0]);
+            let existing = self.generator.value(table, key);
+            if let Some(at) = names.iter().position(|name| *name == key.name) {
+                values[at] = existing;
+            } else {
+                names.push(key.name.clone());
+                values.push(existing);
+            }
+        }
+        let nothing = self.chance().percent(35);
+        let action = if nothing {
+            "NOTHING".to_owned()
+        } else {
+            format!("UPDATE SET {}", self.assignments(table))
+        };
+        let returning = self.returning(table, "n");
+        let sql = format!(
+            "INSERT INTO {} AS n ({}) VALUES ({}) ON CONFLICT ({}) DO {action}{returning}",
+            table.name,
+            names.join(", "),
+            values.join(", "),
+            table.key[0]
+        );
+        ("on conflict", table, vec![sql], !nothing)
+    }
+
+    /// What SET says of one or two columns.
+    fn assignments(&mut self, table: &'a Table) -> String {
+        let record = self.record(table);
+        let plain: Vec<&'a Column> = table
+            .columns
+            .iter()
+            .filter(|column| {
+                !column.generated
+                    && !table.key.contains(&column.name)
+                    && column.name != "updated_at"
+            })
+            .collect();
+        if plain.is_empty() {
+            let column = table.column(&table.key[0]);
+            return format!("{} = {}", column.name, self.new_value(table, column));
+        }
+        let meaning: Vec<&'a Column> = plain
+            .iter()
+            .copied()
+            .filter(|c| {
+                record.owner == Some(c.name.as_str()) || record.group == Some(c.name.as_str())
+            })
+            .collect();
+        let rest: Vec<&'a Column> = plain
+            .iter()
+            .copied()
+            .filter(|c| {
+                !meaning.iter().any(|m| m.name == c.name) && record.creator != Some(c.name.as_str())
+            })
+            .collect();
+        let chosen: Vec<&'a Column> = match self.chance().below(20) {
+            0..5 if !meaning.is_empty() => self.generator.chance.some(&meaning, 1),
+            5..7 => self.generator.chance.some(&plain, 2),
+            _ if rest.is_empty() => self.generator.chance.some(&plain, 1),
+            _ => self.generator.chance.some(&rest, 2),
+        };
+        let values: Vec<String> = chosen
+            .iter()
+            .map(|column| self.new_value(table, column))
+            .collect();
+        let names: Vec<&str> = chosen.iter().map(|column| column.name.as_str()).collect();
+        if names.len() > 1 && self.chance().percent(30) {
+            return format!("({}) = (SELECT {})", names.join(", "), values.join(", "));
+        }
+        names
+            .iter()
+            .zip(values)
+            .map(|(name, value)| format!("{name} = {value}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    /// A condition: often the keys of one or two rows.
+    fn few(&mut self, table: &'a Table, alias: &str) -> String {
+        if self.chance().percent(55) {
+            let wanted = 1 + self.chance().below(2);
+            let rows: Vec<String> = (0..wanted)
+                .filter_map(|_| {
+                    self.generator
+                        .values
+                        .row(self.generator.chance, &table.name)
+                })
+                .map(|row| {
+                    let parts: Vec<String> = table
+                        .key
+                        .iter()
+                        .filter_map(|key| {
+                            let at = table
+                                .columns
+                                .iter()
+                                .position(|column| column.name == *key)?;
+                            Some(format!(
+                                "{alias}.{key} = {}",
+                                literal(&table.columns[at], row[at].as_deref())
+                            ))
+                        })
+                        .collect();
+                    format!("({})", parts.join(" AND "))
+                })
+                .collect();
+            if !rows.is_empty() {
+                return rows.join(" OR ");
+            }
+        }
+        self.generator.condition(
+            &Source {
+                alias: alias.to_owned(),
+                table,
+            },
+            0,
+        )
+    }
+
+    /// Another table that this one refers to: `FROM other o WHERE n.column = o.key AND …`.
+    fn other(&mut self, table: &'a Table, word: &str) -> Option<(String, String)> {
+        if table.references.is_empty() || !self.chance().percent(25) {
+            return None;
+        }
+        let reference = self.pick(&table.references);
+        let other = self.generator.schema.tables.get(&reference.table)?;
+        let condition = self.generator.condition(
+            &Source {
+                alias: "o".to_owned(),
+                table: other,
+            },
+            1,
+        );
+        Some((
+            format!(" {word} {} o", other.name),
+            format!(
+                "n.{} = o.{} AND {condition} AND ",
+                reference.column, reference.key
+            ),
+        ))
+    }
+
+    fn update_of(&mut self, table: &'a Table) -> String {
+        let set = self.assignments(table);
+        let (from, joined) = self.other(table, "FROM").unwrap_or_default();
+        let condition = self.few(table, "n");
+        format!(
+            "UPDATE {} n SET {set}{from} WHERE {joined}({condition})",
+            table.name
+        )
+    }
+
+    fn update(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+        let table = self.table(Action::Update, |_| true);
+        let sql = format!("{}{}", self.update_of(table), self.returning(table, "n"));
+        ("update", table, vec![sql], false)
+    }
+
+    fn delete(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+        let table = self.table(Action::Delete, |_| true);
+        let (using, joined) = self.other(table, "USING").unwrap_or_default();
+        let condition = self.few(table, "n");
+        let returning = self.returning(table, "n");
+        let sql = format!(
+            "DELETE FROM {} n{using} WHERE {joined}({condition}){returning}",
+            table.name
+        );
+        ("delete", table, vec![sql], false)
+    }
+
+    fn merge(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+        let table = self.table(Action::Update, |t| t.key.len() == 1);
+        let key = table.column(&table.key[0]);
+        let mut keys: Vec<String> = (0..2).map(|_| self.generator.value(table, key)).collect();
+        keys.sort();
+        keys.dedup();
+        let inserts = self
+            .oracle
+            .decided(self.person, &table.name, Action::Create)
+            && self.chance().percent(40);
+        let mut arms = Vec::new();
+        let condition = self.generator.condition(
+            &Source {
+                alias: "n".to_owned(),
+                table,
+            },
+            1,
+        );
+        let set = self.assignments(table);
+        arms.push(format!(
+            "WHEN MATCHED AND {condition} THEN UPDATE SET {set}"
+        ));
+        if self.chance().percent(40) {
+            arms.push("WHEN MATCHED THEN DELETE".to_owned());
+        } else {
+            arms.push("WHEN MATCHED THEN DO NOTHING".to_owned());
+        }
+        if inserts && !table.references.iter().any(|r| r.column == key.name) {
+            let (names, mut values) = self.new_row(table, false);
+            if let Some(at) = names.iter().position(|name| *name == key.name) {
+                keys.push(std::mem::replace(&mut values[at], "s.k".to_owned()));
+            }
+            arms.push(format!(
+                "WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})",
+                names.join(", "),
+                values.join(", ")
+            ));
+        }
+        let rows: Vec<String> = keys.iter().map(|key| format!("({key})")).collect();
+        let sql = format!(
+            "MERGE INTO {} n USING (VALUES {}) s(k) ON n.{} = s.k {}",
+            table.name,
+            rows.join(", "),
+            key.name,
+            arms.join(" ")
+        );
+        ("merge", table, vec![sql], true)
+    }
+
+    fn with_changed(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+        let delete = self.chance().percent(30);
+        let action = if delete {
+            Action::Delete
+        } else {
+            Action::Update
+        };
+        let table = self.table(action, |_| true);
+        let write = if delete {
+            format!(
+                "DELETE FROM {} n WHERE {}",
+                table.name,
+                self.few(table, "n")
+            )
+        } else {
+            self.update_of(table)
+        };
+        let column = self.pick(&table.columns).name;
+        let sql = format!(
+            "WITH changed AS ({write} RETURNING n.*) SELECT changed.{column}, (SELECT count(*) FROM {}) FROM changed",
+            table.name
+        );
+        ("with changed", table, vec![sql], false)
+    }
+
+    fn current_of(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+        let table = self.table(Action::Update, |t| t.key.len() == 1);
+        let key = self.generator.value(table, table.column(&table.key[0]));
+        let name = &table.name;
+        let set = self.assignments(table);
+        let steps = vec![
+            format!(
+                "DECLARE c CURSOR FOR SELECT * FROM {name} WHERE {} = {key}",
+                table.key[0]
+            ),
+            "FETCH 1 FROM c".to_owned(),
+            format!("UPDATE {name} SET {set} WHERE CURRENT OF c"),
+            "CLOSE c".to_owned(),
+        ];
+        ("current of", table, steps, false)
+    }
+
+    fn prepared(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+        let table = self.table(Action::Update, |t| t.key.len() == 1);
+        let key = table.column(&table.key[0]);
+        let set = self.assignments(table);
+        let mut steps = vec![format!(
+            "PREPARE w({}) AS UPDATE {} SET {set} WHERE {} = $1 RETURNING {}",
+            key.type_name, table.name, key.name, key.name
+        )];
+        for _ in 0..2 {
+            steps.push(format!("EXECUTE w({})", self.generator.value(table, key)));
+        }
+        steps.push("DEALLOCATE w".to_owned());
+        ("prepared write", table, steps, false)
+    }
+}
