@@ -149,6 +149,8 @@ fn s3_2_managers_may_all_but_configuration_and_users() {
         "DELETE FROM payments WHERE id <= 5",
         "SELECT NOT EXISTS (SELECT FROM payments WHERE id <= 5)",
     );
+    sees_none(&crm, "marta", "agent_settings");
+    is_denied(&crm, "marta", NEW_USER, "users");
     configures_nothing(&crm, "marta");
 }
 
