@@ -1,0 +1,132 @@
+//! What PostgreSQL knows about rows: statistics, estimates, counters, Celador's own functions.
+
+use crate::stage::{shows_nothing_hidden, stage, tries};
+
+#[test]
+fn statistics_show_no_values() {
+    let database = stage();
+    database.run("CREATE STATISTICS shop.pair (mcv) ON title, code FROM shop.deals; CREATE STATISTICS shop.low ON (lower(title)) FROM shop.deals; \
+                  CREATE STATISTICS shop.copied (mcv) ON title, amount FROM shop.deal_copy; ANALYZE");
+    for view in ["pg_stats", "pg_stats_ext", "pg_stats_ext_exprs"] {
+        shows_nothing_hidden(
+            &database,
+            &[
+                &format!("SELECT x::text FROM {view} AS x"),
+                &format!("SELECT (SELECT string_agg(x::text, ',') FROM {view} AS x)"),
+            ],
+        );
+    }
+    for table in ["pg_statistic", "pg_statistic_ext_data"] {
+        shows_nothing_hidden(&database, &[&format!("SELECT x::text FROM {table} AS x")]);
+    }
+}
+
+/// A guess about a row out of reach must look the same, right or wrong.
+#[track_caller]
+fn tells_nothing(statements: impl Fn(&str) -> Vec<String>, right: &str, wrong: &str) {
+    let database = stage();
+    let ask = |guess: &str| {
+        let statements = statements(guess);
+        let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
+        tries(&database, "atk_ruth", &statements).replace(guess, "GUESS")
+    };
+    let (right, wrong) = (ask(right), ask(wrong));
+    assert_eq!(right, wrong);
+}
+
+#[test]
+fn estimates_tell_nothing() {
+    let question = "SELECT 1 FROM shop.deals WHERE region = 'GUESS'";
+    for explain in [
+        "EXPLAIN Q",
+        "EXPLAIN (FORMAT JSON) Q",
+        "EXPLAIN (COSTS ON, COSTS OFF, COSTS ON) Q",
+        "EXPLAIN (VERBOSE, SETTINGS) Q",
+        "EXPLAIN ANALYZE Q",
+        "EXPLAIN (ANALYZE off, ANALYZE on) Q",
+        "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) Q",
+        "EXPLAIN CREATE TABLE yard.t AS Q",
+        "EXPLAIN DECLARE c CURSOR FOR Q",
+        "EXPLAIN SELECT (SELECT count(*) FROM (Q) AS q), title FROM shop.deals",
+        "EXPLAIN UPDATE shop.deals SET amount = 1 WHERE region = 'GUESS'",
+        "EXPLAIN SELECT FROM shop.person_titles(), shop.deals WHERE region = 'GUESS'",
+        "DO $$ DECLARE l text; BEGIN FOR l IN EXPLAIN Q LOOP RAISE NOTICE '%', l; END LOOP; END $$",
+    ] {
+        let statement = explain.replace("Q", question);
+        tells_nothing(
+            |guess| vec![statement.replace("GUESS", guess)],
+            "HIDDEN-west",
+            "HIDDEN-none",
+        );
+    }
+    tells_nothing(
+        |guess| {
+            vec![
+                "SET plan_cache_mode = force_custom_plan".to_owned(),
+                "PREPARE p AS SELECT 1 FROM shop.deals WHERE region = $1".to_owned(),
+                format!("EXPLAIN EXECUTE p ('{guess}')"),
+                format!("EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) EXECUTE p ('{guess}')"),
+            ]
+        },
+        "HIDDEN-west",
+        "HIDDEN-none",
+    );
+}
+
+#[test]
+fn counters_of_ones_own_transaction_tell_nothing() {
+    for source in [
+        "SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'deals'",
+        "SELECT pg_stat_get_xact_tuples_fetched('shop.deals'::regclass), pg_stat_get_xact_tuples_returned('shop.deals'::regclass)",
+        "SELECT pg_stat_get_xact_tuples_fetched('shop.deals_code_key'::regclass), pg_stat_get_xact_tuples_returned('shop.deals_code_key'::regclass)",
+    ] {
+        tells_nothing(
+            |guess| {
+                vec![
+                    "SET enable_seqscan = off".to_owned(),
+                    "BEGIN".to_owned(),
+                    format!("SELECT 1 FROM ONLY shop.deals WHERE code = '{guess}'"),
+                    source.to_owned(),
+                    "COMMIT".to_owned(),
+                ]
+            },
+            "HIDDEN-code-11",
+            "HIDDEN-code-99",
+        );
+    }
+}
+
+#[test]
+fn celadors_functions_called_by_hand() {
+    for call in [
+        "celador.record_in_reach('deals', '=all', 'GUESSED')",
+        "celador.record_in_reach('deals', 'read', 'GUESSED')",
+        "celador.record_in_reach('deals', '=group,colleagues,colleagues_tree,reports,unassigned', 'GUESSED')",
+        "celador.record_in_reach('deals', 'assign>all', 'GUESSED')",
+        "celador.parent_in_reach('notes', '=all', 0, 'GUESSED', NULL)",
+        "celador.parent_in_reach('notes', 'read', 0, 'GUESSED', NULL)",
+        "celador.related_in_reach('deals', '=all', 'GUESSED')",
+        "celador.share_in_reach('deals', '=all', GUESSED)",
+    ] {
+        tells_nothing(
+            |guess| vec![format!("SELECT {}", call.replace("GUESSED", guess))],
+            "11",
+            "99",
+        );
+    }
+    for call in [
+        "celador.unlinked_in_reach('tasks', 'read', 0, 'GUESSED')",
+        "celador.unlinked_in_reach('tasks', '=unassigned', 0, 'GUESSED')",
+        "celador.unlinked_in_reach('tasks', 'claim', 0, 'GUESSED')",
+        "celador.link_in_reach('tasks', '=all', 'owner', 0, 'GUESSED')",
+        "celador.link_in_reach('tasks', '=own,colleagues,reports', 'owner', 0, 'GUESSED')",
+        "celador.may_link('tasks', 'owner', 0, 'GUESSED', '2')",
+        "celador.record_in_reach('tasks', '=all', 'GUESSED')",
+    ] {
+        tells_nothing(
+            |guess| vec![format!("SELECT {}", call.replace("GUESSED", guess))],
+            "22",
+            "99",
+        );
+    }
+}
