@@ -6,6 +6,7 @@ mod directory;
 mod fields;
 mod lending;
 mod modules;
+mod people;
 mod roles;
 mod rules;
 mod tables;

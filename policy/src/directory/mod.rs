@@ -5,6 +5,7 @@
 
 mod facts;
 mod fragment;
+mod reader;
 pub mod sql;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -262,7 +263,7 @@ impl Holder {
 }
 
 impl Said {
-    pub(crate) fn column(&self) -> Option<&Column> {
+    fn column(&self) -> Option<&Column> {
         match self {
             Self::Column(column) => Some(column),
             Self::Always(_) => None,

@@ -5,5 +5,6 @@ mod reached;
 mod reference;
 mod s3_7;
 mod schema_text;
+mod told;
 mod world;
 mod x_3;

@@ -1,206 +1,12 @@
-//! Compiles the policy into row security: plain SQL that is the same whoever asks.
-//!
-//! What a role may is not in it. The functions of the schema `celador` answer for whoever asks,
-//! so giving a role or moving a user needs no DDL.
+//! The conditions of row policies: what each scope and restriction asks of a row.
 
 use crate::action::Action;
 use crate::document::ScopeName;
 use crate::policy_set::{
-    CellRef, Column, GroupPlace, KeyColumn, LinkKind, Module, Owner, ParentTarget, Placement,
-    PolicySet,
+    CellRef, Column, GroupPlace, KeyColumn, Module, Owner, ParentTarget, PolicySet,
 };
 use crate::predicate::{Predicate, RenderedColumn};
 use crate::quote;
-use crate::schema::TableName;
-
-/// The command that a row policy is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// All commands.
-    All,
-    /// SELECT.
-    Select,
-    /// INSERT.
-    Insert,
-    /// UPDATE.
-    Update,
-    /// DELETE.
-    Delete,
-}
-
-/// One row policy of a table. All of Celador's are restrictive: they narrow, and nothing that is
-/// added later widens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowPolicy {
-    /// Its name.
-    pub name: &'static str,
-    /// The command.
-    pub command: Command,
-    /// Which rows are seen.
-    pub using: Option<String>,
-    /// Which rows may be written.
-    pub check: Option<String>,
-}
-
-/// The name of the permissive policy that stands beside the restrictive ones where the CRM has
-/// none of its own.
-pub const PERMISSIVE: &str = "celador_open";
-/// The policy for reading; the extension treats its copies in the checks of writes apart.
-pub const READ: &str = "celador_read";
-/// The policy for adding rows.
-pub const CREATE: &str = "celador_create";
-/// The policy for changing rows.
-pub const UPDATE: &str = "celador_update";
-/// The policy for removing rows.
-pub const DELETE: &str = "celador_delete";
-/// The policy of a table that nobody reaches.
-pub const CLOSED: &str = "celador_closed";
-
-const COVERED: &str = "celador.covered()";
-
-impl RowPolicy {
-    /// The statement that makes the policy.
-    ///
-    /// ```sql
-    /// CREATE POLICY "celador_read" ON "public"."contacts" AS RESTRICTIVE FOR SELECT TO PUBLIC USING (…)
-    /// ```
-    pub fn create(&self, table: &TableName) -> String {
-        let command = match self.command {
-            Command::All => "ALL",
-            Command::Select => "SELECT",
-            Command::Insert => "INSERT",
-            Command::Update => "UPDATE",
-            Command::Delete => "DELETE",
-        };
-        let mut sql = format!(
-            "CREATE POLICY {} ON {} AS RESTRICTIVE FOR {command} TO PUBLIC",
-            quote::name(self.name),
-            table.sql()
-        );
-        if let Some(using) = &self.using {
-            sql.push_str(&format!(" USING ({using})"));
-        }
-        if let Some(check) = &self.check {
-            sql.push_str(&format!(" WITH CHECK ({check})"));
-        }
-        sql
-    }
-}
-
-/// The row policies of a table; none for an open one.
-pub fn row_policies(set: &PolicySet, table: &TableName) -> Vec<RowPolicy> {
-    match set.tables.get(table) {
-        None | Some(Placement::Closed) => vec![RowPolicy {
-            name: CLOSED,
-            command: Command::All,
-            using: Some(format!("{COVERED} AND false")),
-            check: None,
-        }],
-        Some(Placement::Open) => Vec::new(),
-        Some(Placement::Module(module)) => module_policies(set, module),
-        Some(Placement::Child { module, column }) => {
-            let within = |action: Action| {
-                let cell = set.writing_cell(module, &CellRef::Action(action));
-                format!(
-                    "{COVERED} AND {}",
-                    record_in_reach(module, &cell, "", column)
-                )
-            };
-            let write = within(Action::Update);
-            policies(within(Action::Read), write.clone(), write.clone(), write)
-        }
-        Some(Placement::Link {
-            module,
-            kind,
-            index,
-        }) => {
-            let (record, other, kind_name) = match kind {
-                LinkKind::Owner => match &set.modules[module].owners[*index] {
-                    Owner::Link(link, _) => (&link.record, &link.other, "owner"),
-                    Owner::Column(_) => return closed(),
-                },
-                LinkKind::Group => match &set.modules[module].groups[*index] {
-                    GroupPlace::Link(link) => (&link.record, &link.other, "group"),
-                    GroupPlace::Column(_) => return closed(),
-                },
-            };
-            let read = format!(
-                "{COVERED} AND {}",
-                record_in_reach(module, &CellRef::Action(Action::Read), "", record)
-            );
-            let write = format!(
-                "{COVERED} AND celador.may_link({}, {}, {index}, {}, {})",
-                text(module),
-                text(kind_name),
-                as_text("", record),
-                as_text("", other)
-            );
-            policies(read, write.clone(), write.clone(), write)
-        }
-    }
-}
-
-fn closed() -> Vec<RowPolicy> {
-    vec![RowPolicy {
-        name: CLOSED,
-        command: Command::All,
-        using: Some(format!("{COVERED} AND false")),
-        check: None,
-    }]
-}
-
-fn policies(read: String, create: String, update: String, delete: String) -> Vec<RowPolicy> {
-    vec![
-        RowPolicy {
-            name: READ,
-            command: Command::Select,
-            using: Some(read),
-            check: None,
-        },
-        RowPolicy {
-            name: CREATE,
-            command: Command::Insert,
-            using: None,
-            check: Some(create),
-        },
-        RowPolicy {
-            name: UPDATE,
-            command: Command::Update,
-            using: Some(update.clone()),
-            check: Some(update),
-        },
-        RowPolicy {
-            name: DELETE,
-            command: Command::Delete,
-            using: Some(delete),
-            check: None,
-        },
-    ]
-}
-
-fn module_policies(set: &PolicySet, name: &str) -> Vec<RowPolicy> {
-    let module = &set.modules[name];
-    let within = |action: Action| reach_and_restrictions(set, name, &CellRef::Action(action), "");
-    let mut create = format!("{COVERED} AND {}", within(Action::Create));
-    if let Some(creator) = &module.creator {
-        create.push_str(&format!(" AND {}", creator_is_me(creator, "")));
-    }
-    let mut update = vec![within(Action::Update)];
-    if can_be_given(module) {
-        update.push(within(Action::Assign));
-    }
-    if !module.owners.is_empty() {
-        update.push(within(Action::Claim));
-    }
-    let update = format!("{COVERED} AND ({})", update.join(" OR "));
-    let delete = format!("{COVERED} AND {}", within(Action::Delete));
-    let read = format!("{COVERED} AND {}", readable(set, name, ""));
-    let mut policies = policies(read, create, update, delete);
-    // What a row may become is decided from what it was: by the guard, a trigger. The hook takes
-    // this out only where it has seen the guard.
-    policies[2].check = Some(COVERED.to_owned());
-    policies
-}
 
 /// What the SELECT policy demands: in reach for reading, or for being claimed.
 pub fn readable(set: &PolicySet, name: &str, alias: &str) -> String {
@@ -480,7 +286,7 @@ pub fn one_scope(scope: ScopeName) -> CellRef {
     CellRef::Scopes([scope].into())
 }
 
-fn record_in_reach(module: &str, cell: &CellRef, alias: &str, key: &Column) -> String {
+pub(super) fn record_in_reach(module: &str, cell: &CellRef, alias: &str, key: &Column) -> String {
     format!(
         "celador.record_in_reach({}, {}, {})",
         text(module),
@@ -516,11 +322,11 @@ fn key_argument(alias: &str, key: &Column) -> String {
     }
 }
 
-fn as_text(alias: &str, key: &Column) -> String {
+pub(super) fn as_text(alias: &str, key: &Column) -> String {
     format!("CAST({} AS pg_catalog.text)", column(alias, key))
 }
 
-fn text(value: &str) -> String {
+pub(super) fn text(value: &str) -> String {
     format!("{}::pg_catalog.text", quote::text(value))
 }
 

@@ -1,0 +1,464 @@
+//! The statement that tells everything about one person.
+
+use std::collections::BTreeSet;
+
+use super::fragment::{Typed, common_type, from, where_all};
+use super::sql::{active, is_key};
+use super::{Directory, Elsewhere, Holder, Said};
+use crate::policy_set::{Column, KeyColumn};
+use crate::quote;
+
+const TEXT: &str = "pg_catalog.text";
+
+/// Everything about one person, as one statement.
+pub(super) struct Reader<'a> {
+    pub(super) directory: &'a Directory,
+    pub(super) keys: &'a BTreeSet<String>,
+}
+
+impl Reader<'_> {
+    pub(super) fn statement(&self) -> String {
+        let users = &self.directory.users;
+        let user = Typed::column("u", &users.keys["user"]);
+        let login = users
+            .login
+            .as_ref()
+            .map_or("NULL".to_owned(), |login| Typed::column("u", login).text());
+        format!(
+            "WITH RECURSIVE {ctes} \
+             SELECT CAST(pg_catalog.jsonb_build_object(\
+             'user', {user}, 'login', {login}, 'active', {active}, 'keys', {keys}, \
+             'attributes', {attributes}, 'roles', {roles}, \
+             'groups', {groups}, 'groups_below', {below}, 'group_nodes', {nodes}, \
+             'reports', {reports}, 'colleagues', {colleagues}, 'colleagues_tree', {colleagues_tree}, \
+             'settings', {settings}, 'shares', {shares}) AS pg_catalog.text) \
+             FROM {table} WHERE {mine}",
+            ctes = self.ctes(),
+            user = user.text(),
+            active = active(self.directory, "u"),
+            keys = self.object(
+                users
+                    .keys
+                    .iter()
+                    .map(|(name, column)| {
+                        (
+                            name,
+                            list(&format!(
+                                "SELECT {} WHERE {}",
+                                Typed::column("u", column).text(),
+                                present("u", column)
+                            )),
+                        )
+                    })
+                    .chain(
+                        users
+                            .more_keys
+                            .iter()
+                            .map(|(name, place)| (name, self.elsewhere_list(place)))
+                    )
+            ),
+            attributes = self.object(
+                users
+                    .attributes
+                    .iter()
+                    .map(|(name, column)| { (name, Typed::column("u", column).text()) })
+                    .chain(
+                        users
+                            .more_attributes
+                            .iter()
+                            .map(|(name, place)| (name, self.elsewhere_one(place)))
+                    )
+            ),
+            roles = self.roles(),
+            groups = list("SELECT CAST(my_groups.g AS pg_catalog.text) FROM my_groups"),
+            below = list(
+                "SELECT CAST(groups_below.g AS pg_catalog.text) FROM groups_below WHERE groups_below.g IS NOT NULL"
+            ),
+            nodes = "(SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(\
+                     'key', CAST(up.g AS pg_catalog.text), 'name', up.name, 'parent', CAST(up.parent AS pg_catalog.text))), \
+                     '[]'::pg_catalog.jsonb) FROM groups_up AS up)",
+            reports = self.people("reports"),
+            colleagues = self.people("colleagues"),
+            colleagues_tree = self.people("colleagues_tree"),
+            settings = self.settings(),
+            shares = self.shares(),
+            table = from(&users.source, "u"),
+            mine = where_all(&users.source, "u", &[user.equals(&self.me("user"))]),
+        )
+    }
+
+    /// My key of that name, as an expression.
+    fn me(&self, key: &str) -> Typed {
+        let users = &self.directory.users;
+        let user = &users.keys["user"];
+        let me = Typed {
+            sql: format!("CAST($1 AS {})", user.type_name),
+            type_name: user.type_name.clone(),
+        };
+        if key == "user" {
+            return me;
+        }
+        if let Some(column) = users.keys.get(key) {
+            return Typed {
+                sql: format!(
+                    "(SELECT {} FROM {} WHERE {})",
+                    Typed::column("k", column).sql,
+                    from(&users.source, "k"),
+                    Typed::column("k", user).equals(&me)
+                ),
+                type_name: column.type_name.clone(),
+            };
+        }
+        let place = &users.more_keys[key];
+        Typed {
+            sql: format!(
+                "ANY (SELECT {} FROM {} WHERE {})",
+                Typed::column("k", &place.value).text(),
+                from(&place.source, "k"),
+                where_all(
+                    &place.source,
+                    "k",
+                    &[Typed::column("k", &place.user).equals(&me)]
+                )
+            ),
+            type_name: "pg_catalog.text[]".to_owned(),
+        }
+    }
+
+    /// `column` holds my key.
+    fn is_me(&self, alias: &str, column: &KeyColumn) -> String {
+        let value = Typed::column(alias, &column.column);
+        let me = self.me(&column.key);
+        if me.type_name == "pg_catalog.text[]" {
+            format!("{} OPERATOR(pg_catalog.=) {}", value.text(), me.sql)
+        } else {
+            value.equals(&me)
+        }
+    }
+
+    fn group_type(&self) -> String {
+        let groups = &self.directory.groups;
+        common_type(
+            [Some(&groups.key), groups.parent.as_ref()]
+                .into_iter()
+                .flatten()
+                .chain(
+                    self.directory
+                        .memberships
+                        .iter()
+                        .map(|membership| &membership.group),
+                ),
+        )
+    }
+
+    fn ctes(&self) -> String {
+        let groups = &self.directory.groups;
+        let group_type = self.group_type();
+        let typed =
+            |alias: &str, column: &Column| Typed::column(alias, column).as_type(&group_type);
+        let mine: Vec<String> = self
+            .directory
+            .memberships
+            .iter()
+            .map(|membership| {
+                format!(
+                    "SELECT {} FROM {} WHERE {}",
+                    typed("m", &membership.group),
+                    from(&membership.source, "m"),
+                    where_all(
+                        &membership.source,
+                        "m",
+                        &[
+                            self.is_me("m", &membership.user),
+                            self.is_group(&membership.group)
+                        ]
+                    )
+                )
+            })
+            .collect();
+        let (below, above) = match &groups.parent {
+            None => (String::new(), "NULL".to_owned()),
+            Some(parent) => (
+                format!(
+                    " UNION SELECT {} FROM groups_below AS b JOIN {} ON {} OPERATOR(pg_catalog.=) b.g WHERE {}",
+                    typed("g", &groups.key),
+                    from(&groups.source, "g"),
+                    typed("g", parent),
+                    where_all(&groups.source, "g", &[])
+                ),
+                typed("g", parent),
+            ),
+        };
+        let name = groups
+            .name
+            .as_ref()
+            .map_or("NULL::pg_catalog.text".to_owned(), |name| {
+                Typed::column("g", name).text()
+            });
+        let node = format!(
+            "SELECT {}, {name}, CAST({above} AS {group_type})",
+            typed("g", &groups.key)
+        );
+        let filter = where_all(&groups.source, "g", &[]);
+        let table = from(&groups.source, "g");
+        let key = typed("g", &groups.key);
+        format!(
+            "my_groups(g) AS ({mine}), \
+             groups_below(g) AS (SELECT my_groups.g FROM my_groups{below}), \
+             groups_up(g, name, parent) AS ({node} FROM {table} WHERE {filter} AND {key} OPERATOR(pg_catalog.=) ANY (SELECT my_groups.g FROM my_groups) \
+             UNION {node} FROM {table} JOIN groups_up AS up ON up.parent OPERATOR(pg_catalog.=) {key} WHERE {filter}), \
+             reports(p) AS ({reports}), colleagues(p) AS ({colleagues}), colleagues_tree(p) AS ({colleagues_tree})",
+            mine = mine.join(" UNION "),
+            reports = self.supervised(),
+            colleagues = self.members("my_groups"),
+            colleagues_tree = self.members("groups_below"),
+        )
+    }
+
+    /// `m.column` names a group, one that counts where only some do.
+    fn is_group(&self, column: &Column) -> String {
+        let groups = &self.directory.groups;
+        let group = Typed::column("m", column);
+        if groups.source.filter.is_none() {
+            return present("m", column);
+        }
+        format!(
+            "EXISTS (SELECT FROM {} WHERE {})",
+            from(&groups.source, "g"),
+            where_all(
+                &groups.source,
+                "g",
+                &[Typed::column("g", &groups.key).equals(&group)]
+            )
+        )
+    }
+
+    /// The people under my supervision, by `user` key.
+    fn supervised(&self) -> String {
+        let users = &self.directory.users;
+        let user = Typed::column("u", &users.keys["user"]);
+        let none = format!(
+            "SELECT {} FROM {} WHERE false",
+            user.sql,
+            from(&users.source, "u")
+        );
+        let Some(supervisor) = &users.supervisor else {
+            return none;
+        };
+        let Some(key) = users.keys.get(&supervisor.key) else {
+            return none;
+        };
+        let filter = where_all(&users.source, "u", &[]);
+        format!(
+            "SELECT {user} FROM {table} WHERE {mine} AND {filter} \
+             UNION SELECT {user} FROM reports AS r JOIN {boss_table} ON {boss_user} OPERATOR(pg_catalog.=) r.p \
+             JOIN {table} ON {his} WHERE {filter}",
+            user = user.sql,
+            table = from(&users.source, "u"),
+            mine = self.is_me("u", supervisor),
+            boss_table = from(&users.source, "b"),
+            boss_user = Typed::column("b", &users.keys["user"]).sql,
+            his = Typed::column("u", &supervisor.column).equals(&Typed::column("b", key)),
+        )
+    }
+
+    /// The members of the groups in the CTE `groups`, by `user` key.
+    fn members(&self, groups: &str) -> String {
+        let users = &self.directory.users;
+        let group_type = self.group_type();
+        let parts: Vec<String> = self.directory.memberships.iter().map(|membership| {
+            format!(
+                "SELECT {} FROM {groups} AS mine JOIN {} ON {} OPERATOR(pg_catalog.=) mine.g JOIN {} ON {} WHERE {}",
+                Typed::column("u", &users.keys["user"]).sql,
+                from(&membership.source, "m"),
+                Typed::column("m", &membership.group).as_type(&group_type),
+                from(&users.source, "u"),
+                is_key(self.directory, "u", &Typed::column("m", &membership.user.column), &membership.user.key),
+                where_all(&membership.source, "m", &[where_all(&users.source, "u", &[])])
+            )
+        }).collect();
+        parts.join(" UNION ")
+    }
+
+    /// The keys of the people in the CTE `people`, by key name.
+    fn people(&self, people: &str) -> String {
+        let users = &self.directory.users;
+        self.object(self.keys.iter().map(|name| {
+            let inner = if name == "user" {
+                format!("SELECT CAST(p.p AS pg_catalog.text) FROM {people} AS p")
+            } else if let Some(column) = users.keys.get(name) {
+                format!(
+                    "SELECT {} FROM {people} AS p JOIN {} ON {} OPERATOR(pg_catalog.=) p.p",
+                    Typed::column("x", column).text(),
+                    from(&users.source, "x"),
+                    Typed::column("x", &users.keys["user"]).sql
+                )
+            } else {
+                let place = &users.more_keys[name];
+                let person = Typed {
+                    sql: "p.p".to_owned(),
+                    type_name: users.keys["user"].type_name.clone(),
+                };
+                format!(
+                    "SELECT {} FROM {people} AS p JOIN {} ON {} WHERE {}",
+                    Typed::column("x", &place.value).text(),
+                    from(&place.source, "x"),
+                    Typed::column("x", &place.user).equals(&person),
+                    where_all(&place.source, "x", &[])
+                )
+            };
+            (
+                name,
+                list(&format!(
+                    "SELECT found.k FROM ({inner}) AS found(k) WHERE found.k IS NOT NULL"
+                )),
+            )
+        }))
+    }
+
+    fn roles(&self) -> String {
+        let parts: Vec<String> = self.directory.roles_held.iter().enumerate().map(|(index, held)| {
+            let (condition, group) = self.held_by("r", &held.holder);
+            format!(
+                "SELECT pg_catalog.jsonb_build_object('source', {index}, 'value', {}, 'group', {group}) FROM {} WHERE {}",
+                Typed::column("r", &held.role).text(),
+                from(&held.source, "r"),
+                where_all(&held.source, "r", &[condition, format!("{} IS NOT NULL", Typed::column("r", &held.role).sql)])
+            )
+        }).collect();
+        list(&parts.join(" UNION ALL "))
+    }
+
+    /// The row of `alias` is mine or one of my groups', and through which group.
+    fn held_by(&self, alias: &str, holder: &Holder) -> (String, String) {
+        match holder {
+            Holder::User(column) => (self.is_me(alias, column), "NULL".to_owned()),
+            Holder::Group(column) => {
+                let group = Typed::column(alias, column);
+                let group_type = self.group_type();
+                let condition = if group.type_name == group_type {
+                    format!(
+                        "{} OPERATOR(pg_catalog.=) ANY (SELECT mine.g FROM my_groups AS mine)",
+                        group.sql
+                    )
+                } else {
+                    format!(
+                        "{} OPERATOR(pg_catalog.=) ANY (SELECT CAST(mine.g AS pg_catalog.text) FROM my_groups AS mine)",
+                        group.text()
+                    )
+                };
+                (condition, group.text())
+            }
+        }
+    }
+
+    fn settings(&self) -> String {
+        let settings = &self.directory.settings;
+        let (condition, group) = match &settings.group {
+            None => ("true".to_owned(), "NULL".to_owned()),
+            Some(column) => {
+                let group = Typed::column("s", column);
+                (
+                    format!(
+                        "({} IS NULL OR {} OPERATOR(pg_catalog.=) ANY (SELECT CAST(up.g AS pg_catalog.text) FROM groups_up AS up))",
+                        group.sql,
+                        group.text()
+                    ),
+                    group.text(),
+                )
+            }
+        };
+        list(&format!(
+            "SELECT pg_catalog.jsonb_build_object('group', {group}, 'setting', {}, 'value', {}) FROM {} WHERE {}",
+            Typed::column("s", &settings.setting).text(),
+            Typed::column("s", &settings.value).sql,
+            from(&settings.source, "s"),
+            where_all(
+                &settings.source,
+                "s",
+                &[
+                    condition,
+                    present("s", &settings.setting),
+                    present("s", &settings.value)
+                ]
+            )
+        ))
+    }
+
+    fn shares(&self) -> String {
+        let parts: Vec<String> = self.directory.shares.iter().map(|share| {
+            let (condition, group) = self.held_by("s", &share.holder);
+            let said = |said: &Said| match said {
+                Said::Always(value) => format!("{}::{TEXT}", quote::text(value)),
+                Said::Column(column) => Typed::column("s", column).text(),
+            };
+            let mut conditions = vec![condition, present("s", &share.record)];
+            let said_by = [&share.module, &share.level].into_iter().filter_map(Said::column);
+            conditions.extend(said_by.map(|column| present("s", column)));
+            let expires = match &share.expires {
+                None => "NULL".to_owned(),
+                Some(column) => {
+                    let column = Typed::column("s", column).sql;
+                    conditions.push(format!("({column} IS NULL OR {column} OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())"));
+                    format!("CASE WHEN pg_catalog.isfinite({column}) THEN EXTRACT(epoch FROM {column}) END")
+                }
+            };
+            format!(
+                "SELECT pg_catalog.jsonb_build_object('module', {}, 'record', {}, 'level', {}, 'expires', {expires}, 'group', {group}) FROM {} WHERE {}",
+                said(&share.module),
+                Typed::column("s", &share.record).text(),
+                said(&share.level),
+                from(&share.source, "s"),
+                where_all(&share.source, "s", &conditions)
+            )
+        }).collect();
+        list(&parts.join(" UNION ALL "))
+    }
+
+    fn elsewhere(&self, place: &Elsewhere) -> String {
+        format!(
+            "SELECT {} FROM {} WHERE {}",
+            Typed::column("e", &place.value).text(),
+            from(&place.source, "e"),
+            where_all(
+                &place.source,
+                "e",
+                &[Typed::column("e", &place.user).equals(&self.me("user"))]
+            )
+        )
+    }
+
+    fn elsewhere_list(&self, place: &Elsewhere) -> String {
+        list(&format!(
+            "{} AND {}",
+            self.elsewhere(place),
+            present("e", &place.value)
+        ))
+    }
+
+    fn elsewhere_one(&self, place: &Elsewhere) -> String {
+        format!("({} LIMIT 1)", self.elsewhere(place))
+    }
+
+    fn object<'b>(&self, entries: impl Iterator<Item = (&'b String, String)>) -> String {
+        let entries: Vec<String> = entries
+            .map(|(name, value)| format!("{}, {value}", quote::text(name)))
+            .collect();
+        format!("pg_catalog.jsonb_build_object({})", entries.join(", "))
+    }
+}
+
+/// The rows of a one-column query as a JSON array, empty rather than NULL.
+fn list(query: &str) -> String {
+    if query.is_empty() {
+        return "'[]'::pg_catalog.jsonb".to_owned();
+    }
+    format!(
+        "(SELECT COALESCE(pg_catalog.jsonb_agg(listed.v), '[]'::pg_catalog.jsonb) FROM ({query}) AS listed(v))"
+    )
+}
+
+/// `alias.column IS NOT NULL`: what isn't there would be no text in [`super::Facts`].
+fn present(alias: &str, column: &Column) -> String {
+    format!("{} IS NOT NULL", Typed::column(alias, column).sql)
+}
