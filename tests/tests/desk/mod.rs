@@ -1,7 +1,7 @@
 //! A help desk of a few rows with users, teams and roles in tables of its own, for tests that
 //! look for ways around the policy.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use celador_tests::{Database, denied};
 use postgres::Client;
@@ -67,7 +67,7 @@ RESET ROLE;
 ";
 
 /// Where the desk keeps things.
-pub const MAPPING: &str = r#"
+pub(crate) const MAPPING: &str = r#"
 [mapping]
 schemas = ["public"]
 open = ["countries"]
@@ -125,7 +125,7 @@ configuration = true
 "#;
 
 /// An administrator (ann), sellers (bea in team one, dan in team two), an agent (cem in team one).
-pub const MATRIX: &str = r#"
+pub(crate) const MATRIX: &str = r#"
 [permissions.administrator]
 "*" = { "*" = ["all"] }
 [permissions.seller.cases]
@@ -150,7 +150,7 @@ set_by = ["administrator"]
 "#;
 
 /// The desk without a policy.
-pub fn bare() -> Database {
+pub(crate) fn bare() -> Database {
     Database::from_template("celador_desk", |client| {
         client
             .batch_execute("CREATE EXTENSION celador")
@@ -160,25 +160,25 @@ pub fn bare() -> Database {
 }
 
 /// The desk under [`MATRIX`].
-pub fn desk() -> Database {
+pub(crate) fn desk() -> Database {
     under(MATRIX)
 }
 
 /// The desk under a matrix of the test's own.
-pub fn under(matrix: &str) -> Database {
+pub(crate) fn under(matrix: &str) -> Database {
     let database = bare();
     database.load(&document(matrix));
     database
 }
 
 /// The desk's mapping with a matrix.
-pub fn document(matrix: &str) -> String {
+pub(crate) fn document(matrix: &str) -> String {
     format!("{MAPPING}\n{matrix}")
 }
 
 /// The keys that a query returns, in its order.
 #[track_caller]
-pub fn ids(client: &mut Client, sql: &str) -> Vec<i32> {
+pub(crate) fn ids(client: &mut Client, sql: &str) -> Vec<i32> {
     client
         .query(sql, &[])
         .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
@@ -189,7 +189,7 @@ pub fn ids(client: &mut Client, sql: &str) -> Vec<i32> {
 
 /// A number that a query returns.
 #[track_caller]
-pub fn number(client: &mut Client, sql: &str) -> i64 {
+pub(crate) fn number(client: &mut Client, sql: &str) -> i64 {
     client
         .query_one(sql, &[])
         .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
@@ -198,7 +198,7 @@ pub fn number(client: &mut Client, sql: &str) -> i64 {
 
 /// A text that a query returns, `None` for NULL.
 #[track_caller]
-pub fn text(client: &mut Client, sql: &str) -> Option<String> {
+pub(crate) fn text(client: &mut Client, sql: &str) -> Option<String> {
     client
         .query_one(sql, &[])
         .unwrap_or_else(|error| panic!("{sql}: {error:?}"))
@@ -207,7 +207,7 @@ pub fn text(client: &mut Client, sql: &str) -> Option<String> {
 
 /// Runs statements that must work.
 #[track_caller]
-pub fn run(client: &mut Client, sql: &str) {
+pub(crate) fn run(client: &mut Client, sql: &str) {
     client
         .batch_execute(sql)
         .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
@@ -215,7 +215,7 @@ pub fn run(client: &mut Client, sql: &str) {
 
 /// The statements are denied, and the case is as it was.
 #[track_caller]
-pub fn refused(database: &Database, login: &str, sql: &str) {
+pub(crate) fn refused(database: &Database, login: &str, sql: &str) {
     let picture = |database: &Database| -> Vec<String> {
         [
             "cases",
