@@ -62,6 +62,11 @@ impl Collector {
         self.problems.push(Problem::new(path, message, remedy));
     }
 
+    /// Whether nothing was noted so far.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
     /// `Ok` if nothing was noted; otherwise the problems, with lines looked up in `text`.
     pub(crate) fn finish(self, text: &str) -> Result<(), Problems> {
         if self.problems.is_empty() {

@@ -118,6 +118,14 @@ impl Checker<'_> {
     /// A column whose type can be a key.
     fn key_column(&mut self, path: &[&str], table: &TableName, name: &str) -> Option<Column> {
         let column = self.column(path, table, name)?;
+        if self.schema.tables[table].columns[name].generated {
+            self.problems.add(
+                path,
+                format!("column {table}.{name} is generated, and not yet known when a row is written"),
+                "name a column that is stored as it is written",
+            );
+            return None;
+        }
         if is_key_type(&column.type_name) {
             return Some(column);
         }

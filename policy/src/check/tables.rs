@@ -197,7 +197,11 @@ impl Checker<'_> {
         }
     }
 
+    /// Only where nothing else is wrong: a mistake in a module leaves its tables unplaced.
     fn unplaced(&mut self, placed: &BTreeMap<TableName, Placement>) {
+        if !self.problems.is_empty() {
+            return;
+        }
         let missing: Vec<TableName> = self
             .schema
             .tables

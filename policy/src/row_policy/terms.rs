@@ -1,4 +1,6 @@
 //! The conditions of row policies: what each scope and restriction asks of a row.
+//!
+#![doc = include_str!("examples.md")]
 
 use crate::action::Action;
 use crate::document::ScopeName;
@@ -48,11 +50,6 @@ pub fn reach_and_restrictions(
 
 /// The terms of a module's reach, with the scope or scopes that each stands for. `alias` is put
 /// before the columns: empty, or a name with its dot.
-///
-/// ```sql
-/// celador.all_in_reach('contacts'::pg_catalog.text, 'read'::pg_catalog.text)
-/// celador.owner_in_reach('contacts'::pg_catalog.text, 'read'::pg_catalog.text, 'user'::pg_catalog.text, "owner_id")
-/// ```
 pub fn reach_terms(
     set: &PolicySet,
     name: &str,

@@ -1,0 +1,93 @@
+//! A small CRM in which everything occurs, for tests of single scopes and texts.
+
+use celador_policy::{Document, PolicySet, Problems, check};
+
+use crate::schema_text::schema;
+
+/// The tables.
+pub(crate) const TABLES: &str = "
+crm.people: id int8 pk, login text, mail text, boss int8, region text, is_active bool
+crm.teams: id int4 pk, name text, above int4
+crm.team_people: team int4, person int8
+crm.roles: person int8, team int4, role text
+crm.accounts: id int8 pk, owner int8, created_by int8, team int4, region text, changed timestamptz
+crm.contacts: id uuid pk, backup text, account int8 -> crm.accounts
+crm.contact_owners: contact uuid, person int8
+crm.contact_teams: contact uuid, team int4
+crm.notes: id int8 pk, author text, record int8, kind text
+crm.note_files: id int8 pk, note int8 -> crm.notes
+crm.boards: id int8 pk, owner int8
+crm.board_lines: id int8 pk, board int8
+crm.countries: code varchar pk
+crm.secrets: id int8 pk
+";
+
+/// The mapping.
+pub(crate) const MAPPING: &str = r#"
+[mapping]
+schemas = ["crm"]
+open = ["countr*"]
+closed = ["people", "team*", "roles", "secrets"]
+[mapping.users]
+table = "people"
+keys = { user = "id", login = "login" }
+login = "login"
+active = "is_active"
+supervisor = "boss"
+attributes = { region = "region" }
+[mapping.groups]
+table = "teams"
+key = "id"
+name = "name"
+parent = "above"
+[mapping.memberships]
+table = "team_people"
+user = "person"
+group = "team"
+[[mapping.roles_held]]
+table = "roles"
+user = "person"
+role = "role"
+map = { S = "seller" }
+[[mapping.roles_held]]
+table = "roles"
+group = "team"
+role = "role"
+map = { S = "seller" }
+[mapping.modules.accounts]
+table = "accounts"
+owner = "owner"
+creator = "created_by"
+group = "team"
+touch = ["changed"]
+[mapping.modules.contacts]
+table = "contacts"
+owner = [
+  { table = "contact_owners", record = "contact", user = "person" },
+  { column = "backup", key = "login" },
+]
+group = { table = "contact_teams", record = "contact", group = "team" }
+parent = { module = "accounts", column = "account" }
+[mapping.modules.notes]
+table = "notes"
+creator = "author"
+creator_key = "login"
+parent = { column = "record", type = "kind", modules = { a = "accounts", b = "boards" } }
+children = [{ table = "note_files", column = "note" }]
+[mapping.modules.boards]
+table = "boards"
+owner = "owner"
+configuration = true
+children = [{ table = "board_lines", column = "board" }]
+"#;
+
+/// The CRM under a matrix, or what is wrong with it.
+pub(crate) fn checked(matrix: &str) -> Result<PolicySet, Problems> {
+    let text = format!("{MAPPING}{matrix}");
+    Document::from_toml(&text).and_then(|document| check(&document, &text, &schema(TABLES)))
+}
+
+/// The CRM under a matrix that is right.
+pub(crate) fn policy(matrix: &str) -> PolicySet {
+    checked(matrix).unwrap_or_else(|problems| panic!("{problems}"))
+}

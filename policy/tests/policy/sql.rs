@@ -1,0 +1,195 @@
+//! The generated SQL: what each table of the small CRM is protected by, and how its directory is read.
+
+use celador_policy::directory::sql;
+use celador_policy::document::ScopeName;
+use celador_policy::policy_set::CellRef;
+use celador_policy::row_policy::{reach_terms, restriction_terms, row_policies};
+use celador_policy::{Action, Document, TableName, check};
+use proptest::prelude::*;
+
+use crate::desk::policy;
+use crate::schema_text::schema;
+
+const MATRIX: &str = r#"
+[rules.north]
+accounts = "region = 'north'"
+[restrictions.regional]
+groups = ["Partners"]
+module = "accounts"
+predicate = "region = me.region"
+[restrictions.nobody]
+module = "accounts"
+"#;
+
+/// The pairs of the document that describes the terms: ``kind  SQL``.
+#[test]
+fn every_scope_is_written_as_its_documentation_says() {
+    let set = policy(MATRIX);
+    let examples = include_str!("../../src/row_policy/examples.md");
+    let mut blocks = examples.split("```").skip(1).step_by(2);
+    let mut written = 0;
+    for (module, cell) in [
+        ("accounts", CellRef::Action(Action::Read)),
+        ("contacts", CellRef::Action(Action::Update)),
+        (
+            "notes",
+            CellRef::Scopes([ScopeName::Own, ScopeName::Created].into()),
+        ),
+        ("boards", CellRef::Action(Action::Update)),
+    ] {
+        let block = blocks.next().expect("a block for each module");
+        let mut expected = block.trim_start_matches("text").trim().lines();
+        for (kind, sql) in reach_terms(&set, module, &cell, "") {
+            let line = expected.next().unwrap_or_default();
+            assert_eq!(format!("{kind}: {sql}"), line, "{module}");
+            written += 1;
+        }
+        for (restriction, sql) in restriction_terms(&set, module, &cell, "r.") {
+            let line = expected.next().unwrap_or_default();
+            assert_eq!(format!("{restriction}: {sql}"), line, "{module}");
+            written += 1;
+        }
+        assert_eq!(expected.next(), None, "{module}");
+    }
+    assert_eq!(blocks.next(), None);
+    assert!(written > 15);
+}
+
+/// All row policies of all tables, one statement a line.
+#[test]
+fn every_table_gets_the_policies_of_its_place() {
+    let set = policy(MATRIX);
+    let mut all = String::new();
+    for name in [
+        "boards",
+        "contact_owners",
+        "contact_teams",
+        "note_files",
+        "board_lines",
+        "countries",
+        "secrets",
+        "forgotten",
+    ] {
+        let table = TableName::new("crm", name);
+        let policies = row_policies(&set, &table);
+        all.push_str(&format!("-- {name}\n"));
+        for policy in policies {
+            all.push_str(&policy.create(&table));
+            all.push_str(";\n");
+        }
+    }
+    assert_same(
+        "row_policies.sql",
+        include_str!("golden/row_policies.sql"),
+        &all,
+    );
+}
+
+#[test]
+fn the_directory_is_read_with_these_statements() {
+    let mapped = policy("").directory;
+    let text = "[mapping]\n[rules.r]\nusers = \"login = me('mail') OR login = me.region\"\n";
+    let document = Document::from_toml(text).expect("a document");
+    let own = check(&document, text, &schema(""))
+        .expect("it fits")
+        .directory;
+    for (name, golden, directory) in [
+        (
+            "directory_mapped.sql",
+            include_str!("golden/directory_mapped.sql"),
+            &mapped,
+        ),
+        (
+            "directory_own.sql",
+            include_str!("golden/directory_own.sql"),
+            &own,
+        ),
+    ] {
+        let keys = directory
+            .users
+            .keys
+            .keys()
+            .chain(directory.users.more_keys.keys())
+            .cloned();
+        let statements = [
+            Some(sql::facts(directory, &keys.collect())),
+            sql::user_by_login(directory),
+            sql::login_twice(directory),
+            Some(sql::group_count(directory)),
+            sql::group_cycle(directory),
+            sql::supervisor_cycle(directory),
+            Some(sql::holders(directory)),
+        ];
+        let all: String = statements
+            .into_iter()
+            .flatten()
+            .map(|sql| sql + ";\n")
+            .collect();
+        assert_same(name, golden, &all);
+    }
+}
+
+/// Compares with what is kept; `BLESS=1` keeps what is.
+fn assert_same(name: &str, kept: &str, made: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policy/golden/");
+        std::fs::write(format!("{path}{name}"), made).expect("it can be written");
+        return;
+    }
+    for (kept, made) in kept.lines().zip(made.lines()) {
+        assert_eq!(kept, made, "{name}");
+    }
+    assert_eq!(kept.lines().count(), made.lines().count(), "{name}");
+}
+
+fn scopes() -> impl Strategy<Value = std::collections::BTreeSet<ScopeName>> {
+    let names = [
+        "own",
+        "created",
+        "reports",
+        "group",
+        "group_tree",
+        "colleagues",
+        "colleagues_tree",
+        "unassigned",
+        "shared",
+        "parent",
+        "related",
+        "all",
+    ];
+    let all: Vec<ScopeName> = names
+        .iter()
+        .filter_map(|name| ScopeName::from_name(name))
+        .collect();
+    proptest::sample::subsequence(all, 0..=12).prop_map(|scopes| scopes.into_iter().collect())
+}
+
+proptest! {
+    #[test]
+    fn a_cell_reads_back_from_its_text(
+        cell in prop_oneof![
+            proptest::sample::select(Action::ALL.to_vec()).prop_map(CellRef::Action),
+            scopes().prop_map(CellRef::Scopes),
+            proptest::option::of(scopes()).prop_map(CellRef::AssignTo),
+        ],
+    ) {
+        prop_assert_eq!(CellRef::from_text(&cell.text()), Some(cell));
+    }
+
+    #[test]
+    fn other_text_is_no_cell(text in "(=|assign>|)[a-z,*>= ]{0,12}") {
+        if let Some(cell) = CellRef::from_text(&text) {
+            let order = |text: &str| {
+                let (head, names) = match text.strip_prefix('=') {
+                    Some(names) => ("=", names),
+                    None => text.split_at(text.find('>').map_or(text.len(), |at| at + 1)),
+                };
+                let mut names: Vec<String> = names.split(',').filter(|n| !n.is_empty()).map(str::to_owned).collect();
+                names.sort();
+                names.dedup();
+                (head.to_owned(), names)
+            };
+            prop_assert_eq!(order(&cell.text()), order(&text));
+        }
+    }
+}
