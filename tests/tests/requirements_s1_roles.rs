@@ -1,6 +1,8 @@
 //! S1, the predefined roles: what each may write, and the holes of the preset.
 
-use celador_tests::{Database, answers, is_denied, may, may_not, sees, sees_all, sees_none};
+use celador_tests::{
+    Database, answers, denied, is_denied, may, may_not, sees, sees_all, sees_none,
+};
 
 fn matrix() -> Database {
     Database::preset("s1-matrix")
@@ -298,6 +300,43 @@ fn s1_26_seller() {
             "invoices",
         ],
     );
+}
+
+#[test]
+fn s1_26_sellers_make_contacts_and_tasks_of_their_own() {
+    let crm = matrix();
+    // Their people are in link tables: who makes a record takes it, as applications do.
+    for (insert, link, table) in [
+        (
+            "INSERT INTO contacts (first_name, last_name) VALUES ('New', 'One') RETURNING id",
+            "INSERT INTO contact_assignees (contact_id, user_id) VALUES ($1, $2)",
+            "contacts",
+        ),
+        (
+            "INSERT INTO tasks (subject) VALUES ('Mine') RETURNING id",
+            "INSERT INTO task_assignees (task_id, user_id) VALUES ($1, $2)",
+            "tasks",
+        ),
+    ] {
+        let mut sergio = crm.login("sergio");
+        let mut saving = sergio.transaction().unwrap();
+        let id: i64 = saving
+            .query_one(insert, &[])
+            .unwrap_or_else(|error| panic!("{insert}: {error:?}"))
+            .get(0);
+        saving
+            .execute(link, &[&id, &9_i64])
+            .unwrap_or_else(|error| panic!("{link}: {error:?}"));
+        saving.commit().unwrap();
+        let mine = format!("SELECT id, created_by FROM {table} WHERE id = {id}");
+        answers(&crm, "sergio", &mine, &mine);
+        // Not for another.
+        let mut saving = sergio.transaction().unwrap();
+        let id: i64 = saving.query_one(insert, &[]).unwrap().get(0);
+        denied(saving.execute(link, &[&id, &20_i64]));
+        drop(saving);
+        assert_eq!(crm.count(table, &format!("id = {id}")), 0);
+    }
 }
 
 #[test]
