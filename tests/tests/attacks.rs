@@ -293,7 +293,10 @@ fn python() -> PathBuf {
     let python = venv.join("bin/python3");
     let imports = |python: &Path| {
         Command::new(python)
-            .args(["-c", "import psycopg_binary"])
+            .args([
+                "-c",
+                "import psycopg; assert psycopg.pq.__impl__ == 'binary'",
+            ])
             .output()
             .is_ok_and(|output| output.status.success())
     };

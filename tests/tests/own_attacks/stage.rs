@@ -211,6 +211,7 @@ fn told(error: &postgres::Error) -> String {
 
 fn note(seen: &mut String, message: &SimpleQueryMessage) {
     match message {
+        SimpleQueryMessage::RowDescription(_) => {}
         SimpleQueryMessage::Row(row) => {
             let cells: Vec<&str> = (0..row.len())
                 .map(|at| row.get(at).unwrap_or("NULL"))
@@ -218,7 +219,7 @@ fn note(seen: &mut String, message: &SimpleQueryMessage) {
             writeln!(seen, "{}", cells.join("|")).unwrap();
         }
         SimpleQueryMessage::CommandComplete(count) => writeln!(seen, "done {count}").unwrap(),
-        _ => {}
+        other => panic!("a message that isn't known: {other:?}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What PostgreSQL knows about rows: statistics, estimates, counters, Celador's own functions.
+//! What PostgreSQL knows about rows: statistics, estimates; and Celador's own functions.
 
 use crate::stage::{shows_nothing_hidden, stage, tries};
 
@@ -71,29 +71,6 @@ fn estimates_tell_nothing() {
         "HIDDEN-west",
         "HIDDEN-none",
     );
-}
-
-#[test]
-fn counters_of_ones_own_transaction_tell_nothing() {
-    for source in [
-        "SELECT seq_tup_read, idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'deals'",
-        "SELECT pg_stat_get_xact_tuples_fetched('shop.deals'::regclass), pg_stat_get_xact_tuples_returned('shop.deals'::regclass)",
-        "SELECT pg_stat_get_xact_tuples_fetched('shop.deals_code_key'::regclass), pg_stat_get_xact_tuples_returned('shop.deals_code_key'::regclass)",
-    ] {
-        tells_nothing(
-            |guess| {
-                vec![
-                    "SET enable_seqscan = off".to_owned(),
-                    "BEGIN".to_owned(),
-                    format!("SELECT 1 FROM ONLY shop.deals WHERE code = '{guess}'"),
-                    source.to_owned(),
-                    "COMMIT".to_owned(),
-                ]
-            },
-            "HIDDEN-code-11",
-            "HIDDEN-code-99",
-        );
-    }
 }
 
 #[test]
