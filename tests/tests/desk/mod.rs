@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod people;
+
 use celador_tests::{Database, denied};
 use postgres::Client;
 
@@ -240,4 +242,27 @@ pub(crate) fn refused(database: &Database, login: &str, sql: &str) {
     assert!(result.is_err(), "{login}: {sql}: not refused");
     denied(result);
     assert_eq!(before, picture(database), "{login}: {sql}");
+}
+
+/// Runs a statement as a person, which must change that many rows.
+#[track_caller]
+pub(crate) fn changes(database: &Database, login: &str, sql: &str, rows: u64) {
+    let changed = database
+        .login(login)
+        .execute(sql, &[])
+        .unwrap_or_else(|error| panic!("{login}: {sql}: {error:?}"));
+    assert_eq!(changed, rows, "{login}: {sql}");
+}
+
+/// Owner, team and creator of a case.
+#[track_caller]
+pub(crate) fn case(database: &Database, id: i32) -> (Option<i32>, Option<i32>, Option<i32>) {
+    let row = database
+        .superuser()
+        .query_one(
+            "SELECT owner_id, team_id, created_by FROM cases WHERE id = $1",
+            &[&id],
+        )
+        .expect("there is such a case");
+    (row.get(0), row.get(1), row.get(2))
 }
