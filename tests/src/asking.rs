@@ -97,6 +97,30 @@ pub fn breaks(database: &Database, login: &str, sql: &str, table: &str) {
     assert_eq!(before, image(database, table), "{login}: {sql}");
 }
 
+/// The person changes and deletes no row of the tables.
+#[track_caller]
+pub fn writes_nothing(database: &Database, login: &str, tables: &[&str]) {
+    for table in tables {
+        let column: String = database
+            .superuser()
+            .query_one(
+                "SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = $1::text::regclass
+                   AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+                 ORDER BY a.attnum LIMIT 1",
+                &[table],
+            )
+            .expect("the table has columns")
+            .get(0);
+        may_not(
+            database,
+            login,
+            &format!("UPDATE {table} SET {column} = {column}"),
+            table,
+        );
+        may_not(database, login, &format!("DELETE FROM {table}"), table);
+    }
+}
+
 /// Sessions of one person that stay open, each with the same prepared count: one outside a
 /// transaction, one inside, one inside a REPEATABLE READ transaction.
 pub struct OpenSessions {

@@ -15,7 +15,10 @@ use xtask::cluster::{Cluster, Options};
 use xtask::extension::{self, Profile};
 use xtask::postgres::Install;
 
-pub use asking::{OpenSessions, answers, breaks, is_denied, may, may_not, sees, sees_all, sees_none};
+pub use asking::{
+    OpenSessions, answers, breaks, is_denied, may, may_not, sees, sees_all, sees_none,
+    writes_nothing,
+};
 pub use database::Database;
 pub use failure::{Failure, denied, failure};
 pub use small_crm::{small_crm, small_document};
