@@ -3,7 +3,7 @@
 -- their own.
 --
 --   admin  (user 3)             administrator, of both companies
---   carol  (user 6, employee 3) manager of company 1, supervises alice; in S4 an owner
+--   carol  (user 6, employee 3) manager of company 1; in S4 an owner
 --   alice  (user 4, employee 1) seller of company 1; in S4 an agent
 --   bob    (user 5, employee 2) support of company 1; in S4 an agent
 --   dave   (user 7, employee 4) seller of company 2; in S4 an agent
@@ -47,7 +47,6 @@ END $$;
 INSERT INTO res_user (id, name, login, active, administrator, company, company_filter)
   VALUES (8, 'Erin', 'erin', true, false, 1, 'one');
 INSERT INTO "res_user-company_company" ("user", company) VALUES (8, 1);
-UPDATE company_employee SET supervisor = 3 WHERE id = 1;
 INSERT INTO res_group (id, name, active) VALUES
   (101, 'Support', true), (102, 'Analysts', true), (103, 'Agents', true), (104, 'Owners', true), (105, 'Directors', true);
 DELETE FROM "res_user-res_group" WHERE "group" IN (14, 15);
