@@ -142,7 +142,7 @@ fn schema_changed() {
     load::yield_to_foreign(&tables);
     let above = above();
     for (table, (relation, found)) in &tables {
-        if found.signature.is_some() {
+        if found.signature.is_some() || table.schema == "celador" {
             continue;
         }
         let inherited = above
@@ -150,10 +150,9 @@ fn schema_changed() {
             .and_then(|above| inherited(policy, above));
         // A table that took another's name is placed where that one was.
         let placement = inherited.or_else(|| policy.tables.get(table).cloned());
-        match placement {
-            Some(Placement::Open) => {}
-            None if !policy.schemas.contains(&table.schema) => {}
-            placement => load::protect_new(policy, table, *relation, found, placement.as_ref()),
+        let listed = policy.schemas.contains(&table.schema);
+        if let Some(placement) = placement.or(listed.then_some(Placement::Closed)) {
+            load::protect_new(policy, table, *relation, found, placement);
         }
     }
 }

@@ -56,6 +56,8 @@ thread_local! {
     static VOID: Cell<bool> = const { Cell::new(false) };
     /// At which nesting of transactions the identity was last changed; 0: before this one.
     static CHANGED_AT: Cell<i32> = const { Cell::new(0) };
+    /// The epoch in which cursors were last used.
+    static CURSORS_OF: Cell<u64> = const { Cell::new(0) };
     static LAST_SERIAL: Cell<u64> = const { Cell::new(0) };
     static VERIFIED: RefCell<Option<Verified>> = const { RefCell::new(None) };
 }
@@ -173,6 +175,16 @@ pub(crate) fn has_ended(now: f64) -> bool {
             .as_ref()
             .is_some_and(|known| (known.expires as f64) <= now)
     })
+}
+
+/// A cursor that was held over a commit keeps its rows when SQL ends the identity: it goes before
+/// the next cursor is used.
+pub(crate) fn close_cursors_of_others() {
+    let epoch = epoch();
+    if CURSORS_OF.replace(epoch) != epoch {
+        // SAFETY: leaves out the portal that runs.
+        unsafe { pg_sys::PortalHashTableDeleteAll() }
+    }
 }
 
 fn token() -> String {
@@ -360,28 +372,32 @@ fn accept(text: &str) {
                 expires: token.expires,
             }));
         }
-        Err(error) => {
-            // Whoever was signed in isn't any more.
-            set("");
-            VOID.set(true);
-            errors::raise(
-                PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-                format!("the token is not accepted: {error}"),
-                "Get a new token for this session.",
-            )
-        }
+        Err(error) => errors::raise(
+            PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+            format!("the token is not accepted: {error}"),
+            "Get a new token for this session.",
+        ),
     }
+}
+
+/// Whoever was signed in isn't any more, whatever comes next.
+fn leave() {
+    set("");
+    VOID.set(true);
 }
 
 /// `celador.assume(token)`: the session acts for the person whom the token names.
 #[pg_extern]
-fn assume(token: &str) {
-    accept(token);
+fn assume(token: Option<&str>) {
+    leave();
+    accept(token.unwrap_or_default());
 }
 
 /// `celador.act_as("user")`: makes a token for the person, and assumes it.
 #[pg_extern]
-fn act_as(user: &str) {
+fn act_as(user: Option<&str>) {
+    leave();
+    let user = user.unwrap_or_default();
     if let Some(catalog) = crate::catalog::current()
         && let Err(nobody) = session::person_of(&catalog, user, Source::Token)
     {

@@ -44,8 +44,9 @@ thread_local! {
     static STALE: Cell<bool> = const { Cell::new(false) };
     /// Whose eyes are looked through, by `explain_access`.
     static LENT: RefCell<Vec<Rc<Person>>> = const { RefCell::new(Vec::new()) };
-    /// Statements over protected tables that have begun and not ended, by address.
-    static OPEN: RefCell<BTreeSet<usize>> = const { RefCell::new(BTreeSet::new()) };
+    /// Statements over protected tables that have begun and not ended, by address, and for whom;
+    /// `None`: for somebody exempt.
+    static OPEN: RefCell<BTreeMap<usize, Option<Rc<Person>>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Says that policy or directory have changed.
@@ -69,21 +70,39 @@ unsafe extern "C-unwind" fn transaction_ended(
             | pg_sys::XactEvent::XACT_EVENT_ABORT
             | pg_sys::XactEvent::XACT_EVENT_PREPARE
     ) {
-        OPEN.with_borrow_mut(BTreeSet::clear);
+        OPEN.with_borrow_mut(BTreeMap::clear);
         LENT.with_borrow_mut(Vec::clear);
         hooks::foreign_code::forget();
         hooks::maintenance::end();
     }
 }
 
-/// A statement over protected tables begins.
-pub(crate) fn portal_opened(statement: usize) {
-    OPEN.with_borrow_mut(|open| open.insert(statement));
+/// A statement over protected tables begins, for that person.
+pub(crate) fn portal_opened(statement: usize, person: Option<Rc<Person>>) {
+    OPEN.with_borrow_mut(|open| open.insert(statement, person));
+}
+
+/// A statement goes on, a cursor perhaps: what it has sorted or joined so far is for a person with
+/// the same access.
+pub(crate) fn portal_goes_on(statement: usize) {
+    let Some(Some(before)) = OPEN.with_borrow(|open| open.get(&statement).cloned()) else {
+        return;
+    };
+    let now = person();
+    let same = Rc::ptr_eq(&before, &now)
+        || (before.access.facts() == now.access.facts() && before.policy() == now.policy());
+    if !same {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+            "your access has changed since the statement began",
+            "Run the statement, or open the cursor, again.",
+        );
+    }
 }
 
 /// A statement has ended.
 pub(crate) fn portal_closed(statement: usize) {
-    OPEN.with_borrow_mut(|open| open.remove(&statement));
+    let _person = OPEN.with_borrow_mut(|open| open.remove(&statement));
 }
 
 /// Whether a statement over protected tables is open: a cursor, or the one that runs.

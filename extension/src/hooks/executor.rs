@@ -67,7 +67,7 @@ unsafe extern "C-unwind" fn run(
 ) {
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
-        renew();
+        renew(query);
         match NEXT_RUN {
             Some(next) => next(query, direction, count, once),
             None => standard_ExecutorRun(query, direction, count, once),
@@ -83,7 +83,7 @@ unsafe extern "C-unwind" fn run(
 ) {
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
-        renew();
+        renew(query);
         match NEXT_RUN {
             Some(next) => next(query, direction, count),
             None => standard_ExecutorRun(query, direction, count),
@@ -104,9 +104,10 @@ unsafe extern "C-unwind" fn end(query: *mut pg_sys::QueryDesc) {
 
 /// A cursor that goes on does so with the access as it is now.
 #[pg_guard]
-unsafe extern "C-unwind" fn renew() {
+unsafe extern "C-unwind" fn renew(query: *mut pg_sys::QueryDesc) {
     if !spi::is_internal() {
         session::begin_statement();
+        session::portal_goes_on(query as usize);
     }
 }
 
@@ -137,9 +138,7 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
             return;
         }
         let exempt = catalog.sees_all() || super::maintenance::is_on();
-        if !exempt {
-            session::person();
-        }
-        session::portal_opened(query as usize);
+        let person = (!exempt).then(session::person);
+        session::portal_opened(query as usize, person);
     }
 }

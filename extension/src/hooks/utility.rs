@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 
 use super::maintenance;
 use super::tree::elements;
-use crate::{catalog, errors, relations, session, spi};
+use crate::{catalog, errors, identity, relations, session, spi};
 
 static mut NEXT: pg_sys::ProcessUtility_hook_type = None;
 
@@ -77,6 +77,7 @@ unsafe fn concerns(statement: *mut pg_sys::Node) -> bool {
                 | pg_sys::NodeTag::T_FetchStmt
                 | pg_sys::NodeTag::T_CopyStmt
                 | pg_sys::NodeTag::T_ExplainStmt
+                | pg_sys::NodeTag::T_DeclareCursorStmt
                 | pg_sys::NodeTag::T_DropStmt
                 | pg_sys::NodeTag::T_DropOwnedStmt
         )
@@ -97,6 +98,9 @@ unsafe extern "C-unwind" fn look(planned: *mut pg_sys::PlannedStmt) -> *mut pg_s
         catalog::current();
         let statement = (*planned).utilityStmt;
         let tag = (*statement).type_;
+        if tag == pg_sys::NodeTag::T_FetchStmt || tag == pg_sys::NodeTag::T_DeclareCursorStmt {
+            identity::close_cursors_of_others();
+        }
         if tag == pg_sys::NodeTag::T_ExplainStmt {
             return explain(planned);
         }

@@ -31,20 +31,17 @@ pub(super) fn apply(plan: &Plan) {
     }
 }
 
-/// Protects a table that has come after the load: as the table above it, or closed.
+/// Protects a table that has come after the load, placed so.
 pub(crate) fn protect_new(
     policy: &PolicySet,
     table: &TableName,
     relation: pg_sys::Oid,
     found: &Found,
-    placement: Option<&Placement>,
+    placement: Placement,
 ) {
-    let mut grown = policy.clone();
-    grown.tables.insert(
-        table.clone(),
-        placement.cloned().unwrap_or(Placement::Closed),
-    );
-    run(&TablePlan::of(&grown, table, relation, found));
+    if let Some(plan) = TablePlan::of_new(policy, table, relation, found, placement) {
+        run(&plan);
+    }
 }
 
 /// Drops the permissive policy from tables to which somebody has added one of their own: theirs

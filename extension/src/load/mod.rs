@@ -71,10 +71,11 @@ fn plan_policy(
     TableIterator::new(rows)
 }
 
-/// `celador.export_policy()`: the document of the live revision.
+/// `celador.export_policy()`: the live revision's document, with its keys sorted: equal policies
+/// are equal texts.
 #[pg_extern]
 fn export_policy() -> Option<String> {
-    spi::with_rights_of(spi::superuser(), || {
+    let text = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
             Kept::prepare(
                 "SELECT document FROM celador.policy ORDER BY revision DESC LIMIT 1",
@@ -85,7 +86,13 @@ fn export_policy() -> Option<String> {
             .next()
             .and_then(|row| row.into_iter().next().flatten())
         })
-    })
+    })?;
+    match Document::from_toml(&text).map(|document| document.to_toml()) {
+        Ok(Ok(sorted)) => Some(sorted),
+        Ok(Err(_)) | Err(_) => {
+            errors::fault("the loaded document can't be read by this version of the library")
+        }
+    }
 }
 
 /// The tables of this database.

@@ -129,22 +129,30 @@ pub(crate) fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
 }
 
 impl TablePlan {
-    /// What protects one table that isn't part of the directory.
-    pub(crate) fn of(
+    /// What a table needs that has come after the load, placed so; `None`: nothing.
+    pub(crate) fn of_new(
         set: &PolicySet,
         table: &TableName,
         relation: pg_sys::Oid,
         found: &Found,
-    ) -> Self {
-        let steps = table_steps(set, table, found, None, false);
+        placement: Placement,
+    ) -> Option<Self> {
+        let watched = watched(set).remove(table);
+        let roles = holds_roles(set, table);
+        if placement == Placement::Open && watched.is_none() && !roles {
+            return None;
+        }
+        let mut grown = set.clone();
+        grown.tables.insert(table.clone(), placement);
+        let steps = table_steps(&grown, table, found, watched.as_ref(), roles);
         let protected = Some(signature(&steps));
-        Self {
+        Some(Self {
             table: table.clone(),
             relation,
             had: before(found),
             steps,
             protected,
-        }
+        })
     }
 }
 

@@ -190,8 +190,13 @@ impl Checker<'_> {
             if set.modules[module].rules.contains_key(rule) {
                 return Some(GrantScope::Rule(rule.to_owned()));
             }
-            let anywhere = self.document.matrix.rules.contains_key(rule);
-            if !place.quiet || !anywhere {
+            if !self.document.matrix.rules.contains_key(rule) {
+                self.problems.add(
+                    &place.path,
+                    format!("there is no rule \"{rule}\""),
+                    format!("add [rules.{rule}]"),
+                );
+            } else if !place.quiet {
                 self.problems.add(
                     &place.path,
                     format!("rule \"{rule}\" says nothing of module \"{module}\""),

@@ -36,10 +36,9 @@ impl Checker<'_> {
                 group: text("group"),
             }]
         } else {
-            let sources = mapping.memberships.as_slice().iter();
+            let sources = mapping.memberships.places();
             sources
-                .enumerate()
-                .filter_map(|(at, source)| self.membership(&at.to_string(), source))
+                .filter_map(|(at, source)| self.membership(&at, source))
                 .collect()
         };
         let roles_held = if mapping.roles_held.is_empty() {
@@ -52,10 +51,9 @@ impl Checker<'_> {
                 })
                 .into()
         } else {
-            let sources = mapping.roles_held.as_slice().iter();
+            let sources = mapping.roles_held.places();
             sources
-                .enumerate()
-                .filter_map(|(at, source)| self.role_held(&at.to_string(), source))
+                .filter_map(|(at, source)| self.role_held(&at, source))
                 .collect()
         };
         let mut shares: Vec<SharedFrom> =
@@ -75,10 +73,8 @@ impl Checker<'_> {
         shares.extend(
             mapping
                 .shares
-                .as_slice()
-                .iter()
-                .enumerate()
-                .filter_map(|(at, source)| self.share(&at.to_string(), source)),
+                .places()
+                .filter_map(|(at, source)| self.share(&at, source)),
         );
         let settings = match &mapping.settings {
             Some(settings) => self.setting_values(settings)?,
@@ -198,8 +194,8 @@ impl Checker<'_> {
         }
     }
 
-    fn membership(&mut self, at: &str, from: &MembershipSource) -> Option<Membership> {
-        let path = ["mapping", "memberships", at];
+    fn membership(&mut self, at: &[String], from: &MembershipSource) -> Option<Membership> {
+        let path = written_at("memberships", at);
         let table = self.table(&path, &from.table)?;
         Some(Membership {
             user: self.person(&path, &table, &from.user, from.user_key.as_deref())?,
@@ -208,8 +204,8 @@ impl Checker<'_> {
         })
     }
 
-    fn role_held(&mut self, at: &str, from: &RoleSource) -> Option<RoleHeld> {
-        let path = ["mapping", "roles_held", at];
+    fn role_held(&mut self, at: &[String], from: &RoleSource) -> Option<RoleHeld> {
+        let path = written_at("roles_held", at);
         let table = self.table(&path, &from.table)?;
         let holder = self.holder(
             &path,
@@ -226,8 +222,8 @@ impl Checker<'_> {
         })
     }
 
-    fn share(&mut self, at: &str, from: &ShareSource) -> Option<SharedFrom> {
-        let path = ["mapping", "shares", at];
+    fn share(&mut self, at: &[String], from: &ShareSource) -> Option<SharedFrom> {
+        let path = written_at("shares", at);
         let table = self.table(&path, &from.table)?;
         if !self.document.mapping.modules.contains_key(&from.module) {
             self.problems.add(
@@ -315,6 +311,13 @@ impl Checker<'_> {
         );
         None
     }
+}
+
+/// The keys that lead to one of several sources.
+fn written_at<'a>(key: &'a str, at: &'a [String]) -> Vec<&'a str> {
+    let mut path = vec!["mapping", key];
+    path.extend(at.iter().map(String::as_str));
+    path
 }
 
 pub(super) fn own(table: &str) -> Source {

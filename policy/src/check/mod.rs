@@ -121,7 +121,9 @@ impl Checker<'_> {
         if self.schema.tables[table].columns[name].generated {
             self.problems.add(
                 path,
-                format!("column {table}.{name} is generated, and not yet known when a row is written"),
+                format!(
+                    "column {table}.{name} is generated, and not yet known when a row is written"
+                ),
                 "name a column that is stored as it is written",
             );
             return None;

@@ -211,14 +211,14 @@ impl Checker<'_> {
             });
         if !known {
             self.problems.add(
-                path,
+                &[path, &["user_key"]].concat(),
                 format!("nobody has a key called \"{key}\""),
                 "name a key of mapping.users.keys or mapping.users.more_keys",
             );
             return None;
         }
         Some(KeyColumn {
-            column: self.key_column(path, table, column)?,
+            column: self.key_column(&[path, &["user"]].concat(), table, column)?,
             key,
         })
     }

@@ -47,17 +47,13 @@ impl Checker<'_> {
                 );
             }
         }
-        for (index, source) in self
-            .document
-            .mapping
-            .roles_held
-            .as_slice()
-            .iter()
-            .enumerate()
-        {
+        for (place, source) in self.document.mapping.roles_held.places() {
             if source.map.is_empty() {
+                let mut path = vec!["mapping", "roles_held"];
+                path.extend(place.iter().map(String::as_str));
+                path.push("map");
                 self.problems.add(
-                    &["mapping", "roles_held", &index.to_string(), "map"],
+                    &path,
                     "no value of the column stands for a role",
                     "add map = { VALUE = \"role\" }",
                 );

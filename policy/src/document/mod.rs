@@ -70,4 +70,45 @@ impl Document {
             Problems(vec![problem])
         })
     }
+
+    /// Writes the document: keys sorted, and what says nothing left out, so that equal documents
+    /// are equal texts. [`Self::from_toml`] reads the same document back.
+    ///
+    /// # Errors
+    /// When the document can't be written as TOML; one that was read always can.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        let full = toml::Value::try_from(self)?;
+        let mut short = full.clone();
+        prune(&mut short);
+        let short = toml::to_string(&short)?;
+        // What is empty may say something: a role without permissions is a role.
+        if Self::from_toml(&short).as_ref() == Ok(self) {
+            Ok(short)
+        } else {
+            toml::to_string(&full)
+        }
+    }
+}
+
+/// Leaves out what is there by default: false, and empty texts, lists and tables.
+fn prune(value: &mut toml::Value) {
+    let says_something = |value: &toml::Value| match value {
+        toml::Value::Boolean(is) => *is,
+        toml::Value::String(text) => !text.is_empty(),
+        toml::Value::Array(values) => !values.is_empty(),
+        toml::Value::Table(values) => !values.is_empty(),
+        toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Datetime(_) => true,
+    };
+    match value {
+        toml::Value::Table(values) => {
+            values.iter_mut().for_each(|(_, value)| prune(value));
+            values.retain(|_, value| says_something(value));
+        }
+        toml::Value::Array(values) => values.iter_mut().for_each(prune),
+        toml::Value::Boolean(_)
+        | toml::Value::String(_)
+        | toml::Value::Integer(_)
+        | toml::Value::Float(_)
+        | toml::Value::Datetime(_) => {}
+    }
 }
