@@ -51,6 +51,14 @@ fn template(client: &mut Client, files: &[&str]) {
     client
         .batch_execute(&hide_all(&schema))
         .expect("the shadow's rows can be moved");
+    // Small files: the database is copied for each person.
+    let names: Vec<String> = schema
+        .whole()
+        .map(|table| format!("public.{}", table.name))
+        .collect();
+    client
+        .batch_execute(&format!("TRUNCATE {}", names.join(", ")))
+        .expect("the tables can be emptied");
 }
 
 /// Puts every row among the hidden ones.
@@ -62,11 +70,10 @@ fn hide_all(schema: &Schema) -> String {
             "INSERT INTO hidden.{name} ({columns}) SELECT {columns} FROM public.{name};\n"
         ));
     }
-    let names: Vec<String> = schema
-        .whole()
-        .map(|table| format!("public.{}", table.name))
-        .collect();
-    format!("{sql} TRUNCATE {};", names.join(", "))
+    for table in schema.whole() {
+        sql.push_str(&format!("DELETE FROM public.{};\n", table.name));
+    }
+    sql
 }
 
 impl std::fmt::Debug for Shadow {
@@ -144,7 +151,7 @@ impl Shadow {
             sql.push_str(&format!(
                 "INSERT INTO public.{name} ({columns}) SELECT {columns} FROM seen.{name};
                  DELETE FROM hidden.{name} h USING seen.{name} s WHERE {};
-                 TRUNCATE seen.{name};\n",
+                 DELETE FROM seen.{name};\n",
                 same.join(" AND ")
             ));
         }
@@ -159,7 +166,6 @@ impl Shadow {
             ));
             sql.push_str(";\n");
         }
-        sql.push_str("ANALYZE;");
         self.run(&sql);
     }
 

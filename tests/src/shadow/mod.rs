@@ -16,6 +16,7 @@ pub mod values;
 pub mod writes;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use postgres::Client;
 
@@ -47,9 +48,11 @@ pub fn statements() -> usize {
 }
 
 /// After so many statements the directory changes, and the sessions stay open.
-const STATEMENTS_A_PHASE: usize = 250;
+const STATEMENTS_A_PHASE: usize = 120;
 /// Statements that each session prepares at its start and executes now and then.
 const STANDING: usize = 6;
+/// After a write so many tables are compared beside the one that was written.
+const OTHERS: usize = 4;
 
 /// What a run has seen.
 #[derive(Debug, Default, Clone)]
@@ -66,6 +69,12 @@ pub struct Report {
     pub kinds: Counts,
     /// Entries of the closed list, and how often each explained a difference.
     pub allowed: Counts,
+    /// The time that statements took through Celador.
+    pub real: Duration,
+    /// The time that they took on the shadow.
+    pub plain: Duration,
+    /// The time that it took to look at what was to be seen afterwards, on both sides.
+    pub states: Duration,
 }
 
 /// The first difference of a run.
@@ -132,7 +141,8 @@ impl<'a> Shadows<'a> {
         }
     }
 
-    /// Compares a protected database, in phase 0, with the shadows, statement by statement.
+    /// Compares a protected database with the shadows, statement by statement. The database has
+    /// been in every comparison that these shadows were in.
     ///
     /// # Errors
     ///
@@ -143,14 +153,11 @@ impl<'a> Shadows<'a> {
         seed: u64,
         statements: usize,
     ) -> Result<Report, Box<Difference>> {
-        if self.phase != 0 {
-            self.phase = 0;
-            for phase in 0..self.oracle.phases() {
-                self.change_shadows((phase + 1) % self.oracle.phases(), true);
-            }
-        }
         let mut chance = Chance::new(seed);
         let mut control = real.superuser();
+        while self.phase != 0 {
+            self.next_phase(&mut control);
+        }
         let mut sessions: Vec<Client> = self
             .pairs
             .iter()
@@ -200,20 +207,19 @@ impl<'a> Shadows<'a> {
         control
             .batch_execute(&sql)
             .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-        self.change_shadows(phase, false);
+        self.change_shadows(phase);
     }
 
-    fn change_shadows(&mut self, phase: usize, everybody: bool) {
+    fn change_shadows(&mut self, phase: usize) {
         let change = self.oracle.change(phase);
         let concerned = self.oracle.concerned(phase);
         for pair in &mut self.pairs {
-            let both: String = ["public", "hidden"]
-                .map(|schema| change.tables.replace("{s}", schema))
-                .join(";");
+            let both = ["public", "hidden"].map(|schema| change.tables.replace("{s}", schema));
             pair.shadow.run(&format!(
-                "SET session_replication_role = replica; {both}; RESET session_replication_role"
+                "SET session_replication_role = replica; {}; RESET session_replication_role",
+                both.join(";")
             ));
-            if everybody || concerned.contains(&pair.person) {
+            if concerned.contains(&pair.person) {
                 pair.shadow.fill(&self.schema, self.oracle, phase);
             }
         }
@@ -326,8 +332,12 @@ impl<'a> Shadows<'a> {
         let shadow = &mut pairs[turn].shadow;
         let mut gave = false;
         for step in &statement.steps {
+            let start = Instant::now();
             let real = run(session, &step.sql);
+            let between = Instant::now();
             let plain = run(&mut shadow.client, &step.sql);
+            report.real += between - start;
+            report.plain += between.elapsed();
             if !real.same(&plain, step.ordered) {
                 return match allowed(&mut shadow.client, schema, statement, (&real, &plain)) {
                     Some(entry) => {
@@ -350,13 +360,18 @@ impl<'a> Shadows<'a> {
         }
         report.effective += usize::from(gave);
         match &statement.writes {
-            Some(table) if gave => self.same_state(turn, session, &table.clone()),
+            Some(table) if gave => {
+                let start = Instant::now();
+                let same = self.same_state(turn, session, table, report.statements);
+                report.states += start.elapsed();
+                same
+            }
             _ => Ok(()),
         }
     }
 
     /// Afterwards the person sees the same on both sides.
-    fn same_state(&mut self, turn: usize, session: &mut Client, table: &str) -> Result<(), String> {
+    fn same_state(&mut self, turn: usize, session: &mut Client, table: &str, number: usize) -> Result<(), String> {
         let mut tables = self.schema.dependents(table);
         let more: Vec<&str> = tables
             .iter()
@@ -442,6 +457,11 @@ impl std::fmt::Display for Report {
             self.statements, self.writes, self.effective, self.refused
         )?;
         writeln!(f, "grammar: {:?}", self.kinds)?;
+        writeln!(
+            f,
+            "time: {:?} through Celador, {:?} on the shadow, {:?} for states",
+            self.real, self.plain, self.states
+        )?;
         write!(
             f,
             "differences of the closed list: {:?}",

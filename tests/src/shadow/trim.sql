@@ -2,20 +2,22 @@
 -- Run by a superuser on the plain sample, before anything is protected.
 
 SET timezone = 'UTC';
-DELETE FROM invoices WHERE account_id > 200;
-DELETE FROM contacts WHERE account_id > 200 OR (account_id IS NULL AND id % 4 <> 0);
-DELETE FROM accounts WHERE id > 200;
-DELETE FROM leads WHERE id > 250;
+DELETE FROM invoices WHERE account_id > 100;
+DELETE FROM contacts WHERE account_id > 100 OR (account_id IS NULL AND id % 8 <> 0);
+DELETE FROM accounts WHERE id > 100;
+DELETE FROM leads WHERE id > 150;
 DELETE FROM tickets WHERE account_id IS NULL AND contact_id IS NULL OR id % 2 = 0;
 DELETE FROM events WHERE account_id IS NULL;
 DELETE FROM emails WHERE contact_id IS NULL;
 DELETE FROM conversations WHERE contact_id IS NULL;
 DELETE FROM notes WHERE id % 4 <> 0 OR record_id > 400;
 DELETE FROM calls WHERE id % 4 <> 0 OR record_id > 400;
-DELETE FROM activity_log WHERE id > 300;
-DELETE FROM products WHERE id > 60 AND id NOT IN (SELECT product_id FROM quote_lines
+DELETE FROM activity_log WHERE id > 200;
+DELETE FROM account_statements WHERE id % 4 <> 0;
+DELETE FROM sales_summary WHERE id % 3 <> 0;
+DELETE FROM products WHERE id > 40 AND id NOT IN (SELECT product_id FROM quote_lines
   UNION SELECT product_id FROM order_lines);
-DELETE FROM price_list_items WHERE product_id > 60;
+DELETE FROM price_list_items WHERE product_id > 40;
 
 CREATE OR REPLACE FUNCTION touch_updated_at() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -38,4 +40,3 @@ BEGIN
         ELSE 'timestamptz ''2026-07-01 00:00+00''' END);
   END LOOP;
 END $$;
-ANALYZE;
