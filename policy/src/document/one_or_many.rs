@@ -33,6 +33,18 @@ impl<T> OneOrMany<T> {
         }
     }
 
+    /// The values, each with the key under which it is written: its place in the list, or none.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Vec<String>, &T)> {
+        let listed = match self {
+            Self::Many(_) => true,
+            Self::One(_) => false,
+        };
+        self.as_slice().iter().enumerate().map(move |(at, value)| {
+            let place = listed.then(|| at.to_string());
+            (place.into_iter().collect(), value)
+        })
+    }
+
     /// Whether nothing is written.
     pub fn is_empty(&self) -> bool {
         self.as_slice().is_empty()

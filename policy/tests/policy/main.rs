@@ -1,7 +1,10 @@
 //! Tests of the policy as a whole: documents, checks, access, generated SQL.
 
+mod bad_input;
 mod design;
 mod desk;
+mod holding;
+mod placing;
 mod reached;
 mod reference;
 mod s3_7;

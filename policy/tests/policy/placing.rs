@@ -1,0 +1,297 @@
+//! Where tables end up, and what a CRM may lack.
+
+use std::collections::BTreeSet;
+
+use celador_policy::policy_set::{GrantScope, Placement};
+use celador_policy::{Action, Document, PolicySet, Problems, TableName, check};
+
+use crate::desk::{checked, policy};
+use crate::schema_text::schema;
+
+const TABLES: &str = "
+crm.orders partitioned: id int8 pk, owner text
+crm.orders_2025 under crm.orders: id int8 pk, owner text
+crm.orders_2026 under crm.orders: id int8 pk, owner text
+crm.log: id int8 pk, order_id int8 -> crm.orders
+other.people: id text pk
+";
+
+fn placed(mapping: &str) -> Result<PolicySet, Problems> {
+    let text = format!(
+        "[mapping]\nschemas = [\"crm\"]\n{mapping}\n[mapping.modules.orders]\ntable = \"orders\"\nowner = \"owner\"\n"
+    );
+    let tables = if mapping.contains("# foreign") {
+        TABLES.replace("crm.log:", "crm.log foreign:")
+    } else {
+        TABLES.to_owned()
+    };
+    Document::from_toml(&text).and_then(|document| check(&document, &text, &schema(&tables)))
+}
+
+fn place<'a>(set: &'a PolicySet, table: &str) -> &'a Placement {
+    &set.tables[&TableName::new("crm", table)]
+}
+
+#[test]
+fn a_partition_belongs_where_its_table_belongs_whatever_a_pattern_says() {
+    let set = placed("open = [\"*\"]").expect("it fits");
+    let orders = Placement::Module("orders".to_owned());
+    assert_eq!(place(&set, "orders"), &orders);
+    assert_eq!(place(&set, "orders_2025"), &orders);
+    assert_eq!(place(&set, "log"), &Placement::Open);
+    // Celador's own tables are never open.
+    for (table, placement) in &set.tables {
+        assert!(
+            table.schema != "celador" || *placement != Placement::Open,
+            "{table}"
+        );
+    }
+}
+
+#[test]
+fn what_is_closed_stays_closed() {
+    let set = placed("open = [\"*\"]\nclosed = [\"l*\", \"orders_2025\"]").expect("it fits");
+    assert_eq!(place(&set, "log"), &Placement::Closed);
+    assert_eq!(place(&set, "orders_2025"), &Placement::Closed);
+    assert_eq!(
+        place(&set, "orders_2026"),
+        &Placement::Module("orders".to_owned())
+    );
+}
+
+#[test]
+fn x_6_a_table_that_nobody_placed_stops_the_load() {
+    for (mapping, message) in [
+        (
+            "",
+            "table crm.log is not placed; its foreign keys lead to crm.orders (module orders)",
+        ),
+        ("closed = [\"log\"] # foreign", "crm.log is a foreign table"),
+        (
+            "open = [\"log\", \"orders_2025\"]",
+            "crm.orders_2025 is placed twice",
+        ),
+        (
+            "closed = [\"log\"]\n[mapping.users]\ntable = \"other.people\"\nkeys = { user = \"id\" }",
+            "the directory is read from other.people, which is not placed",
+        ),
+    ] {
+        let problems = placed(mapping).expect_err(mapping);
+        assert!(
+            problems.to_string().contains(message),
+            "{mapping}: {problems}"
+        );
+    }
+    assert!(placed("open = [\"log\"] # foreign").is_ok());
+}
+
+#[test]
+fn a_mapping_lists_its_schemas() {
+    let text = "[mapping.modules.people]\ntable = \"other.people\"\n";
+    let document = Document::from_toml(text).expect("a document");
+    let problems = check(&document, text, &schema(TABLES)).expect_err("no schemas");
+    assert!(
+        problems.to_string().contains("no schema is listed"),
+        "{problems}"
+    );
+}
+
+#[test]
+fn what_shows_the_rows_of_a_protected_table_is_not_open() {
+    let text = "[mapping]\nschemas = [\"crm\"]\nopen = [\"orders\", \"log\", \"orders_2025\"]\n\
+                [mapping.modules.late]\ntable = \"orders_2026\"\n";
+    let document = Document::from_toml(text).expect("a document");
+    let problems = check(&document, text, &schema(TABLES)).expect_err("open above a module");
+    assert!(
+        problems
+            .to_string()
+            .contains("crm.orders is open, and shows the rows of crm.orders_2026")
+    );
+}
+
+#[test]
+fn what_the_crm_lacks_is_reported_and_grants_nothing() {
+    let set = policy(
+        "[permissions.r.gone]\nread = ['all']\n\
+         [permissions.r.accounts]\nread = [{ scope = 'related', module = 'missing' }]\n\
+         [permissions.r.accounts.fields]\nnick = { clear = ['own'] }\n\
+         [fields.accounts.nick]\nrenderings = ['clear']\n\
+         [fields.accounts.phone]\nrenderings = ['clear']\n\
+         [rules.x]\nabsent = 'id = 1'\n\
+         [restrictions.x]\nmodule = 'nowhere'\n\
+         [roles.a]\n[settings.s]\nset_by = ['a']\n",
+    );
+    let expected = [
+        "gone",
+        "missing",
+        "accounts.nick",
+        "accounts.phone",
+        "absent",
+        "nowhere",
+    ];
+    assert_eq!(set.unmapped, BTreeSet::from(expected.map(str::to_owned)));
+    assert_eq!(set.grants("r", "accounts", Action::Read), []);
+    assert!(set.restrictions["x"].modules.is_empty());
+    let rule = GrantScope::Rule("setting:s".to_owned());
+    assert_eq!(set.grants("a", "settings", Action::Update)[0].scope, rule);
+}
+
+#[test]
+fn s1_23_a_wildcard_stands_for_every_module_and_action() {
+    let set =
+        policy("[permissions.a]\n'*' = { '*' = ['all'] }\n[permissions.b.'*']\nread = ['own']\n");
+    for module in set.modules.keys() {
+        for action in Action::ALL {
+            let claims = action == Action::Claim;
+            let granted = !set.grants("a", module, action).is_empty();
+            assert_eq!(
+                granted,
+                !claims || !set.modules[module].owners.is_empty(),
+                "{module}"
+            );
+        }
+        let owned = !set.modules[module].owners.is_empty();
+        assert_eq!(
+            !set.grants("b", module, Action::Read).is_empty(),
+            owned,
+            "{module}"
+        );
+        assert_eq!(set.grants("b", module, Action::Update), [], "{module}");
+    }
+}
+
+#[test]
+fn a_restriction_of_every_module_names_each() {
+    let set = policy("[restrictions.x]\nmodule = '*'\nactions = ['update']\n");
+    let restriction = &set.restrictions["x"];
+    assert_eq!(restriction.modules.len(), set.modules.len());
+    // Rows of configuration are written by customising.
+    assert_eq!(
+        restriction.actions,
+        [Action::Update, Action::Customise].into()
+    );
+    let set = policy("[restrictions.x]\nmodule = 'boards'\nactions = ['read']\n");
+    assert_eq!(set.restrictions["x"].actions, [Action::Read].into());
+}
+
+#[test]
+fn s1_10_export_may_be_bounded_in_rows() {
+    let set = policy(
+        "[permissions.a.accounts]\nexport = [{ scope = 'all', rows = 1000 }, 'own']\n\
+         '*' = [{ scope = 'group', rows = 5, to = ['own'] }]\n",
+    );
+    let rows: Vec<_> = set
+        .grants("a", "accounts", Action::Export)
+        .iter()
+        .map(|grant| (grant.rows, grant.to.is_some()))
+        .collect();
+    assert_eq!(rows.len(), 3);
+    assert!(rows.contains(&(Some(1000), false)) && rows.contains(&(None, false)));
+    assert!(
+        set.grants("a", "accounts", Action::Read)
+            .iter()
+            .all(|grant| grant.rows.is_none())
+    );
+    assert!(
+        set.grants("a", "accounts", Action::Assign)
+            .iter()
+            .all(|grant| grant.to.is_some())
+    );
+}
+
+#[test]
+fn s1_10_import_alone_creates_nothing() {
+    let set = policy("[permissions.a.accounts]\nimport = ['all']\n");
+    assert_eq!(set.grants("a", "accounts", Action::Create), []);
+    assert_eq!(set.grants("a", "accounts", Action::Import).len(), 1);
+}
+
+#[test]
+fn owners_in_a_link_table_are_linked_after_creating() {
+    // contacts have another owner in a column, so that their owner is known when they are made.
+    let set = policy("[permissions.a.contacts]\ncreate = ['own']\n");
+    assert_eq!(
+        set.grants("a", "contacts", Action::Create)[0].scope,
+        plain("own")
+    );
+    let matrix = "[permissions.a.contacts]\ncreate = ['own', 'reports', 'created']\n";
+    let only_links = |creator: &str| {
+        let mapping = crate::desk::MAPPING
+            .replace("  { column = \"backup\", key = \"login\" },\n", "")
+            .replace(
+                "[mapping.modules.contacts]\n",
+                &format!("[mapping.modules.contacts]\n{creator}\n"),
+            );
+        let text = format!("{mapping}{matrix}");
+        let document = Document::from_toml(&text).expect("a document");
+        check(&document, &text, &schema(crate::desk::TABLES))
+    };
+    let set = only_links("creator = \"backup\"\ncreator_key = \"login\"").expect("it fits");
+    let grants = set.grants("a", "contacts", Action::Create);
+    assert_eq!(
+        grants.iter().map(|grant| &grant.scope).collect::<Vec<_>>(),
+        [&plain("created")]
+    );
+    let problems = only_links("").expect_err("nobody would be its owner");
+    assert!(
+        problems
+            .to_string()
+            .contains("owners in a link table, and no creator")
+    );
+}
+
+fn plain(name: &str) -> GrantScope {
+    GrantScope::Plain(celador_policy::document::ScopeName::from_name(name).expect("a scope"))
+}
+
+#[test]
+fn records_lend_their_reach_four_deep() {
+    let chain = |length: usize| {
+        let mut tables = "crm.m0: id int8 pk\n".to_owned();
+        let mut text =
+            "[mapping]\nschemas = [\"crm\"]\n[mapping.modules.m0]\ntable = \"m0\"\n".to_owned();
+        for at in 1..=length {
+            let above = at - 1;
+            tables.push_str(&format!("crm.m{at}: id int8 pk, up int8\n"));
+            text.push_str(&format!(
+                "[mapping.modules.m{at}]\ntable = \"m{at}\"\nparent = {{ module = \"m{above}\", column = \"up\" }}\n\
+                 [permissions.r.m{at}]\nread = [\"parent\"]\n"
+            ));
+        }
+        let document = Document::from_toml(&text).expect("a document");
+        check(&document, &text, &schema(&tables))
+    };
+    assert!(chain(4).is_ok());
+    assert!(
+        chain(5)
+            .expect_err("too deep")
+            .to_string()
+            .contains("more than 4 deep")
+    );
+}
+
+#[test]
+fn keys_of_several_tables_name_no_record_unless_the_mapping_says_so() {
+    let tables = "crm.a: id int8 pk, owner text\ncrm.b: id int8 pk, owner text\n";
+    for (key, known) in [("", false), ("key = \"id\"\n", true)] {
+        let text = format!(
+            "[mapping]\nschemas = [\"crm\"]\n[mapping.modules.m]\ntable = [\"a\", \"b\"]\nowner = \"owner\"\n{key}"
+        );
+        let document = Document::from_toml(&text).expect("a document");
+        let set = check(&document, &text, &schema(tables)).expect("it fits");
+        assert_eq!(set.modules["m"].key.is_some(), known);
+    }
+}
+
+#[test]
+fn a_checked_policy_reads_back_from_json() {
+    let set = policy(
+        "[permissions.a.accounts]\nread = ['own', { scope = 'related', scopes = ['created'], module = 'notes' }]\n",
+    );
+    let json = serde_json::to_string(&set).expect("it is written");
+    assert_eq!(
+        serde_json::from_str::<PolicySet>(&json).expect("it is read"),
+        set
+    );
+    assert!(checked("[permissions.a.accounts]\nread = []\n").is_ok());
+}
