@@ -3,21 +3,7 @@
 mod desk;
 
 use celador_tests::{Database, Failure, denied, failure};
-use desk::{MAPPING, MATRIX, desk, document, number, run, text};
-
-/// What a failed load must leave alone.
-fn picture(database: &Database) -> Option<String> {
-    text(
-        &mut database.superuser(),
-        "SELECT concat_ws(E'\\n',
-           (SELECT string_agg(p::text, E'\\n' ORDER BY schemaname, tablename, policyname) FROM pg_policies AS p),
-           (SELECT string_agg(concat_ws(' ', tgrelid::regclass, tgname, tgenabled), E'\\n' ORDER BY tgrelid, tgname)
-              FROM pg_trigger WHERE NOT tgisinternal),
-           (SELECT string_agg(concat_ws(' ', oid::regclass, relrowsecurity, relforcerowsecurity), E'\\n' ORDER BY oid)
-              FROM pg_class WHERE relkind IN ('r', 'p')),
-           (SELECT string_agg(concat_ws(' ', revision, md5(document)), E'\\n' ORDER BY revision) FROM celador.policy))",
-    )
-}
+use desk::{MAPPING, MATRIX, desk, document, number, picture, run, text};
 
 /// Loading fails, and leaves everything as it is.
 #[track_caller]
@@ -116,7 +102,12 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "[settings.open_team]",
-        "[restrictions.r]\nroles = [\"sellr\"]\nmodule = \"cases\"\n[settings.open_team]",
+        "[restrictions.r]\nroles = [\"seller\"]\nmodule = \"cases\"\n[settings.open_team]",
+        &["restrictions.r.roles"],
+    ),
+    (
+        "[settings.open_team]",
+        "[roles.chief]\nimplied_by = [\"sellr\"]\n[settings.open_team]",
         &["sellr"],
     ),
     ("delete = [\"own\"]", "delete = [\"rule:big\"]", &["big"]),
@@ -333,11 +324,11 @@ fn the_line_is_the_right_one() {
     }
     // Several mistakes are all told, in the order of their lines.
     let bad = good
-        .replacen("login = \"login\"", "login = \"logon\"", 1)
-        .replacen("delete = [\"own\"]", "delete = [\"mine\"]", 1);
+        .replacen("delete = [\"own\"]", "delete = [\"mine\"]", 1)
+        .replacen("when = \"open_team\"", "when = \"open_teem\"", 1);
     let error = refused(&database, &bad);
-    let (login, scope) = (error.detail.find("logon"), error.detail.find("mine"));
-    assert!(login.is_some() && login < scope, "{error:?}");
+    let (scope, setting) = (error.detail.find("mine"), error.detail.find("open_teem"));
+    assert!(scope.is_some() && scope < setting, "{error:?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod desk;
 
 use celador_tests::{Database, denied, failure};
-use desk::{desk, ids, number, run, text, under};
+use desk::{desk, ids, number, picture, run, text, under};
 
 type Line = (String, String, String, String);
 
@@ -208,22 +208,6 @@ fn links_parents_and_what_isnt_there() {
         text(&mut bea, "SELECT \"user\" FROM celador.whoami()").as_deref(),
         Some("2")
     );
-}
-
-/// Everything that a load changes, as text.
-fn picture(database: &Database) -> String {
-    text(
-        &mut database.superuser(),
-        "SELECT concat_ws(E'\\n',
-           (SELECT string_agg(p::text, E'\\n' ORDER BY schemaname, tablename, policyname) FROM pg_policies AS p),
-           (SELECT string_agg(concat_ws(' ', tgrelid::regclass, tgname, tgenabled, tgtype), E'\\n' ORDER BY tgrelid, tgname)
-              FROM pg_trigger WHERE NOT tgisinternal),
-           (SELECT string_agg(concat_ws(' ', oid::regclass, relrowsecurity, relforcerowsecurity), E'\\n' ORDER BY oid)
-              FROM pg_class WHERE relkind IN ('r', 'p')),
-           (SELECT string_agg(concat_ws(' ', revision, md5(document)), E'\\n' ORDER BY revision) FROM celador.policy),
-           (SELECT string_agg(concat_ws(' ', relation, md5(policies)), E'\\n' ORDER BY relation::oid) FROM celador.protected))",
-    )
-    .unwrap_or_default()
 }
 
 #[test]

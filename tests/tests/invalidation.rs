@@ -332,18 +332,18 @@ fn a_cursor_goes_on_when_somebody_else_changes() {
     );
     database.run("DELETE FROM roles WHERE user_id = 4; UPDATE users SET last_seen = now()");
     assert_eq!(rest(&mut ann, "sorted"), 4);
-    // Also in a loop that changes the directory itself.
+    // Also in a loop that changes the directory itself, as far as others are concerned.
     run(
         &mut ann,
         "COMMIT; DO $$ DECLARE r record; BEGIN
-           FOR r IN SELECT id FROM users ORDER BY id LOOP UPDATE users SET region = 'x' || r.id WHERE id = r.id; END LOOP; END $$",
+           FOR r IN SELECT id FROM users WHERE id > 1 ORDER BY id LOOP UPDATE users SET region = 'x' || r.id WHERE id = r.id; END LOOP; END $$",
     );
     assert_eq!(
         number(
             &mut database.superuser(),
             "SELECT count(*) FROM users WHERE region = 'x' || id"
         ),
-        5
+        4
     );
 }
 

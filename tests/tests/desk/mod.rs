@@ -266,3 +266,19 @@ pub(crate) fn case(database: &Database, id: i32) -> (Option<i32>, Option<i32>, O
         .expect("there is such a case");
     (row.get(0), row.get(1), row.get(2))
 }
+
+/// Everything that a load changes, as text.
+pub(crate) fn picture(database: &Database) -> String {
+    text(
+        &mut database.superuser(),
+        "SELECT concat_ws(E'\\n',
+           (SELECT string_agg(p::text, E'\\n' ORDER BY schemaname, tablename, policyname) FROM pg_policies AS p),
+           (SELECT string_agg(concat_ws(' ', tgrelid::regclass, tgname, tgenabled, tgtype), E'\\n' ORDER BY tgrelid, tgname)
+              FROM pg_trigger WHERE NOT tgisinternal),
+           (SELECT string_agg(concat_ws(' ', oid::regclass, relrowsecurity, relforcerowsecurity), E'\\n' ORDER BY oid)
+              FROM pg_class WHERE relkind IN ('r', 'p')),
+           (SELECT string_agg(concat_ws(' ', revision, md5(document)), E'\\n' ORDER BY revision) FROM celador.policy),
+           (SELECT string_agg(concat_ws(' ', relation, md5(policies)), E'\\n' ORDER BY relation::oid) FROM celador.protected))",
+    )
+    .unwrap_or_default()
+}
