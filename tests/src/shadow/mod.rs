@@ -371,7 +371,13 @@ impl<'a> Shadows<'a> {
     }
 
     /// Afterwards the person sees the same on both sides.
-    fn same_state(&mut self, turn: usize, session: &mut Client, table: &str, number: usize) -> Result<(), String> {
+    fn same_state(
+        &mut self,
+        turn: usize,
+        session: &mut Client,
+        table: &str,
+        number: usize,
+    ) -> Result<(), String> {
         let mut tables = self.schema.dependents(table);
         let more: Vec<&str> = tables
             .iter()
@@ -381,6 +387,12 @@ impl<'a> Shadows<'a> {
             if !tables.iter().any(|known| known == table) {
                 tables.push(table.to_owned());
             }
+        }
+        // The table itself, and some of the others, other ones each time.
+        let others = tables.len() - 1;
+        if others > OTHERS {
+            tables[1..].rotate_left(number * OTHERS % others);
+            tables.truncate(1 + OTHERS);
         }
         let pair = &mut self.pairs[turn];
         let real = run(session, &state(&tables, |table| format!("{table} r")));
