@@ -24,7 +24,7 @@ fn all(world: &World, me: usize) -> Vec<(&'static str, &'static str, usize)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn access_is_what_the_design_says(world in world()) {
