@@ -32,8 +32,8 @@ const WITHOUT_NURIA: &str = "6, 9, 10, 12, 13, 14, 15, 39";
 const TEAM_OF_MARTA: &str = "4, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 39, 40";
 
 /// Phase 0 is how the data is loaded. From phase 1 on sergio (9) has moved from team 3 to team 5,
-/// from phase 2 on nuria (11) reports to irene, in phase 3 team_records is off for all of sales,
-/// and in phase 4 sara is in marketing too. Each changes one table: what tells open sessions of
+/// from phase 2 on nuria (11) reports to irene, from phase 3 on team_records is off for all of
+/// sales, and in phase 4 sara is in marketing too. Each changes one table: what tells open sessions of
 /// one change would hide that another isn't told.
 fn who(phase: usize, person: &str) -> Who {
     let plain = Who {
@@ -42,7 +42,7 @@ fn who(phase: usize, person: &str) -> Who {
         reports: "",
         colleagues: "",
         teams: "",
-        team_records: phase != 3,
+        team_records: phase < 3,
         north: false,
     };
     let moved = phase >= 1;
@@ -164,7 +164,7 @@ impl Oracle for Sample {
                 "UPDATE {s}.team_members SET team_id = 3 WHERE user_id = 9;
                  UPDATE {s}.users SET manager_id = 6, updated_at = '2026-07-01 00:00+00' WHERE id = 11;
                  UPDATE {s}.user_roles SET role = 'standard' WHERE user_id = 31 AND role = 'marketing'",
-                "",
+                "SELECT celador.set_setting('team_records', true, '2')",
             ),
             1 => ("UPDATE {s}.team_members SET team_id = 5 WHERE user_id = 9", ""),
             2 => (
@@ -174,7 +174,7 @@ impl Oracle for Sample {
             3 => ("", "SELECT celador.set_setting('team_records', false, '2')"),
             4 => (
                 "UPDATE {s}.user_roles SET role = 'marketing' WHERE user_id = 31 AND role = 'standard'",
-                "SELECT celador.set_setting('team_records', true, '2')",
+                "",
             ),
             other => panic!("there is no phase {other}"),
         };
