@@ -236,7 +236,8 @@ impl Catalog {
             .collect()
     }
 
-    /// The protected tables that a materialized view was made from, directly or through views.
+    /// The protected tables that a materialized view was made from, directly or through views; 0
+    /// among them stands for what a function may have read.
     pub(crate) fn copied_by(&self, view: pg_sys::Oid) -> Rc<Vec<pg_sys::Oid>> {
         if let Some(known) = self.materialized.borrow().get(&view) {
             return Rc::clone(known);
@@ -251,7 +252,7 @@ impl Catalog {
             .into_iter()
             .filter_map(|row| row.into_iter().next().flatten()?.parse::<u32>().ok())
             .map(pg_sys::Oid::from)
-            .filter(|table| self.protected.contains(table))
+            .filter(|table| *table == pg_sys::InvalidOid || self.protected.contains(table))
             .collect();
         let tables = Rc::new(tables);
         self.materialized
@@ -276,4 +277,11 @@ WITH RECURSIVE reads(relation) AS (
     AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
   JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) d.refobjid
   WHERE d.refobjid OPERATOR(pg_catalog.<>) reads.relation)
-SELECT reads.relation FROM reads";
+SELECT reads.relation FROM reads
+UNION ALL
+SELECT 0::pg_catalog.oid WHERE EXISTS (
+  SELECT FROM reads
+  JOIN pg_catalog.pg_rewrite AS w ON w.ev_class OPERATOR(pg_catalog.=) reads.relation
+  JOIN pg_catalog.pg_depend AS d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
+    AND d.objid OPERATOR(pg_catalog.=) w.oid
+    AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass)";

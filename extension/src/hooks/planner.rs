@@ -168,7 +168,9 @@ impl Cover {
                 return;
             }
             if (*entry).relkind as u8 == b'm' {
-                self.materialized(relation);
+                if !is_placeholder(query, place) {
+                    self.materialized(relation);
+                }
                 return;
             }
             let protected = self.catalog.protected.contains(&relation);
