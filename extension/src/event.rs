@@ -9,6 +9,7 @@ use celador_policy::policy_set::Placement;
 use celador_policy::{PolicySet, TableName};
 use pgrx::prelude::*;
 
+use crate::hooks::injected;
 use crate::hooks::raw_function;
 use crate::load::{self, find_tables};
 use crate::spi::{self, Kept, Reads};
@@ -127,6 +128,7 @@ fn refuse(broken: Vec<Vec<Option<String>>>) {
 }
 
 fn schema_changed() {
+    injected::panic_if_asked("event");
     let Some(catalog) = catalog::current() else {
         return;
     };

@@ -89,6 +89,7 @@ pub(crate) fn define_settings() {
             Some(token_assigned),
             Some(hide_token),
         );
+        crate::hooks::injected::define_setting();
         pg_sys::MarkGUCPrefixReserved(c"celador".as_ptr());
         pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subtransaction_ended), std::ptr::null_mut());

@@ -13,6 +13,7 @@ use celador_policy::Action;
 use celador_policy::policy_set::{CellRef, GroupPlace, Module, Owner};
 use pgrx::prelude::*;
 
+use crate::hooks::injected;
 use crate::hooks::raw_function;
 use crate::session::{Person, person};
 use crate::{catalog, errors, probe, relations, spi};
@@ -74,6 +75,7 @@ struct Call {
 }
 
 unsafe fn guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    injected::panic_if_asked("guard");
     // SAFETY: PostgreSQL passes TriggerData to a trigger; its tag is checked first.
     unsafe {
         let context = (*fcinfo).context;

@@ -5,6 +5,7 @@ use std::ffi::c_int;
 
 use pgrx::prelude::*;
 
+use super::injected;
 use crate::{catalog, session, spi};
 
 static mut NEXT_START: pg_sys::ExecutorStart_hook_type = None;
@@ -105,6 +106,7 @@ unsafe extern "C-unwind" fn end(query: *mut pg_sys::QueryDesc) {
 /// A cursor that goes on does so with the access as it is now.
 #[pg_guard]
 unsafe extern "C-unwind" fn renew(query: *mut pg_sys::QueryDesc) {
+    injected::panic_if_asked("run");
     if !spi::is_internal() {
         session::begin_statement();
         session::portal_goes_on(query as usize);
@@ -113,6 +115,7 @@ unsafe extern "C-unwind" fn renew(query: *mut pg_sys::QueryDesc) {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
+    injected::panic_if_asked("start");
     if spi::is_internal() {
         return;
     }

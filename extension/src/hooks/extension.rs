@@ -5,6 +5,7 @@ use std::ffi::{c_int, c_void};
 
 use pgrx::prelude::*;
 
+use super::injected;
 use crate::{catalog, errors, spi};
 
 static mut NEXT: pg_sys::object_access_hook_type = None;
@@ -37,6 +38,7 @@ unsafe extern "C-unwind" fn accessed(
 
 #[pg_guard]
 unsafe extern "C-unwind" fn dropped(extension: pg_sys::Oid) {
+    injected::panic_if_asked("drop");
     // SAFETY: a catalog look-up.
     let ours = unsafe { pg_sys::get_extension_oid(c"celador".as_ptr(), true) } == extension;
     if spi::is_internal() || !ours {

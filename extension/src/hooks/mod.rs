@@ -6,6 +6,7 @@
 mod executor;
 mod extension;
 pub(crate) mod foreign_code;
+pub(crate) mod injected;
 pub(crate) mod maintenance;
 mod own_statement;
 mod planner;

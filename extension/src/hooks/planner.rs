@@ -9,6 +9,7 @@ use celador_policy::row_policy::{READ, UPDATE};
 use celador_policy::{Action, TableName};
 use pgrx::prelude::*;
 
+use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
 use super::{foreign_code, maintenance, own_statement, statistics};
 use crate::catalog::{self, Catalog};
@@ -93,6 +94,7 @@ unsafe fn is_sql_set(function: pg_sys::Oid) -> bool {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query) {
+    injected::panic_if_asked("planner");
     if spi::is_internal() {
         // SAFETY: as below.
         unsafe { own_statement::verify(query) }

@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char};
 
 use pgrx::prelude::*;
 
+use super::injected;
 use super::maintenance;
 use super::tree::elements;
 use crate::{catalog, errors, identity, relations, session, spi};
@@ -87,6 +88,7 @@ unsafe fn concerns(statement: *mut pg_sys::Node) -> bool {
 /// Looks at a statement, and returns the one to go on with.
 #[pg_guard]
 unsafe extern "C-unwind" fn look(planned: *mut pg_sys::PlannedStmt) -> *mut pg_sys::PlannedStmt {
+    injected::panic_if_asked("utility");
     if spi::is_internal() {
         return planned;
     }
