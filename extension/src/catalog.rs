@@ -215,12 +215,13 @@ impl Catalog {
     }
 
     /// Whether rows are seen as they are stored: the session is exempt, and acts with such rights
-    /// at the moment. In somebody else's function, index or view it doesn't.
+    /// at the moment. In somebody else's function, index or view it doesn't, nor in what those call.
     pub(crate) fn sees_all(&self) -> bool {
         // SAFETY: cache look-ups.
         unsafe {
             self.is_exempt(pg_sys::GetSessionUserId())
                 && pg_sys::has_bypassrls_privilege(pg_sys::GetUserId())
+                && !pg_sys::InSecurityRestrictedOperation()
         }
     }
 

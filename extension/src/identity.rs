@@ -56,8 +56,10 @@ thread_local! {
     static VOID: Cell<bool> = const { Cell::new(false) };
     /// At which nesting of transactions the identity was last changed; 0: before this one.
     static CHANGED_AT: Cell<i32> = const { Cell::new(0) };
-    /// The epoch in which cursors were last used.
+    /// The epoch in which a statement over protected tables last began.
     static CURSORS_OF: Cell<u64> = const { Cell::new(0) };
+    /// Cursors of an earlier epoch may be left.
+    static OLD_CURSORS: Cell<bool> = const { Cell::new(false) };
     static LAST_SERIAL: Cell<u64> = const { Cell::new(0) };
     static VERIFIED: RefCell<Option<Verified>> = const { RefCell::new(None) };
 }
@@ -178,12 +180,21 @@ pub(crate) fn has_ended(now: f64) -> bool {
     })
 }
 
+/// A statement over protected tables begins, perhaps a cursor's.
+pub(crate) fn note_cursor() {
+    let epoch = epoch();
+    let before = CURSORS_OF.replace(epoch);
+    if before != 0 && before != epoch {
+        OLD_CURSORS.set(true);
+    }
+}
+
 /// A cursor that was held over a commit keeps its rows when SQL ends the identity: it goes before
 /// the next cursor is used.
 pub(crate) fn close_cursors_of_others() {
-    let epoch = epoch();
-    if CURSORS_OF.replace(epoch) != epoch {
-        // SAFETY: leaves out the portal that runs.
+    note_cursor();
+    if OLD_CURSORS.replace(false) {
+        // SAFETY: leaves out the portal that runs: a utility statement's.
         unsafe { pg_sys::PortalHashTableDeleteAll() }
     }
 }

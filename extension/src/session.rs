@@ -79,6 +79,7 @@ unsafe extern "C-unwind" fn transaction_ended(
 
 /// A statement over protected tables begins, for that person.
 pub(crate) fn portal_opened(statement: usize, person: Option<Rc<Person>>) {
+    identity::note_cursor();
     OPEN.with_borrow_mut(|open| open.insert(statement, person));
 }
 
