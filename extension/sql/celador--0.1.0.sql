@@ -187,7 +187,7 @@ CREATE FUNCTION celador.share_in_reach(module text, cell text, record text) RETU
 
 -- These look at other rows.
 CREATE FUNCTION celador.record_in_reach(module text, cell text, record text) RETURNS boolean
-  AS 'MODULE_PATHNAME', 'record_in_reach_wrapper' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100;
+  AS 'MODULE_PATHNAME', 'record_in_reach_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED COST 100;
 CREATE FUNCTION celador.parent_in_reach(module text, cell text, place integer, record text, kind text) RETURNS boolean
   AS 'MODULE_PATHNAME', 'parent_in_reach_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED COST 100;
 CREATE FUNCTION celador.related_in_reach(module text, cell text, record text) RETURNS boolean

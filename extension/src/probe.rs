@@ -120,9 +120,26 @@ fn asked(cell: &str) -> CellRef {
     cell
 }
 
+/// What hangs on a record follows it. What hangs on none, or on one that is gone, is for those who
+/// reach all of them.
 #[pg_extern]
-fn record_in_reach(module: &str, cell: &str, record: &str) -> bool {
-    in_reach(&person(), module, &asked(cell), record)
+fn record_in_reach(module: Option<&str>, cell: Option<&str>, record: Option<&str>) -> bool {
+    let (Some(module), Some(cell)) = (module, cell) else {
+        return false;
+    };
+    let person = person();
+    let cell = asked(cell);
+    reaches_all(&person, module, &cell)
+        || record.is_some_and(|record| in_reach(&person, module, &cell, record))
+}
+
+/// Every record of the module is in reach, and no restriction narrows that.
+fn reaches_all(person: &Person, module: &str, cell: &CellRef) -> bool {
+    let policy = person.policy();
+    person.reach(module, &cell.text()).all
+        && !policy
+            .restrictions_on(module)
+            .any(|(name, _)| person.access.restricted(policy, name, cell))
 }
 
 #[pg_extern]
