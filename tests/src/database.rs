@@ -24,16 +24,24 @@ impl Database {
     /// With the extension and nothing else.
     pub fn empty() -> Self {
         Self::from_template("celador_empty", |client| {
-            client.batch_execute("CREATE EXTENSION celador").expect("the extension can be created");
+            client
+                .batch_execute("CREATE EXTENSION celador")
+                .expect("the extension can be created");
         })
     }
 
     /// With the sample CRM and its data, and no policy.
     pub fn sample() -> Self {
         Self::from_template("celador_sample", |client| {
-            client.batch_execute("CREATE EXTENSION celador").expect("the extension can be created");
-            client.batch_execute(&text("sql/crm/schema.sql")).expect("the sample's schema loads");
-            client.batch_execute(&text("sql/crm/data.sql")).expect("the sample's data loads");
+            client
+                .batch_execute("CREATE EXTENSION celador")
+                .expect("the extension can be created");
+            client
+                .batch_execute(&text("sql/crm/schema.sql"))
+                .expect("the sample's schema loads");
+            client
+                .batch_execute(&text("sql/crm/data.sql"))
+                .expect("the sample's data loads");
         })
     }
 
@@ -46,21 +54,30 @@ impl Database {
 
     /// The sample CRM's mapping with a preset.
     pub fn preset_document(preset: &str) -> String {
-        format!("{}\n{}", text("sql/crm/mapping.toml"), text(&format!("sql/presets/{preset}.toml")))
+        format!(
+            "{}\n{}",
+            text("sql/crm/mapping.toml"),
+            text(&format!("sql/presets/{preset}.toml"))
+        )
     }
 
     /// A copy of the template of that name, which `make` fills the first time.
     pub fn from_template(template: &str, make: impl FnOnce(&mut Client)) -> Self {
         let cluster = cluster();
         let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut made = TEMPLATES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut made = TEMPLATES
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut server = connect(cluster, "postgres", "postgres");
         if !made.iter().any(|known| known == template) {
             execute(&mut server, &format!("CREATE DATABASE {template}"));
             make(&mut connect(cluster, "postgres", template));
             made.push(template.to_owned());
         }
-        execute(&mut server, &format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        execute(
+            &mut server,
+            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
+        );
         Self { cluster, name }
     }
 
@@ -110,7 +127,10 @@ impl Drop for Database {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let mut server = connect(self.cluster, "postgres", "postgres");
-            execute(&mut server, &format!("DROP DATABASE {} WITH (FORCE)", self.name));
+            execute(
+                &mut server,
+                &format!("DROP DATABASE {} WITH (FORCE)", self.name),
+            );
         }
     }
 }
@@ -122,5 +142,7 @@ fn connect(cluster: &Cluster, role: &str, database: &str) -> Client {
 
 #[track_caller]
 fn execute(client: &mut Client, sql: &str) {
-    client.batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    client
+        .batch_execute(sql)
+        .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
 }

@@ -21,7 +21,9 @@ pub fn failure<T>(result: Result<T, Error>) -> Failure {
     match result {
         Ok(_) => panic!("the statement should have failed"),
         Err(error) => {
-            let error = error.as_db_error().unwrap_or_else(|| panic!("not the server's error: {error}"));
+            let error = error
+                .as_db_error()
+                .unwrap_or_else(|| panic!("not the server's error: {error}"));
             Failure {
                 code: error.code().code().to_owned(),
                 message: error.message().to_owned(),

@@ -21,9 +21,7 @@ pub(crate) fn protected() -> Database {
         client
             .query("SELECT celador.load_policy($1)", &[&document()])
             .unwrap_or_else(|error| panic!("the policy loads: {error:?}"));
-        client
-            .batch_execute(SHARES)
-            .expect("records can be shared");
+        client.batch_execute(SHARES).expect("records can be shared");
     })
 }
 
