@@ -32,6 +32,8 @@ pub(crate) struct Catalog {
     pub(crate) act_as: pg_sys::Oid,
     /// Statements by text: prepared once.
     kept: RefCell<HashMap<String, Rc<Kept>>>,
+    /// What is asked of one record of a module: by module and cell, a statement for each table.
+    questions: RefCell<HashMap<String, Rc<Vec<String>>>>,
     /// Materialized views: whether they hold protected rows, and of which tables.
     materialized: RefCell<HashMap<pg_sys::Oid, Rc<Vec<pg_sys::Oid>>>>,
 }
@@ -176,6 +178,7 @@ fn read() -> Option<Catalog> {
         assume,
         act_as,
         kept: RefCell::default(),
+        questions: RefCell::default(),
         materialized: RefCell::default(),
     })
 }
@@ -192,6 +195,22 @@ impl Catalog {
             .borrow_mut()
             .insert(sql.to_owned(), Rc::clone(&kept));
         kept
+    }
+
+    /// What is asked of one record, written once by `write`.
+    pub(crate) fn questions(
+        &self,
+        module: &str,
+        cell: &str,
+        write: impl FnOnce() -> Vec<String>,
+    ) -> Rc<Vec<String>> {
+        let key = format!("{module} {cell}");
+        if let Some(known) = self.questions.borrow().get(&key) {
+            return Rc::clone(known);
+        }
+        let written = Rc::new(write());
+        self.questions.borrow_mut().insert(key, Rc::clone(&written));
+        written
     }
 
     /// The statement, prepared once with two rows of the type `row` as parameters.

@@ -95,16 +95,28 @@ pub(crate) fn in_reach(person: &Person, name: &str, cell: &CellRef, record: &str
     if !session::can_be(record, &key.type_name) {
         return false;
     }
-    let condition = condition(policy, name, cell);
-    module.tables.iter().any(|table| {
-        let sql = format!(
-            "SELECT true FROM {} AS r WHERE r.{} OPERATOR(pg_catalog.=) CAST($1 AS {}) AND {condition}",
-            table.sql(),
-            quote::name(&key.name),
-            key.type_name
-        );
-        finds(person, table, &sql, &[record], Reads::Statement)
-    })
+    let nothing = |cell: &CellRef| *person.reach(name, &cell.text()) == Reach::default();
+    let claim = CellRef::Action(Action::Claim);
+    if nothing(cell) && (*cell != CellRef::Action(Action::Read) || nothing(&claim)) {
+        return false;
+    }
+    let questions = person.catalog.questions(name, &cell.text(), || {
+        let condition = condition(policy, name, cell);
+        let question = |table: &TableName| {
+            format!(
+                "SELECT true FROM {} AS r WHERE r.{} OPERATOR(pg_catalog.=) CAST($1 AS {}) AND {condition}",
+                table.sql(),
+                quote::name(&key.name),
+                key.type_name
+            )
+        };
+        module.tables.iter().map(question).collect()
+    });
+    module
+        .tables
+        .iter()
+        .zip(questions.iter())
+        .any(|(table, sql)| finds(person, table, sql, &[record], Reads::Statement))
 }
 
 /// Whoever calls these by SQL may ask for actions only: scopes written out would ask about rows
