@@ -37,16 +37,14 @@ pub fn run(client: &mut Client, sql: &str) -> Outcome {
         Ok(messages) => {
             let (mut rows, mut tag) = (Vec::new(), 0);
             for message in messages {
-                match message {
-                    SimpleQueryMessage::Row(row) => {
-                        rows.push(
-                            (0..row.len())
-                                .map(|at| row.get(at).map(str::to_owned))
-                                .collect(),
-                        );
-                    }
-                    SimpleQueryMessage::CommandComplete(number) => tag = number,
-                    _ => {}
+                if let SimpleQueryMessage::Row(row) = message {
+                    rows.push(
+                        (0..row.len())
+                            .map(|at| row.get(at).map(str::to_owned))
+                            .collect(),
+                    );
+                } else if let SimpleQueryMessage::CommandComplete(number) = message {
+                    tag = number;
                 }
             }
             Outcome::Done { rows, tag }

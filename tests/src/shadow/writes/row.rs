@@ -81,9 +81,9 @@ impl<'a> Writer<'a> {
                 self.fresh_key(column)
             } else if record.creator == Some(column.name.as_str()) && self.chance().percent(50) {
                 continue;
-            } else if refers && (self.chance().percent(40) || table.key.contains(&column.name)) {
-                self.new_value(table, column)
-            } else if record.owner == Some(column.name.as_str()) && self.chance().percent(70) {
+            } else if refers && (self.chance().percent(40) || table.key.contains(&column.name))
+                || record.owner == Some(column.name.as_str()) && self.chance().percent(70)
+            {
                 self.new_value(table, column)
             } else if column.nullable && self.chance().percent(15) {
                 continue;
