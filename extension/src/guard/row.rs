@@ -143,9 +143,9 @@ pub(super) unsafe fn fill(
                 row,
                 descriptor,
                 1,
-                &mut column,
-                &mut datum,
-                &mut is_null,
+                &raw mut column,
+                &raw mut datum,
+                &raw mut is_null,
             );
         }
     }
