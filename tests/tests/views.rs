@@ -4,6 +4,7 @@ mod desk;
 
 use celador_tests::{Database, denied};
 use desk::{desk, number, refused, run, text};
+use postgres::error::SqlState;
 
 /// What `SELECT note FROM source` gives bea: nothing of others.
 #[track_caller]
@@ -235,7 +236,7 @@ fn materialized_views_are_closed_to_those_who_dont_see_all() {
          CREATE VIEW between AS SELECT * FROM cases;
          CREATE MATERIALIZED VIEW by_view AS SELECT * FROM between;
          CREATE MATERIALIZED VIEW by_other AS SELECT * FROM direct;
-         CREATE FUNCTION everything() RETURNS TABLE (note text) LANGUAGE sql AS 'SELECT note FROM cases';
+         CREATE FUNCTION everything() RETURNS TABLE (note text) LANGUAGE sql AS 'SELECT note FROM public.cases';
          CREATE MATERIALIZED VIEW by_function AS SELECT * FROM everything();
          CREATE VIEW over AS SELECT * FROM direct;
          GRANT SELECT ON direct, by_view, by_other, by_function, over TO desk_people",
@@ -314,6 +315,8 @@ fn copy_and_catalog_functions_give_only_rows_in_reach() {
                     assert!(!all.contains(&format!("secret-{hidden}")), "{sql}: {all}");
                 }
             }
+            // Some servers are built without XML.
+            Err(error) if error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) => {}
             refused @ Err(_) => drop(denied(refused)),
         }
     }

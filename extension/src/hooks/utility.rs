@@ -50,7 +50,7 @@ unsafe extern "C-unwind" fn utility(
             statement
         };
         let next = NEXT.unwrap_or(standard_ProcessUtility);
-        let begun = maintenance::is_on();
+        let begun = maintenance::is_on() || maintenance::is_of_exempt_owner();
         next(
             statement,
             query_string,
@@ -61,10 +61,16 @@ unsafe extern "C-unwind" fn utility(
             destination,
             completion,
         );
-        if begun && (*(*statement).utilityStmt).type_ == pg_sys::NodeTag::T_RefreshMatViewStmt {
+        if begun && is_of_materialized_view((*statement).utilityStmt) {
             maintenance::end();
         }
     }
+}
+
+unsafe fn is_of_materialized_view(statement: *mut pg_sys::Node) -> bool {
+    // SAFETY: every node begins with its tag.
+    let tag = unsafe { (*statement).type_ };
+    tag == pg_sys::NodeTag::T_RefreshMatViewStmt || tag == pg_sys::NodeTag::T_CreateTableAsStmt
 }
 
 /// The statements that [`look`] has something to say about.
@@ -77,6 +83,7 @@ unsafe fn concerns(statement: *mut pg_sys::Node) -> bool {
                 | pg_sys::NodeTag::T_ExecuteStmt
                 | pg_sys::NodeTag::T_FetchStmt
                 | pg_sys::NodeTag::T_CopyStmt
+                | pg_sys::NodeTag::T_CreateTableAsStmt
                 | pg_sys::NodeTag::T_ExplainStmt
                 | pg_sys::NodeTag::T_DeclareCursorStmt
                 | pg_sys::NodeTag::T_DropStmt
@@ -105,6 +112,11 @@ unsafe extern "C-unwind" fn look(planned: *mut pg_sys::PlannedStmt) -> *mut pg_s
         }
         if tag == pg_sys::NodeTag::T_ExplainStmt {
             return explain(planned);
+        }
+        if tag == pg_sys::NodeTag::T_CreateTableAsStmt
+            && catalog::current().is_some_and(|catalog| catalog.sees_all())
+        {
+            maintenance::begin(false, true);
         }
         if tag == pg_sys::NodeTag::T_RefreshMatViewStmt {
             refresh(statement.cast());
@@ -191,7 +203,7 @@ unsafe fn refresh(statement: *mut pg_sys::RefreshMatViewStmt) {
                 .collect();
             let trusted =
                 !known.is_empty() && known.iter().all(|table| relations::owner(**table) == owner);
-            maintenance::begin(trusted);
+            maintenance::begin(trusted, owner.is_some_and(|owner| catalog.is_exempt(owner)));
             return;
         }
         errors::denied(

@@ -72,7 +72,7 @@ impl Found {
 const FOUND: &str = "\
 SELECT c.oid, n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
   EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid AND p.polpermissive
-    AND p.polname OPERATOR(pg_catalog.<>) 'celador_open'::pg_catalog.name),
+    AND NOT pg_catalog.starts_with(p.polname::pg_catalog.text, 'celador_')),
   x.policies, x.had_row_security, x.had_force, c.relispartition,
   (SELECT pg_catalog.string_agg(p.polname::pg_catalog.text, ',' ORDER BY p.polname)
     FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid
