@@ -23,6 +23,11 @@ const PEOPLE: &str =
 
 #[test]
 fn attacks_see_masked_columns_at_most() {
+    // The list holds what succeeds on 15; other builds lack XML, or have less in contrib.
+    if celador_tests::major() != 15 {
+        println!("skipped: the list of masked columns is kept for PostgreSQL 15");
+        return;
+    }
     let Some(collection) = collection() else {
         return;
     };
