@@ -137,6 +137,9 @@ CREATE FUNCTION celador.covered_support(internal) RETURNS internal
   AS 'MODULE_PATHNAME', 'covered_support' LANGUAGE c STRICT;
 CREATE FUNCTION celador.covered() RETURNS boolean
   AS 'MODULE_PATHNAME', 'covered' LANGUAGE c STABLE LEAKPROOF PARALLEL SAFE SUPPORT celador.covered_support;
+-- Stands in plans of REPEATABLE READ and SERIALIZABLE transactions.
+CREATE FUNCTION celador.still_readable(relation oid, version tid, changed_by xid) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'still_readable_wrapper' LANGUAGE c STABLE STRICT PARALLEL UNSAFE COST 100;
 CREATE FUNCTION celador.all_in_reach(module text, cell text) RETURNS boolean
   AS 'MODULE_PATHNAME', 'all_in_reach_wrapper' LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL RESTRICTED;
 CREATE FUNCTION celador.holds(module text, cell text, what text) RETURNS boolean

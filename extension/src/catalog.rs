@@ -24,6 +24,8 @@ pub(crate) struct Catalog {
     pub(crate) maintenance: HashSet<pg_sys::Oid>,
     /// `celador.covered()`.
     pub(crate) covered: pg_sys::Oid,
+    /// `celador.still_readable(oid, tid, xid)`.
+    pub(crate) still_readable: pg_sys::Oid,
     /// `celador.guard()`.
     pub(crate) guard: pg_sys::Oid,
     /// `celador.assume(text)`.
@@ -89,6 +91,13 @@ pub(crate) fn current() -> Option<Rc<Catalog>> {
     {
         return Some(catalog);
     }
+    // In a parallel operation PostgreSQL gives no later snapshot to read by.
+    // SAFETY: reads the backend's state.
+    if unsafe { pg_sys::IsInParallelMode() }
+        && let Some(catalog) = CURRENT.with_borrow(Clone::clone)
+    {
+        return Some(catalog);
+    }
     let Some(signals) = find_signals() else {
         SIGNALS.set(None);
         CURRENT.set(None);
@@ -122,13 +131,15 @@ fn find_signals() -> Option<Signals> {
 fn read() -> Option<Catalog> {
     let text = pg_sys::TEXTOID;
     let covered = relations::function("covered", &[])?;
+    let version = [pg_sys::OIDOID, pg_sys::TIDOID, pg_sys::XIDOID];
+    let still_readable = relations::function("still_readable", &version)?;
     let guard = relations::function("guard", &[])?;
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
     let (compiled, protected, registered, maintenance) =
         spi::with_rights_of(spi::superuser(), || {
             spi::connected(|| {
-                let read = |sql: &str| Kept::prepare(sql, 0).rows(&[], Reads::Latest);
+                let read = |sql: &str| spi::read(sql, &[], Reads::Latest);
                 let oids = |sql: &str| -> HashSet<pg_sys::Oid> {
                     read(sql)
                         .into_iter()
@@ -174,6 +185,7 @@ fn read() -> Option<Catalog> {
         registered,
         maintenance,
         covered,
+        still_readable,
         guard,
         assume,
         act_as,
@@ -213,13 +225,13 @@ impl Catalog {
         written
     }
 
-    /// The statement, prepared once with two rows of the type `row` as parameters.
-    pub(crate) fn kept_for_rows(&self, sql: &str, row: pg_sys::Oid) -> Rc<Kept> {
+    /// The statement, prepared once with `rows` rows of the type `row` as parameters.
+    pub(crate) fn kept_for_rows(&self, sql: &str, row: pg_sys::Oid, rows: usize) -> Rc<Kept> {
         let key = format!("{}:{sql}", row.to_u32());
         if let Some(kept) = self.kept.borrow().get(&key) {
             return Rc::clone(kept);
         }
-        let kept = Rc::new(Kept::prepare_typed(sql, &[row, row]));
+        let kept = Rc::new(Kept::prepare_typed(sql, &vec![row; rows]));
         self.kept.borrow_mut().insert(key, Rc::clone(&kept));
         kept
     }

@@ -57,7 +57,8 @@ unsafe fn before_role(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     unsafe { pg_sys::Datum::from(guard_roles(trigger_data(fcinfo))) }
 }
 
-unsafe fn trigger_data(fcinfo: pg_sys::FunctionCallInfo) -> *mut pg_sys::TriggerData {
+/// What PostgreSQL passes to a trigger; called otherwise, a trigger's function ends with an error.
+pub(crate) unsafe fn trigger_data(fcinfo: pg_sys::FunctionCallInfo) -> *mut pg_sys::TriggerData {
     // SAFETY: the tag is checked before the context is taken for TriggerData.
     unsafe {
         let context = (*fcinfo).context;

@@ -3,17 +3,14 @@
 //! It doesn't read commands, it looks at the tables afterwards: a command that nobody thought of
 //! is found out as well.
 
-use std::collections::HashMap;
-
 use celador_policy::policy_set::Placement;
-use celador_policy::{PolicySet, TableName};
 use pgrx::prelude::*;
 
 use crate::hooks::injected;
 use crate::hooks::raw_function;
 use crate::load::{self, find_tables};
-use crate::spi::{self, Kept, Reads};
-use crate::{catalog, errors};
+use crate::spi::{self, Reads};
+use crate::{catalog, errors, placement};
 
 raw_function!(
     /// `celador.schema_changed()`.
@@ -93,22 +90,9 @@ JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) p.proowner
 WHERE p.proowner OPERATOR(pg_catalog.<>) c.relowner AND NOT r.rolsuper
 LIMIT 1";
 
-/// The tables above those that aren't protected, the nearest first.
-const ABOVE: &str = "\
-WITH RECURSIVE above(relation, parent, distance) AS (
-  SELECT h.inhrelid, h.inhparent, 1 FROM pg_catalog.pg_inherits AS h
-  WHERE NOT EXISTS (SELECT FROM celador.protected AS x WHERE x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) h.inhrelid)
-  UNION ALL
-  SELECT a.relation, h.inhparent, a.distance OPERATOR(pg_catalog.+) 1 FROM above AS a
-  JOIN pg_catalog.pg_inherits AS h ON h.inhrelid OPERATOR(pg_catalog.=) a.parent)
-SELECT a.relation, n.nspname, c.relname FROM above AS a
-JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) a.parent
-JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-ORDER BY a.relation, a.distance, n.nspname, c.relname";
-
 fn ask(sql: &str) -> Vec<Vec<Option<String>>> {
     spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| Kept::prepare(sql, 0).rows(&[], Reads::Latest))
+        spi::connected(|| spi::read(sql, &[], Reads::Latest))
     })
 }
 
@@ -142,14 +126,14 @@ fn schema_changed() {
     load::forget_dropped();
     let tables = find_tables();
     load::yield_to_foreign(&tables);
-    let above = above();
+    let above = placement::above_unprotected();
     for (table, (relation, found)) in &tables {
         if found.signature.is_some() || table.schema == "celador" {
             continue;
         }
         let inherited = above
             .get(relation)
-            .and_then(|above| inherited(policy, above));
+            .and_then(|above| placement::inherited(policy, above));
         // A table that took another's name is placed where that one was.
         let placement = inherited.or_else(|| policy.tables.get(table).cloned());
         let listed = policy.schemas.contains(&table.schema);
@@ -157,36 +141,4 @@ fn schema_changed() {
             load::protect_new(policy, table, *relation, found, placement);
         }
     }
-}
-
-/// What the tables above say: of several, the closed one.
-fn inherited(policy: &PolicySet, above: &[TableName]) -> Option<Placement> {
-    let placed: Vec<&Placement> = above
-        .iter()
-        .filter_map(|table| policy.tables.get(table))
-        .collect();
-    let closed = placed
-        .iter()
-        .find(|placement| ***placement == Placement::Closed);
-    closed
-        .or(placed.first())
-        .map(|placement| (**placement).clone())
-}
-
-fn above() -> HashMap<pg_sys::Oid, Vec<TableName>> {
-    let mut found: HashMap<pg_sys::Oid, Vec<TableName>> = HashMap::new();
-    for row in ask(ABOVE) {
-        let text = |at: usize| row.get(at).cloned().flatten();
-        if let (Some(relation), Some(schema), Some(name)) = (
-            text(0).and_then(|oid| oid.parse::<u32>().ok()),
-            text(1),
-            text(2),
-        ) {
-            found
-                .entry(pg_sys::Oid::from(relation))
-                .or_default()
-                .push(TableName::new(schema, name));
-        }
-    }
-    found
 }

@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 
 use crate::identity::Source;
 use crate::session::{self, Person};
-use crate::spi::{self, Kept, Reads};
+use crate::spi::{self, Reads};
 use crate::{catalog, errors, relations};
 
 /// `celador.whoami()`: who asks and how the session came to it, or why nobody asks.
@@ -95,9 +95,7 @@ fn explain_access(
         }
     };
     let name = relations::display_name(relation);
-    let table = name
-        .split_once('.')
-        .map(|(schema, table)| TableName::new(schema, table));
+    let table = relations::table_name(relation);
     let lines = session::lend(Rc::clone(&person), || {
         explain(&person, table, &name, record, action)
     });
@@ -307,8 +305,7 @@ fn answer(
         );
         spi::with_rights_of(owner, || {
             spi::connected(|| {
-                Kept::prepare(&sql, 1)
-                    .rows(&[record], Reads::Statement)
+                spi::read(&sql, &[record], Reads::Statement)
                     .into_iter()
                     .next()
             })

@@ -1,5 +1,6 @@
 //! Looks up what PostgreSQL's caches know of tables, functions and roles.
 
+use celador_policy::TableName;
 use pgrx::pg_sys;
 
 use crate::spi::c_string;
@@ -74,6 +75,16 @@ pub(crate) fn display_name(relation: pg_sys::Oid) -> String {
         let name = pg_sys::get_rel_name(relation);
         let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
         format!("{}.{}", text(schema), text(name))
+    }
+}
+
+/// The name of a table; `None` where it is gone.
+pub(crate) fn table_name(relation: pg_sys::Oid) -> Option<TableName> {
+    // SAFETY: both return NULL or a string in the current memory context.
+    unsafe {
+        let name = pg_sys::get_rel_name(relation);
+        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
+        (!name.is_null() && !schema.is_null()).then(|| TableName::new(text(schema), text(name)))
     }
 }
 

@@ -114,7 +114,13 @@ pub(crate) fn has_open_portals() -> bool {
 /// Where a statement begins: takes note of changes in other sessions.
 pub(crate) fn begin_statement() {
     // SAFETY: what PostgreSQL does itself whenever it takes a lock.
-    unsafe { pg_sys::AcceptInvalidationMessages() }
+    unsafe {
+        pg_sys::AcceptInvalidationMessages();
+        // What runs within a parallel statement goes on with the access that it began with.
+        if pg_sys::IsInParallelMode() {
+            return;
+        }
+    }
     let expired = CURRENT.with_borrow(|current| match current {
         Some((_, Ok(person))) => person.access.deadline().is_some_and(|end| end <= now()),
         Some((_, Err(_))) | None => false,

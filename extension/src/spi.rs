@@ -10,6 +10,8 @@ use std::ptr;
 use pgrx::pg_sys;
 use pgrx::prelude::*;
 
+use crate::kept_snapshot;
+
 thread_local! {
     static INTERNAL: Cell<u32> = const { Cell::new(0) };
 }
@@ -84,10 +86,94 @@ pub(crate) fn superuser() -> pg_sys::Oid {
 /// As which snapshot a statement reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reads {
-    /// What the statement that runs sees.
+    /// What the statement that runs sees. A transaction that keeps its snapshot is no reason to
+    /// decide by what has changed since: there it is [`Self::Latest`].
     Statement,
     /// What is committed now, whatever the transaction's isolation level.
     Latest,
+}
+
+impl Reads {
+    /// The snapshot to register; `None`: the one that is active.
+    unsafe fn snapshot(self) -> Option<pg_sys::Snapshot> {
+        let keeps = kept_snapshot::is_kept();
+        // SAFETY: reads the backend's state.
+        unsafe {
+            if pg_sys::IsInParallelMode() {
+                if keeps {
+                    crate::errors::raise(
+                        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+                        "protected tables can't be read by a function in a parallel statement of a \
+                         REPEATABLE READ or SERIALIZABLE transaction",
+                        "SET max_parallel_workers_per_gather = 0, or use READ COMMITTED.",
+                    );
+                }
+                // PostgreSQL gives no later one there; the statement's is as late as its start.
+                return None;
+            }
+            (keeps || self == Self::Latest).then(|| pg_sys::GetLatestSnapshot())
+        }
+    }
+}
+
+/// Runs a statement with text parameters once, read-only. Returns its rows, each value as text.
+/// Inside [`connected`].
+pub(crate) fn read(sql: &str, values: &[&str], reads: Reads) -> Vec<Vec<Option<String>>> {
+    let types = vec![pg_sys::TEXTOID; values.len()];
+    // SPI_finish frees what isn't kept.
+    let plan = prepare(sql, &types);
+    // SAFETY: as many values as parameters.
+    unsafe { execute(plan, text_datums(values), reads) }
+}
+
+fn text_datums(values: &[&str]) -> Vec<pg_sys::Datum> {
+    values
+        .iter()
+        .map(|value| value.into_datum().unwrap_or(pg_sys::Datum::from(0)))
+        .collect()
+}
+
+fn prepare(sql: &str, types: &[pg_sys::Oid]) -> pg_sys::SPIPlanPtr {
+    let text = c_string(sql);
+    let mut types = types.to_vec();
+    // SAFETY: the text and the types outlive the call.
+    let plan =
+        unsafe { pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr()) };
+    if plan.is_null() {
+        crate::errors::fault("a statement of Celador's own can't be prepared");
+    }
+    plan
+}
+
+/// Runs a prepared statement: as many values are given as it has parameters.
+unsafe fn execute(
+    plan: pg_sys::SPIPlanPtr,
+    mut values: Vec<pg_sys::Datum>,
+    reads: Reads,
+) -> Vec<Vec<Option<String>>> {
+    // SAFETY: the snapshot is registered while in use.
+    unsafe {
+        let snapshot = reads
+            .snapshot()
+            .map(|snapshot| pg_sys::RegisterSnapshot(snapshot));
+        let status = pg_sys::SPI_execute_snapshot(
+            plan,
+            values.as_mut_ptr(),
+            ptr::null(),
+            snapshot.unwrap_or(ptr::null_mut()),
+            ptr::null_mut(),
+            true,
+            false,
+            0,
+        );
+        if let Some(snapshot) = snapshot {
+            pg_sys::UnregisterSnapshot(snapshot);
+        }
+        if status != pg_sys::SPI_OK_SELECT as i32 {
+            crate::errors::fault("a statement of Celador's own returned no rows");
+        }
+        read_rows()
+    }
 }
 
 /// A statement that is prepared once and kept. All its parameters are text.
@@ -103,58 +189,37 @@ impl Kept {
 
     /// Prepares a statement with parameters of these types. Inside [`connected`].
     pub(crate) fn prepare_typed(sql: &str, types: &[pg_sys::Oid]) -> Self {
-        let text = c_string(sql);
-        let mut types = types.to_vec();
-        // SAFETY: the text and the types outlive the call; SPI_keepplan moves the plan to a
-        // context that lives as long as the backend.
-        unsafe {
-            let plan = pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr());
-            if plan.is_null() || pg_sys::SPI_keepplan(plan) != 0 {
-                crate::errors::fault("a statement of Celador's own can't be prepared");
-            }
-            Self { plan }
+        let plan = prepare(sql, types);
+        // SAFETY: moves the plan to a context that lives until it is freed.
+        if unsafe { pg_sys::SPI_keepplan(plan) } != 0 {
+            crate::errors::fault("a statement of Celador's own can't be kept");
         }
+        Self { plan }
     }
 
     /// Runs the statement read-only and returns its rows, each value as text.
     pub(crate) fn rows(&self, values: &[&str], reads: Reads) -> Vec<Vec<Option<String>>> {
-        let datums: Vec<pg_sys::Datum> = values
-            .iter()
-            .map(|value| value.into_datum().unwrap_or(pg_sys::Datum::from(0)))
-            .collect();
-        self.rows_of(datums, reads)
+        self.rows_of(text_datums(values), reads)
     }
 
     /// Like [`Self::rows`], with values of the statement's own parameter types; none is NULL.
     pub(crate) fn rows_of(
         &self,
-        mut values: Vec<pg_sys::Datum>,
+        values: Vec<pg_sys::Datum>,
         reads: Reads,
     ) -> Vec<Vec<Option<String>>> {
-        // SAFETY: as many values are given as the plan has parameters (SPI checks nothing, the
-        // callers do); the snapshot is registered while in use.
+        // SAFETY: callers give as many values as the statement has parameters.
+        unsafe { execute(self.plan, values, reads) }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        // SAFETY: a kept plan is freed once. While the backend ends, its memory goes as a whole.
         unsafe {
-            let snapshot = match reads {
-                Reads::Statement => None,
-                Reads::Latest => Some(pg_sys::RegisterSnapshot(pg_sys::GetLatestSnapshot())),
-            };
-            let status = pg_sys::SPI_execute_snapshot(
-                self.plan,
-                values.as_mut_ptr(),
-                ptr::null(),
-                snapshot.unwrap_or(ptr::null_mut()),
-                ptr::null_mut(),
-                true,
-                false,
-                0,
-            );
-            if let Some(snapshot) = snapshot {
-                pg_sys::UnregisterSnapshot(snapshot);
+            if !pg_sys::proc_exit_inprogress {
+                pg_sys::SPI_freeplan(self.plan);
             }
-            if status != pg_sys::SPI_OK_SELECT as i32 {
-                crate::errors::fault("a statement of Celador's own returned no rows");
-            }
-            read_rows()
         }
     }
 }

@@ -13,6 +13,8 @@ use celador_policy::Action;
 use celador_policy::policy_set::{CellRef, GroupPlace, Module, Owner};
 use pgrx::prelude::*;
 
+use crate::catalog::Catalog;
+use crate::directory_trigger::trigger_data;
 use crate::hooks::injected;
 use crate::hooks::raw_function;
 use crate::session::{Person, person};
@@ -34,14 +36,9 @@ raw_function!(
 );
 
 unsafe fn guard_truncate(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: PostgreSQL passes TriggerData to a trigger; its tag is checked first.
+    // SAFETY: the trigger's data lives as long as the call.
     unsafe {
-        let context = (*fcinfo).context;
-        let table = if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-            "the table".to_owned()
-        } else {
-            relations::display_name((*(*context.cast::<pg_sys::TriggerData>()).tg_relation).rd_id)
-        };
+        let table = relations::display_name((*(*trigger_data(fcinfo)).tg_relation).rd_id);
         if !catalog::current().is_some_and(|catalog| catalog.sees_all()) {
             errors::denied(
                 format!("{table} is protected: TRUNCATE would remove rows out of reach"),
@@ -76,17 +73,9 @@ struct Call {
 
 unsafe fn guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     injected::panic_if_asked("guard");
-    // SAFETY: PostgreSQL passes TriggerData to a trigger; its tag is checked first.
+    // SAFETY: the trigger's data lives as long as the call.
     unsafe {
-        let context = (*fcinfo).context;
-        if context.is_null() || (*context).type_ != pg_sys::NodeTag::T_TriggerData {
-            errors::raise(
-                PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
-                "celador.guard is called as a trigger only",
-                "Load a policy: it makes the triggers.",
-            );
-        }
-        let data = context.cast::<pg_sys::TriggerData>();
+        let data = trigger_data(fcinfo);
         let updating =
             (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_UPDATE;
         let call = Call {
@@ -139,7 +128,7 @@ impl Call {
                 if name == "shares" {
                     self.share(&person, row);
                 }
-                self.leaves(&name, row);
+                self.leaves(&catalog, &name, row);
                 row
             } else {
                 if self.arrives(&name, row) {
@@ -192,11 +181,12 @@ impl Call {
     }
 
     /// Notes a row that its new values send to another partition.
-    unsafe fn leaves(&self, name: &str, row: pg_sys::HeapTuple) {
+    unsafe fn leaves(&self, catalog: &Catalog, name: &str, row: pg_sys::HeapTuple) {
         // SAFETY: the row is of the trigger's relation.
         unsafe {
             MOVING.set(None);
-            if (*(*self.relation).rd_rel).relispartition && !row::fits_partition(self.relation, row)
+            if (*(*self.relation).rd_rel).relispartition
+                && !row::fits_partition(catalog, self.relation, row)
             {
                 let columns = row::columns(self.relation, row);
                 MOVING.set(Some((

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pgrx::prelude::*;
 
+use crate::catalog::Catalog;
 use crate::spi;
 
 // Not among pgrx's bindings. It raises nothing for values that are detoasted.
@@ -72,17 +73,20 @@ pub(super) unsafe fn columns(
     }
 }
 
+const BOUND: &str = "SELECT pg_catalog.pg_get_partition_constraintdef(CAST($1 AS pg_catalog.oid))";
+
 /// Whether the row may stay in the partition.
-pub(super) unsafe fn fits_partition(relation: pg_sys::Relation, row: pg_sys::HeapTuple) -> bool {
+pub(super) unsafe fn fits_partition(
+    catalog: &Catalog,
+    relation: pg_sys::Relation,
+    row: pg_sys::HeapTuple,
+) -> bool {
     // SAFETY: the statement reads the one row, as the table's owner.
     unsafe {
         let bound = spi::with_rights_of(spi::superuser(), || {
             spi::connected(|| {
-                spi::run_with(
-                    "SELECT pg_catalog.pg_get_partition_constraintdef(CAST($1 AS pg_catalog.oid))",
-                    &[Some(&(*relation).rd_id.to_u32().to_string())],
-                    true,
-                )
+                let id = (*relation).rd_id.to_u32().to_string();
+                catalog.kept(BOUND, 1).rows(&[&id], spi::Reads::Latest)
             })
         });
         let Some(bound) = bound
@@ -96,7 +100,8 @@ pub(super) unsafe fn fits_partition(relation: pg_sys::Relation, row: pg_sys::Hea
         let value = pg_sys::heap_copy_tuple_as_datum(row, (*relation).rd_att);
         let rows = spi::with_rights_of((*(*relation).rd_rel).relowner, || {
             spi::connected(|| {
-                spi::Kept::prepare_typed(&sql, &[(*(*relation).rd_rel).reltype])
+                catalog
+                    .kept_for_rows(&sql, (*(*relation).rd_rel).reltype, 1)
                     .rows_of(vec![value], spi::Reads::Statement)
             })
         });

@@ -53,7 +53,7 @@ impl Verdict {
                 spi::connected(|| {
                     person
                         .catalog
-                        .kept_for_rows(&sql, type_id)
+                        .kept_for_rows(&sql, type_id, 2)
                         .rows_of(values, Reads::Statement)
                 })
             })

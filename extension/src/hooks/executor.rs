@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use pgrx::prelude::*;
 
 use super::injected;
-use crate::{catalog, session, spi};
+use crate::{catalog, kept_snapshot, session, spi};
 
 static mut NEXT_START: pg_sys::ExecutorStart_hook_type = None;
 static mut NEXT_RUN: pg_sys::ExecutorRun_hook_type = None;
@@ -120,6 +120,7 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
         return;
     }
     session::begin_statement();
+    kept_snapshot::renew_plans();
     let Some(catalog) = catalog::current() else {
         return;
     };

@@ -4,16 +4,16 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::rc::Rc;
 
+use celador_policy::Action;
 use celador_policy::policy_set::{CellRef, Placement};
 use celador_policy::row_policy::{READ, UPDATE};
-use celador_policy::{Action, TableName};
 use pgrx::prelude::*;
 
 use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
 use super::{foreign_code, maintenance, own_statement, statistics};
 use crate::catalog::{self, Catalog};
-use crate::{errors, relations, session, spi};
+use crate::{errors, kept_snapshot, relations, session, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 static mut NEXT_NEEDS_FMGR: pg_sys::needs_fmgr_hook_type = None;
@@ -192,6 +192,14 @@ impl Cover {
                 && elements::<pg_sys::WithCheckOption>((*query).withCheckOptions)
                     .into_iter()
                     .any(|check| self.mentions_covered((*check).qual));
+            if covered {
+                let kept = kept_snapshot::is_kept();
+                kept_snapshot::note_planned(kept);
+                if kept {
+                    let still = kept_snapshot::condition(self.catalog.still_readable, place);
+                    (*entry).securityQuals = pg_sys::lappend((*entry).securityQuals, still.cast());
+                }
+            }
             if covered || written || is_placeholder(query, place) {
                 return;
             }
@@ -280,11 +288,10 @@ impl Cover {
         let Some(policy) = &self.catalog.policy else {
             return false;
         };
-        let name = relations::display_name(table);
-        let Some((schema, table)) = name.split_once('.') else {
+        let Some(name) = relations::table_name(table) else {
             return false;
         };
-        let module = match policy.tables.get(&TableName::new(schema, table)) {
+        let module = match policy.tables.get(&name) {
             Some(
                 Placement::Module(module)
                 | Placement::Child { module, .. }

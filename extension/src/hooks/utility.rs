@@ -7,7 +7,7 @@ use pgrx::prelude::*;
 use super::injected;
 use super::maintenance;
 use super::tree::elements;
-use crate::{catalog, errors, identity, relations, session, spi};
+use crate::{catalog, errors, identity, kept_snapshot, relations, session, spi};
 
 static mut NEXT: pg_sys::ProcessUtility_hook_type = None;
 
@@ -61,6 +61,8 @@ unsafe extern "C-unwind" fn utility(
             destination,
             completion,
         );
+        // BEGIN or SET may have made it a transaction that keeps its snapshot.
+        kept_snapshot::renew_plans();
         if begun && is_of_materialized_view((*statement).utilityStmt) {
             maintenance::end();
         }

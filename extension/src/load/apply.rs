@@ -9,7 +9,7 @@ use celador_policy::{PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
 use super::plan::{Found, Plan, TablePlan};
-use crate::spi::{self, Kept, Reads};
+use crate::spi::{self, Reads};
 use crate::{catalog, errors, guard, relations};
 
 /// How long a load waits for a lock where `lock_timeout` says nothing.
@@ -298,7 +298,7 @@ pub(super) fn check_directory() {
     let directory = &policy.directory;
     let ask = |sql: String| {
         spi::with_rights_of(spi::superuser(), || {
-            spi::connected(|| Kept::prepare(&sql, 0).rows(&[], Reads::Latest))
+            spi::connected(|| spi::read(&sql, &[], Reads::Latest))
         })
     };
     let is_true = |rows: Vec<Vec<Option<String>>>| {

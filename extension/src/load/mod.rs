@@ -7,7 +7,7 @@ use celador_policy::schema::SCHEMA_SQL;
 use celador_policy::{Document, PolicySet, Problems, Schema, check};
 use pgrx::prelude::*;
 
-use crate::spi::{self, Kept, Reads};
+use crate::spi::{self, Reads};
 use crate::{directory_trigger, errors, hooks};
 
 pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
@@ -77,11 +77,11 @@ fn plan_policy(
 fn export_policy() -> Option<String> {
     let text = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
-            Kept::prepare(
+            spi::read(
                 "SELECT document FROM celador.policy ORDER BY revision DESC LIMIT 1",
-                0,
+                &[],
+                Reads::Latest,
             )
-            .rows(&[], Reads::Latest)
             .into_iter()
             .next()
             .and_then(|row| row.into_iter().next().flatten())
@@ -98,7 +98,7 @@ fn export_policy() -> Option<String> {
 /// The tables of this database.
 pub(crate) fn read_schema() -> Schema {
     let rows = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| Kept::prepare(SCHEMA_SQL, 0).rows(&[], Reads::Latest))
+        spi::connected(|| spi::read(SCHEMA_SQL, &[], Reads::Latest))
     });
     let json = rows
         .into_iter()

@@ -8,7 +8,7 @@ use celador_policy::{PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
 use crate::directory_trigger::{PREFIX, ROLES};
-use crate::spi::{self, Kept, Reads};
+use crate::spi::{self, Reads};
 use crate::{guard, relations};
 
 /// One statement of a load.
@@ -91,7 +91,7 @@ ORDER BY n.nspname, c.relname";
 /// The tables as they are found.
 pub(crate) fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
     let rows = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| Kept::prepare(FOUND, 0).rows(&[], Reads::Latest))
+        spi::connected(|| spi::read(FOUND, &[], Reads::Latest))
     });
     let mut tables = BTreeMap::new();
     for row in rows {
@@ -236,11 +236,7 @@ fn heirs(root: &TableName) -> Vec<TableName> {
     relations::heirs(relation)
         .into_iter()
         .filter(|heir| *heir != relation)
-        .filter_map(|heir| {
-            let name = relations::display_name(heir);
-            name.split_once('.')
-                .map(|(schema, table)| TableName::new(schema, table))
-        })
+        .filter_map(relations::table_name)
         .collect()
 }
 

@@ -6,7 +6,7 @@
 mod terms;
 
 use crate::action::Action;
-use crate::policy_set::{CellRef, GroupPlace, LinkKind, Owner, Placement, PolicySet};
+use crate::policy_set::{CellRef, GroupPlace, Link, LinkKind, Owner, Placement, PolicySet};
 use crate::quote;
 use crate::schema::TableName;
 
@@ -101,45 +101,91 @@ pub fn row_policies(set: &PolicySet, table: &TableName) -> Vec<RowPolicy> {
         }],
         Some(Placement::Open) => Vec::new(),
         Some(Placement::Module(module)) => module_policies(set, module),
-        Some(Placement::Child { module, column }) => {
-            let within = |action: Action| {
-                let cell = set.writing_cell(module, &CellRef::Action(action));
-                format!(
-                    "{COVERED} AND {}",
-                    record_in_reach(module, &cell, "", column)
-                )
-            };
-            let write = within(Action::Update);
-            policies(within(Action::Read), write.clone(), write.clone(), write)
-        }
-        Some(Placement::Link {
-            module,
-            kind,
-            index,
-        }) => {
-            let (record, other, kind_name) = match kind {
-                LinkKind::Owner => match &set.modules[module].owners[*index] {
-                    Owner::Link(link, _) => (&link.record, &link.other, "owner"),
-                    Owner::Column(_) => return closed(),
-                },
-                LinkKind::Group => match &set.modules[module].groups[*index] {
-                    GroupPlace::Link(link) => (&link.record, &link.other, "group"),
-                    GroupPlace::Column(_) => return closed(),
-                },
-            };
-            let read = format!(
+        Some(placement @ Placement::Child { module, column }) => {
+            let cell = set.writing_cell(module, &CellRef::Action(Action::Update));
+            let write = format!(
                 "{COVERED} AND {}",
-                record_in_reach(module, &CellRef::Action(Action::Read), "", record)
+                record_in_reach(module, &cell, "", column)
             );
+            policies(
+                covered_read(set, placement),
+                write.clone(),
+                write.clone(),
+                write,
+            )
+        }
+        Some(
+            placement @ Placement::Link {
+                module,
+                kind,
+                index,
+            },
+        ) => {
+            let Some(link) = link(set, module, *kind, *index) else {
+                return closed();
+            };
+            let kind = match kind {
+                LinkKind::Owner => "owner",
+                LinkKind::Group => "group",
+            };
             let write = format!(
                 "{COVERED} AND celador.may_link({}, {}, {index}, {}, {})",
                 text(module),
-                text(kind_name),
-                as_text("", record),
-                as_text("", other)
+                text(kind),
+                as_text("", &link.record),
+                as_text("", &link.other)
             );
-            policies(read, write.clone(), write.clone(), write)
+            policies(
+                covered_read(set, placement),
+                write.clone(),
+                write.clone(),
+                write,
+            )
         }
+    }
+}
+
+fn link<'a>(set: &'a PolicySet, module: &str, kind: LinkKind, index: usize) -> Option<&'a Link> {
+    let module = set.modules.get(module)?;
+    match kind {
+        LinkKind::Owner => match module.owners.get(index)? {
+            Owner::Link(link, _) => Some(link),
+            Owner::Column(_) => None,
+        },
+        LinkKind::Group => match module.groups.get(index)? {
+            GroupPlace::Link(link) => Some(link),
+            GroupPlace::Column(_) => None,
+        },
+    }
+}
+
+fn covered_read(set: &PolicySet, placement: &Placement) -> String {
+    format!("{COVERED} AND {}", read_sql(set, placement, ""))
+}
+
+/// Which rows of a table that is placed so are read. `alias` is put before the columns: empty, or
+/// a name with its dot.
+///
+/// A table that hangs on accounts by its column `account`:
+///
+/// ```sql
+/// celador.record_in_reach('accounts'::pg_catalog.text, 'read'::pg_catalog.text, CAST(r."account" AS pg_catalog.text))
+/// ```
+pub fn read_sql(set: &PolicySet, placement: &Placement, alias: &str) -> String {
+    let read = CellRef::Action(Action::Read);
+    match placement {
+        Placement::Closed => "false".to_owned(),
+        Placement::Open => "true".to_owned(),
+        Placement::Module(module) => readable(set, module, alias),
+        Placement::Child { module, column } => record_in_reach(module, &read, alias, column),
+        Placement::Link {
+            module,
+            kind,
+            index,
+        } => link(set, module, *kind, *index).map_or_else(
+            || "false".to_owned(),
+            |link| record_in_reach(module, &read, alias, &link.record),
+        ),
     }
 }
 
@@ -197,7 +243,7 @@ fn module_policies(set: &PolicySet, name: &str) -> Vec<RowPolicy> {
     }
     let update = format!("{COVERED} AND ({})", update.join(" OR "));
     let delete = format!("{COVERED} AND {}", within(Action::Delete));
-    let read = format!("{COVERED} AND {}", readable(set, name, ""));
+    let read = covered_read(set, &Placement::Module(name.to_owned()));
     let mut policies = policies(read, create, update, delete);
     // What a row may become is decided from what it was: by the guard, a trigger. The hook takes
     // this out only where it has seen the guard.
