@@ -127,6 +127,7 @@ fn schema_changed() {
     let tables = find_tables();
     load::yield_to_foreign(&tables);
     let above = placement::above_unprotected();
+    let watched = load::Watched::by(policy);
     for (table, (relation, found)) in &tables {
         if found.signature.is_some() || table.schema == "celador" {
             continue;
@@ -138,7 +139,7 @@ fn schema_changed() {
         let placement = inherited.or_else(|| policy.tables.get(table).cloned());
         let listed = policy.schemas.contains(&table.schema);
         if let Some(placement) = placement.or(listed.then_some(Placement::Closed)) {
-            load::protect_new(policy, table, *relation, found, placement);
+            load::protect_new(policy, &watched, table, *relation, found, placement);
         }
     }
 }

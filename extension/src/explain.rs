@@ -8,6 +8,7 @@ use celador_policy::{Action, TableName, quote};
 use pgrx::prelude::*;
 
 use crate::identity::Source;
+use crate::probe::keyed;
 use crate::session::{self, Person};
 use crate::spi::{self, Reads};
 use crate::{catalog, errors, relations};
@@ -298,10 +299,9 @@ fn answer(
     let row = tables.iter().find_map(|table| {
         let owner = relations::relation(&table.schema, &table.name).and_then(relations::owner)?;
         let sql = format!(
-            "SELECT {columns} FROM {} AS r WHERE r.{} OPERATOR(pg_catalog.=) CAST($1 AS {})",
+            "SELECT {columns} FROM {} AS r WHERE {}",
             table.sql(),
-            quote::name(&key.name),
-            key.type_name
+            keyed(key)
         );
         spi::with_rights_of(owner, || {
             spi::connected(|| {

@@ -3,7 +3,9 @@
 
 use std::cell::Cell;
 
-use celador_policy::policy_set::{CellRef, GroupPlace, Link, Module, Owner, ParentTarget, Via};
+use celador_policy::policy_set::{
+    CellRef, Column, GroupPlace, Link, Module, Owner, ParentTarget, Via,
+};
 use celador_policy::row_policy::{creator_is_me, reach_and_restrictions, readable};
 use celador_policy::{Action, PolicySet, Reach, TableName, quote};
 use pgrx::prelude::*;
@@ -43,8 +45,8 @@ impl Drop for Deeper {
 }
 
 /// Runs a statement over one table with the rights of its owner: is there a row?
-fn finds(person: &Person, table: &TableName, sql: &str, values: &[&str], reads: Reads) -> bool {
-    !fetch(person, table, sql, values, reads).is_empty()
+fn finds(person: &Person, table: &TableName, sql: &str, values: &[&str]) -> bool {
+    !fetch(person, table, sql, values, Reads::Statement).is_empty()
 }
 
 fn fetch(
@@ -87,36 +89,62 @@ fn condition(policy: &PolicySet, module: &str, cell: &CellRef) -> String {
     }
 }
 
-/// The record of `name` with that key is in reach.
-pub(crate) fn in_reach(person: &Person, name: &str, cell: &CellRef, record: &str) -> bool {
-    let policy = person.policy();
-    let module = module(policy, name);
+/// The row of `r` whose column is the statement's parameter.
+///
+/// ```sql
+/// r."id" OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.int4)
+/// ```
+pub(crate) fn keyed(column: &Column) -> String {
+    format!(
+        "r.{} OPERATOR(pg_catalog.=) CAST($1 AS {})",
+        quote::name(&column.name),
+        column.type_name
+    )
+}
+
+/// There is a record of the module with that key and the condition holds for it. The statements
+/// are written once for each `question`.
+fn is_record(
+    person: &Person,
+    name: &str,
+    record: &str,
+    question: &str,
+    condition: impl FnOnce() -> String,
+) -> bool {
+    let module = module(person.policy(), name);
     let Some(key) = &module.key else { return false };
     if !session::can_be(record, &key.type_name) {
         return false;
     }
-    let nothing = |cell: &CellRef| *person.reach(name, &cell.text()) == Reach::default();
-    let claim = CellRef::Action(Action::Claim);
-    if nothing(cell) && (*cell != CellRef::Action(Action::Read) || nothing(&claim)) {
-        return false;
-    }
-    let questions = person.catalog.questions(name, &cell.text(), || {
-        let condition = condition(policy, name, cell);
-        let question = |table: &TableName| {
+    let questions = person.catalog.questions(name, question, || {
+        let condition = condition();
+        let of = |table: &TableName| {
             format!(
-                "SELECT true FROM {} AS r WHERE r.{} OPERATOR(pg_catalog.=) CAST($1 AS {}) AND {condition}",
+                "SELECT true FROM {} AS r WHERE {} AND {condition}",
                 table.sql(),
-                quote::name(&key.name),
-                key.type_name
+                keyed(key)
             )
         };
-        module.tables.iter().map(question).collect()
+        module.tables.iter().map(of).collect()
     });
     module
         .tables
         .iter()
         .zip(questions.iter())
-        .any(|(table, sql)| finds(person, table, sql, &[record], Reads::Statement))
+        .any(|(table, sql)| finds(person, table, sql, &[record]))
+}
+
+/// The record of `name` with that key is in reach.
+pub(crate) fn in_reach(person: &Person, name: &str, cell: &CellRef, record: &str) -> bool {
+    let policy = person.policy();
+    let nothing = |cell: &CellRef| *person.reach(name, &cell.text()) == Reach::default();
+    let claim = CellRef::Action(Action::Claim);
+    if nothing(cell) && (*cell != CellRef::Action(Action::Read) || nothing(&claim)) {
+        return false;
+    }
+    is_record(person, name, record, &cell.text(), || {
+        condition(policy, name, cell)
+    })
 }
 
 /// Whoever calls these by SQL may ask for actions only: scopes written out would ask about rows
@@ -206,11 +234,7 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
             if !session::can_be(record, &parent.column.type_name) {
                 return false;
             }
-            let mut conditions = vec![format!(
-                "r.{} OPERATOR(pg_catalog.=) CAST($1 AS {})",
-                quote::name(&parent.column.name),
-                parent.column.type_name
-            )];
+            let mut conditions = vec![keyed(&parent.column)];
             if let ParentTarget::ByType { column, modules } = &parent.target {
                 let kinds: Vec<String> = modules
                     .iter()
@@ -230,7 +254,7 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
                     table.sql(),
                     conditions.join(" AND ")
                 );
-                finds(person, table, &sql, &[record], Reads::Statement)
+                finds(person, table, &sql, &[record])
             })
         })
 }
@@ -256,11 +280,10 @@ fn linked(person: &Person, link: &Link, record: &str, reads: Reads) -> Vec<Strin
         return Vec::new();
     }
     let sql = format!(
-        "SELECT CAST(r.{} AS pg_catalog.text) FROM {} AS r WHERE r.{} OPERATOR(pg_catalog.=) CAST($1 AS {})",
+        "SELECT CAST(r.{} AS pg_catalog.text) FROM {} AS r WHERE {}",
         quote::name(&link.other.name),
         link.table.sql(),
-        quote::name(&link.record.name),
-        link.record.type_name
+        keyed(&link.record)
     );
     fetch(person, &link.table, &sql, &[record], reads)
         .into_iter()
@@ -295,24 +318,12 @@ fn unlinked_in_reach(module: &str, cell: &str, place: i32, record: &str) -> bool
     let person = person();
     let name = module;
     let module = self::module(person.policy(), name);
-    let (Some((link, _)), Some(key)) = (link(module, "owner", place), &module.key) else {
+    let Some((link, _)) = link(module, "owner", place) else {
         return false;
     };
-    if *person.reach(name, &asked(cell).text()) == Reach::default()
-        || !session::can_be(record, &key.type_name)
-        || !linked(&person, link, record, Reads::Statement).is_empty()
-    {
-        return false;
-    }
-    module.tables.iter().any(|table| {
-        let sql = format!(
-            "SELECT true FROM {} AS r WHERE r.{} OPERATOR(pg_catalog.=) CAST($1 AS {})",
-            table.sql(),
-            quote::name(&key.name),
-            key.type_name
-        );
-        finds(&person, table, &sql, &[record], Reads::Statement)
-    })
+    *person.reach(name, &asked(cell).text()) != Reach::default()
+        && linked(&person, link, record, Reads::Statement).is_empty()
+        && is_record(&person, name, record, "is there", || "true".to_owned())
 }
 
 /// Whether the person may link a record with an owner or group, or take the link away: by the
@@ -372,21 +383,10 @@ fn lock_record(module: &str, record: &str) {
 }
 
 fn is_creator(person: &Person, name: &str, record: &str) -> bool {
-    let module = module(person.policy(), name);
-    let (Some(key), Some(creator)) = (&module.key, &module.creator) else {
+    let Some(creator) = &module(person.policy(), name).creator else {
         return false;
     };
-    if !session::can_be(record, &key.type_name) {
-        return false;
-    }
-    module.tables.iter().any(|table| {
-        let sql = format!(
-            "SELECT true FROM {} AS r WHERE r.{} OPERATOR(pg_catalog.=) CAST($1 AS {}) AND {}",
-            table.sql(),
-            quote::name(&key.name),
-            key.type_name,
-            creator_is_me(creator, "r.")
-        );
-        finds(person, table, &sql, &[record], Reads::Statement)
+    is_record(person, name, record, "creator is me", || {
+        creator_is_me(creator, "r.")
     })
 }

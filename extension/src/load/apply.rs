@@ -8,7 +8,7 @@ use celador_policy::row_policy::PERMISSIVE;
 use celador_policy::{PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
-use super::plan::{Found, Plan, TablePlan};
+use super::plan::{Found, Plan, TablePlan, Watched};
 use crate::spi::{self, Reads};
 use crate::{catalog, errors, guard, relations};
 
@@ -34,12 +34,13 @@ pub(super) fn apply(plan: &Plan) {
 /// Protects a table that has come after the load, placed so.
 pub(crate) fn protect_new(
     policy: &PolicySet,
+    watched: &Watched,
     table: &TableName,
     relation: pg_sys::Oid,
     found: &Found,
     placement: Placement,
 ) {
-    if let Some(plan) = TablePlan::of_new(policy, table, relation, found, placement) {
+    if let Some(plan) = TablePlan::of_new(policy, watched, table, relation, found, placement) {
         run(&plan);
     }
 }

@@ -132,19 +132,20 @@ impl TablePlan {
     /// What a table needs that has come after the load, placed so; `None`: nothing.
     pub(crate) fn of_new(
         set: &PolicySet,
+        watched: &Watched,
         table: &TableName,
         relation: pg_sys::Oid,
         found: &Found,
         placement: Placement,
     ) -> Option<Self> {
-        let watched = watched(set).remove(table);
-        let roles = holds_roles(set, table);
-        if placement == Placement::Open && watched.is_none() && !roles {
+        let columns = watched.columns.get(table);
+        let roles = watched.roles.contains(table);
+        if placement == Placement::Open && columns.is_none() && !roles {
             return None;
         }
         let mut grown = set.clone();
         grown.tables.insert(table.clone(), placement);
-        let steps = table_steps(&grown, table, found, watched.as_ref(), roles);
+        let steps = table_steps(&grown, table, found, columns, roles);
         let protected = Some(signature(&steps));
         Some(Self {
             table: table.clone(),
@@ -160,15 +161,15 @@ impl Plan {
     /// What loading the policy does to the tables as they are.
     pub(crate) fn make(set: &PolicySet) -> Self {
         let found = find_tables();
-        let watched = watched(set);
+        let watched = Watched::by(set);
         let mut tables = Vec::new();
         for (table, (relation, found)) in &found {
             let placed = set
                 .tables
                 .get(table)
                 .filter(|placement| !leaves_alone(table, placement));
-            let columns = watched.get(table);
-            let roles = holds_roles(set, table);
+            let columns = watched.columns.get(table);
+            let roles = watched.roles.contains(table);
             if placed.is_none() && columns.is_none() && found.signature.is_none() {
                 continue;
             }
@@ -215,18 +216,38 @@ fn signature(steps: &[Step]) -> String {
         .join(";\n")
 }
 
-/// The tables of the directory and everything below them, with the columns that matter.
-fn watched(set: &PolicySet) -> BTreeMap<TableName, BTreeSet<String>> {
-    let mut watched = set.directory.watched();
-    for (root, columns) in watched.clone() {
-        for heir in heirs(&root) {
-            watched
-                .entry(heir)
-                .or_default()
-                .extend(columns.iter().cloned());
+/// The tables that the directory is read from, and everything below them.
+pub(crate) struct Watched {
+    /// The columns that matter, by table.
+    columns: BTreeMap<TableName, BTreeSet<String>>,
+    /// The tables that tell who holds which role.
+    roles: BTreeSet<TableName>,
+}
+
+impl Watched {
+    /// What the policy reads its directory from, as the tables stand.
+    pub(crate) fn by(set: &PolicySet) -> Self {
+        let mut columns = set.directory.watched();
+        let mut roles: BTreeSet<TableName> = set
+            .directory
+            .roles_held
+            .iter()
+            .map(|held| held.source.table.clone())
+            .collect();
+        for (root, of_root) in columns.clone() {
+            let holds_roles = roles.contains(&root);
+            for heir in heirs(&root) {
+                if holds_roles {
+                    roles.insert(heir.clone());
+                }
+                columns
+                    .entry(heir)
+                    .or_default()
+                    .extend(of_root.iter().cloned());
+            }
         }
+        Self { columns, roles }
     }
-    watched
 }
 
 fn heirs(root: &TableName) -> Vec<TableName> {
@@ -238,13 +259,6 @@ fn heirs(root: &TableName) -> Vec<TableName> {
         .filter(|heir| *heir != relation)
         .filter_map(relations::table_name)
         .collect()
-}
-
-fn holds_roles(set: &PolicySet, table: &TableName) -> bool {
-    set.directory
-        .roles_held
-        .iter()
-        .any(|held| held.source.table == *table || heirs(&held.source.table).contains(table))
 }
 
 /// Row security and FORCE as they were before Celador.
