@@ -240,12 +240,21 @@ CREATE EVENT TRIGGER celador_schema ON ddl_command_end EXECUTE FUNCTION celador.
 ALTER EVENT TRIGGER celador_schema ENABLE ALWAYS;
 
 -- The policy.
-CREATE FUNCTION celador.load_policy(document text, reason text DEFAULT NULL) RETURNS integer
+CREATE FUNCTION celador.load_policy(document text, reason text DEFAULT NULL, base integer DEFAULT NULL) RETURNS integer
   AS 'MODULE_PATHNAME', 'load_policy_wrapper' LANGUAGE c;
-CREATE FUNCTION celador.plan_policy(document text, OUT step integer, OUT relation text, OUT lock text, OUT ddl text)
+CREATE FUNCTION celador.restore_revision(revision integer, reason text DEFAULT NULL) RETURNS integer
+  AS 'MODULE_PATHNAME', 'restore_revision_wrapper' LANGUAGE c;
+CREATE FUNCTION celador.plan_policy(document text, OUT step integer, OUT change text, OUT relation text, OUT lock text, OUT ddl text)
   RETURNS SETOF record
   AS 'MODULE_PATHNAME', 'plan_policy_wrapper' LANGUAGE c STRICT;
-CREATE FUNCTION celador.export_policy() RETURNS text
+CREATE FUNCTION celador.revisions(OUT revision integer, OUT live boolean, OUT loaded_at timestamptz, OUT loaded_by name,
+    OUT reason text)
+  RETURNS SETOF record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  AS $$
+    SELECT p.revision, p.revision = max(p.revision) OVER (), p.loaded_at, p.loaded_by, p.reason
+    FROM celador.policy AS p ORDER BY p.revision
+  $$;
+CREATE FUNCTION celador.export_policy(revision integer DEFAULT NULL) RETURNS text
   AS 'MODULE_PATHNAME', 'export_policy_wrapper' LANGUAGE c STABLE;
 CREATE FUNCTION celador.explain_access(relation regclass, record text, "user" text, action text,
     OUT kind text, OUT name text, OUT result text, OUT source text)
@@ -352,7 +361,8 @@ CREATE FUNCTION celador.set_setting(setting text, value boolean, "group" text DE
 REVOKE ALL ON FUNCTION
   celador.guard_truncate(), celador.directory_changed(),
   celador.policy_changed(), celador.schema_changed(),
-  celador.load_policy(text, text), celador.plan_policy(text), celador.export_policy(),
+  celador.load_policy(text, text, integer), celador.restore_revision(integer, text), celador.plan_policy(text),
+  celador.revisions(), celador.export_policy(integer),
   celador.explain_access(regclass, text, text, text),
   celador.assume(text), celador.act_as(text),
   celador.register_view(regclass), celador.unregister_view(regclass),

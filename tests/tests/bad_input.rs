@@ -470,7 +470,7 @@ fn a_lock_that_isnt_had_in_time() {
 fn who_may_load() {
     let database = desk::bare();
     database.run(
-        "GRANT EXECUTE ON FUNCTION celador.load_policy(text, text) TO desk_bea, desk_migrator",
+        "GRANT EXECUTE ON FUNCTION celador.load_policy(text, text, integer) TO desk_bea, desk_migrator",
     );
     let error = denied(
         database

@@ -23,6 +23,15 @@ pub enum Profile {
     Release,
 }
 
+/// Where a server looks for extensions.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// Libraries.
+    pub library_dir: PathBuf,
+    /// Control files and scripts.
+    pub extension_dir: PathBuf,
+}
+
 /// Builds the extension for an installation's version and installs it there.
 ///
 /// Servers that run keep the library that they loaded; new ones load the new.
@@ -31,25 +40,41 @@ pub enum Profile {
 ///
 /// The extension doesn't compile, or its control file or scripts are missing.
 pub fn install(install: &Install, profile: Profile) -> Result<()> {
-    let library = build(install, profile)?;
-    let extension_dir = install.extension_dir()?;
+    let places = Places {
+        library_dir: install.library_dir()?,
+        extension_dir: install.extension_dir()?,
+    };
     // Tests run in several processes.
-    let lock = File::create(extension_dir.join(".celador-lock"))?;
+    let lock = File::create(places.extension_dir.join(".celador-lock"))?;
     lock.lock()?;
-    replace(&library, &install.library_dir()?.join("celador.so"))?;
-    let source = workspace().join("extension");
-    let control = source.join("celador.control");
-    replace(&control, &extension_dir.join("celador.control"))?;
-    let mut scripts = 0;
-    for script in scripts_in(&source.join("sql"))? {
-        let name = script.file_name().context("a script has no name")?;
-        replace(&script, &extension_dir.join(name))?;
-        scripts += 1;
-    }
-    if scripts == 0 {
-        bail!("there is no extension/sql/celador--*.sql to install");
+    install_into(&places, install, profile)
+}
+
+/// Builds the extension for an installation's version and installs it into other places, those of
+/// a server of the same version.
+///
+/// # Errors
+///
+/// As [`install`]; or the places can't be written to.
+pub fn install_into(places: &Places, install: &Install, profile: Profile) -> Result<()> {
+    let library = build(install, profile)?;
+    replace(&library, &places.library_dir.join("celador.so"))?;
+    for file in control_and_scripts()? {
+        let name = file.file_name().context("a file has no name")?;
+        replace(&file, &places.extension_dir.join(name))?;
     }
     Ok(())
+}
+
+/// The extension's control file and its scripts.
+pub(crate) fn control_and_scripts() -> Result<Vec<PathBuf>> {
+    let source = workspace().join("extension");
+    let mut files = scripts_in(&source.join("sql"))?;
+    if files.is_empty() {
+        bail!("there is no extension/sql/celador--*.sql to install");
+    }
+    files.push(source.join("celador.control"));
+    Ok(files)
 }
 
 /// Runs clippy on the extension as it is built for an installation's version.
@@ -62,7 +87,7 @@ pub fn lint(install: &Install) -> Result<()> {
 }
 
 /// Builds the library and returns its path.
-fn build(install: &Install, profile: Profile) -> Result<PathBuf> {
+pub(crate) fn build(install: &Install, profile: Profile) -> Result<PathBuf> {
     let mut command = cargo("build", install);
     let dir = match profile {
         Profile::Dev => "debug",

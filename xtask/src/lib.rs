@@ -20,6 +20,7 @@
 
 pub mod cluster;
 pub mod extension;
+pub mod package;
 pub mod postgres;
 
 mod process;

@@ -15,6 +15,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::extension::Places;
 use crate::runtime_dir::{make_dir, runtime_dir};
 use crate::server_user::ServerUser;
 use crate::{process, workspace};
@@ -130,7 +131,7 @@ impl Install {
     }
 
     fn pg_config(&self, what: &str) -> Result<PathBuf> {
-        process::output(Command::new(self.program("pg_config")).arg(what)).map(PathBuf::from)
+        asked(&self.program("pg_config"), what).map(PathBuf::from)
     }
 
     /// Whether the copy has all that it needs and points to itself.
@@ -154,6 +155,34 @@ impl Install {
         }
         Ok(())
     }
+}
+
+/// The major version of the server that a `pg_config` belongs to, and where that looks for
+/// extensions.
+///
+/// # Errors
+///
+/// The program is missing, or belongs to a version that Celador isn't for.
+pub fn places(pg_config: &Path) -> Result<(u32, Places)> {
+    let version = asked(pg_config, "--version")?;
+    let major = version
+        .trim_start_matches("PostgreSQL ")
+        .split(|c: char| !c.is_ascii_digit())
+        .next()
+        .and_then(|major| major.parse().ok())
+        .filter(|major| MAJORS.contains(major))
+        .with_context(|| {
+            format!("{version} isn't among the versions that Celador is for: {MAJORS:?}")
+        })?;
+    let places = Places {
+        library_dir: asked(pg_config, "--pkglibdir")?.into(),
+        extension_dir: PathBuf::from(asked(pg_config, "--sharedir")?).join("extension"),
+    };
+    Ok((major, places))
+}
+
+fn asked(pg_config: &Path, what: &str) -> Result<String> {
+    process::output(Command::new(pg_config).arg(what))
 }
 
 impl Source {

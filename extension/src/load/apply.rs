@@ -20,7 +20,6 @@ pub(super) fn apply(plan: &Plan) {
     for table in &plan.tables {
         may_change(table);
     }
-    let _timeout = LockTimeout::set();
     for table in &plan.tables {
         run(table);
     }
@@ -272,7 +271,6 @@ pub(super) fn store(document: &str, set: &PolicySet, reason: Option<&str>) -> i3
     };
     let rows = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
-            spi::run("LOCK TABLE celador.policy IN SHARE ROW EXCLUSIVE MODE");
             spi::run_with(
                 "INSERT INTO celador.policy (revision, document, compiled, reason) \
                  SELECT COALESCE(pg_catalog.max(p.revision), 0) OPERATOR(pg_catalog.+) 1, $1, $2, $3 \
@@ -350,12 +348,12 @@ pub(super) fn check_directory() {
 }
 
 /// Bounds the wait for locks while a plan is applied.
-struct LockTimeout {
+pub(super) struct LockTimeout {
     level: i32,
 }
 
 impl LockTimeout {
-    fn set() -> Self {
+    pub(super) fn set() -> Self {
         // SAFETY: a nested level of settings, ended when dropped or by the transaction.
         unsafe {
             let level = pg_sys::NewGUCNestLevel();

@@ -2,6 +2,7 @@
 
 mod apply;
 mod plan;
+mod revisions;
 
 use celador_policy::schema::SCHEMA_SQL;
 use celador_policy::{Document, PolicySet, Problems, Schema, check};
@@ -14,9 +15,9 @@ pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
 use plan::Plan;
 pub(crate) use plan::{Watched, find_tables};
 
-/// `celador.load_policy(document, reason)`: the new revision's number.
+/// `celador.load_policy(document, reason, base)`: the new revision's number.
 #[pg_extern]
-fn load_policy(document: Option<&str>, reason: Option<&str>) -> i32 {
+fn load_policy(document: Option<&str>, reason: Option<&str>, base: Option<i32>) -> i32 {
     let document = document.unwrap_or_else(|| {
         errors::raise(
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
@@ -24,6 +25,29 @@ fn load_policy(document: Option<&str>, reason: Option<&str>) -> i32 {
             "SELECT celador.load_policy('…').",
         )
     });
+    let _timeout = apply::LockTimeout::set();
+    revisions::begin(base);
+    load(document, reason)
+}
+
+/// `celador.restore_revision(revision, reason)`: loads its document again, as a new revision.
+#[pg_extern]
+fn restore_revision(number: Option<i32>, reason: Option<&str>) -> i32 {
+    let number = number.unwrap_or_else(|| {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            "there is no revision to restore",
+            "SELECT celador.restore_revision(7).",
+        )
+    });
+    let _timeout = apply::LockTimeout::set();
+    revisions::begin(None);
+    let document = revisions::numbered(number);
+    let restored = format!("revision {number} restored");
+    load(&document, Some(reason.unwrap_or(&restored)))
+}
+
+fn load(document: &str, reason: Option<&str>) -> i32 {
     let set = checked(document);
     let plan = Plan::make(&set);
     apply::apply(&plan);
@@ -41,7 +65,8 @@ fn load_policy(document: Option<&str>, reason: Option<&str>) -> i32 {
     revision
 }
 
-/// `celador.plan_policy(document)`: what a load would do. Changes nothing.
+/// `celador.plan_policy(document)`: what a load would change in the live policy, and the statements
+/// that it would run. Changes nothing.
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn plan_policy(
@@ -50,49 +75,29 @@ fn plan_policy(
     'static,
     (
         name!(step, i32),
-        name!(relation, String),
-        name!(lock, String),
-        name!(ddl, String),
+        name!(change, Option<String>),
+        name!(relation, Option<String>),
+        name!(lock, Option<String>),
+        name!(ddl, Option<String>),
     ),
 > {
     let plan = Plan::make(&checked(document));
-    let rows: Vec<_> = plan
-        .steps()
-        .enumerate()
-        .map(|(at, step)| {
-            (
-                at as i32 + 1,
-                step.table.to_string(),
-                step.lock.to_owned(),
-                step.ddl.clone(),
-            )
-        })
+    let changes = revisions::changes(document)
+        .into_iter()
+        .map(|change| (Some(change.to_string()), None, None, None));
+    let statements = plan.steps().map(|step| {
+        (
+            None,
+            Some(step.table.to_string()),
+            Some(step.lock.to_owned()),
+            Some(step.ddl.clone()),
+        )
+    });
+    let rows: Vec<_> = (1..)
+        .zip(changes.chain(statements))
+        .map(|(step, (change, relation, lock, ddl))| (step, change, relation, lock, ddl))
         .collect();
     TableIterator::new(rows)
-}
-
-/// `celador.export_policy()`: the live revision's document, with its keys sorted: equal policies
-/// are equal texts.
-#[pg_extern]
-fn export_policy() -> Option<String> {
-    let text = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| {
-            spi::read(
-                "SELECT document FROM celador.policy ORDER BY revision DESC LIMIT 1",
-                &[],
-                Reads::Latest,
-            )
-            .into_iter()
-            .next()
-            .and_then(|row| row.into_iter().next().flatten())
-        })
-    })?;
-    match Document::from_toml(&text).map(|document| document.to_toml()) {
-        Ok(Ok(sorted)) => Some(sorted),
-        Ok(Err(_)) | Err(_) => {
-            errors::fault("the loaded document can't be read by this version of the library")
-        }
-    }
 }
 
 /// The tables of this database.

@@ -4,6 +4,7 @@
 //! These types only say what can be written. Nothing downstream takes them: [`crate::check`]
 //! turns a [`Document`] into a [`crate::PolicySet`], and only that is enforced.
 
+mod difference;
 mod mapping;
 mod matrix;
 mod one_or_many;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 use crate::problem::{Problem, Problems, keys_at, line_of};
 
+pub use difference::Change;
 pub use mapping::{
     Child, GroupLink, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, OwnerLink,
     ParentLink, RoleSource, SettingSource, ShareSource, UserSource,
@@ -90,15 +92,19 @@ impl Document {
     }
 }
 
-/// Leaves out what is there by default: false, and empty texts, lists and tables.
-fn prune(value: &mut toml::Value) {
-    let says_something = |value: &toml::Value| match value {
+/// Whether a value isn't what is there by default: false, or an empty text, list or table.
+fn says_something(value: &toml::Value) -> bool {
+    match value {
         toml::Value::Boolean(is) => *is,
         toml::Value::String(text) => !text.is_empty(),
         toml::Value::Array(values) => !values.is_empty(),
         toml::Value::Table(values) => !values.is_empty(),
         toml::Value::Integer(_) | toml::Value::Float(_) | toml::Value::Datetime(_) => true,
-    };
+    }
+}
+
+/// Leaves out what is there by default.
+fn prune(value: &mut toml::Value) {
     match value {
         toml::Value::Table(values) => {
             values.iter_mut().for_each(|(_, value)| prune(value));

@@ -3,6 +3,7 @@
 mod bad_input;
 mod design;
 mod desk;
+mod difference;
 mod holding;
 mod placing;
 mod reached;

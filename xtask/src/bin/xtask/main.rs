@@ -2,6 +2,8 @@
 
 mod cluster;
 mod demo;
+mod install;
+mod package;
 mod table;
 mod test;
 
@@ -21,6 +23,8 @@ struct Arguments {
 enum Command {
     Cluster(cluster::Arguments),
     Demo(demo::Arguments),
+    Install(install::Arguments),
+    Package(package::Arguments),
     Test(test::Arguments),
 }
 
@@ -28,6 +32,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Cluster(arguments) => cluster::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Install(arguments) => install::run(&arguments),
+        Command::Package(arguments) => package::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match result {
