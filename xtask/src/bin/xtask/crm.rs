@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 /// For `--help`.
 pub(crate) const LAYOUT: &str = "\
 What DIR holds (sql/crm is one):
-  roles.sql         database roles that schema.sql names, if any (pg_dumpall --roles-only)
+  roles.sql         CREATE ROLE for the database roles that schema.sql names, if any
   schema.sql        the tables, as pg_dump --schema-only writes them
   data.sql          their rows (pg_dump --data-only), or data.sql.gz
   people.sql        what the demo needs beside them, if anything: logins, owner, grants, shares
