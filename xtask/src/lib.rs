@@ -19,6 +19,7 @@
 //! it. Nothing is written into a PostgreSQL of the system.
 
 pub mod cluster;
+pub mod dependencies;
 pub mod extension;
 pub mod pip;
 pub mod postgres;

