@@ -6,12 +6,11 @@ mod replay;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 use postgres::Client;
 
-use crate::{Database, cluster, file, install, text};
+use crate::{Database, cluster, file, text};
 
 /// A CRM of the acceptance folder.
 #[derive(Debug)]
@@ -73,16 +72,16 @@ impl Crm {
     pub fn unprotected(&self) -> Database {
         let template = format!("celador_{}", self.name);
         Database::from_template(&template, |client| {
-            let schema = std::fs::read_to_string(self.folder.join("schema.sql"));
-            psql(&template, &schema.expect("schema.sql can be read"));
-            psql(&template, &unpack(&self.folder.join("data.sql.gz")));
+            let script = |path: PathBuf| {
+                let loaded = cluster().psql_file(&template, &path);
+                loaded.unwrap_or_else(|error| panic!("{template}: {error:#}"));
+            };
+            script(self.folder.join("schema.sql"));
+            script(self.folder.join("data.sql.gz"));
             client
                 .batch_execute("CREATE EXTENSION celador")
                 .expect("the extension can be created");
-            psql(
-                &template,
-                &text(&format!("tests/crm/{}/people.sql", self.name)),
-            );
+            script(file(&format!("tests/crm/{}/people.sql", self.name)));
         })
     }
 
@@ -190,49 +189,6 @@ fn take_table(document: &mut toml::Table, key: &str) -> toml::Table {
         Some(toml::Value::Table(table)) => table,
         other => panic!("[{key}] should be a table, not {other:?}"),
     }
-}
-
-fn unpack(archive: &Path) -> String {
-    let output = Command::new("gzip")
-        .arg("-dc")
-        .arg(archive)
-        .output()
-        .expect("gzip is there");
-    assert!(
-        output.status.success(),
-        "{} can't be unpacked",
-        archive.display()
-    );
-    String::from_utf8(output.stdout).expect("dumps are UTF-8")
-}
-
-/// Runs a script of psql's: the data of a dump is between COPY's lines.
-fn psql(database: &str, script: &str) {
-    // An older psql doesn't know what a newer pg_dump begins its scripts with.
-    let known =
-        |line: &&str| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict ");
-    let script: String = script.split_inclusive('\n').filter(known).collect();
-    let mut child = Command::new(install().program("psql"))
-        .args([
-            "--no-psqlrc",
-            "--quiet",
-            "--set=ON_ERROR_STOP=1",
-            "--output=/dev/null",
-        ])
-        .arg(cluster().url("postgres", database))
-        .stdin(Stdio::piped())
-        .spawn()
-        .expect("psql can be started");
-    child
-        .stdin
-        .take()
-        .expect("psql reads")
-        .write_all(script.as_bytes())
-        .expect("psql reads all of it");
-    assert!(
-        child.wait().expect("psql ends").success(),
-        "a script failed in {database}"
-    );
 }
 
 /// Reads a data file of this CRM's directory.

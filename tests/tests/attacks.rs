@@ -161,13 +161,17 @@ struct Outcome {
 
 impl Run {
     fn new(name: &str) -> Self {
-        let settings = [
-            ("shared_preload_libraries", "pg_stat_statements"),
-            ("max_prepared_transactions", "10"),
-        ];
-        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut settings = vec![("max_prepared_transactions", "10")];
+        // The package of PostgreSQL 16 comes without it: some attacks have nothing to look at there.
+        let statements = "pg_stat_statements";
+        if install().has_extension(statements).expect("it says so") {
+            settings.push(("shared_preload_libraries", statements));
+        }
+        let settings = settings
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let cluster = start(Options {
-            settings: settings.into(),
+            settings: settings.collect(),
             ..Options::default()
         });
         let dir = file("target/attacks").join(name);
@@ -183,7 +187,8 @@ impl Run {
         let recreate = self.recreate(collection);
         done(Command::new("sh").arg("-c").arg(&recreate));
         let (found, port) = (self.dir.join("found.json"), self.cluster.port());
-        let output = Command::new(python())
+        let output = Command::new("python3")
+            .env("PYTHONPATH", psycopg())
             .arg(collection.join("run.py"))
             .args(["--legit", "--protocol", protocol, "--pool-user", "crm_pool"])
             .arg("--dsn-template")
@@ -288,37 +293,24 @@ impl Outcome {
     }
 }
 
-/// Python with psycopg, made below `target/` at the first need.
-fn python() -> PathBuf {
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _making = MAKING
+/// Where Python finds psycopg: below `target/`, installed at the first need.
+fn psycopg() -> PathBuf {
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _installing = INSTALLING
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let venv = file("target/attacks/python");
-    let python = venv.join("bin/python3");
-    let imports = |python: &Path| {
-        Command::new(python)
-            .args([
-                "-c",
-                "import psycopg; assert psycopg.pq.__impl__ == 'binary'",
-            ])
-            .output()
-            .is_ok_and(|output| output.status.success())
-    };
-    if !imports(&python) {
-        done(
-            Command::new("python3")
-                .args(["-m", "venv", "--clear"])
-                .arg(&venv),
-        );
-        done(Command::new(venv.join("bin/pip")).args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "psycopg[binary]>=3.1,<4",
-        ]));
+    let packages = file("target/attacks/packages");
+    let imports = Command::new("python3")
+        .args([
+            "-c",
+            "import psycopg; assert psycopg.pq.__impl__ == 'binary'",
+        ])
+        .env("PYTHONPATH", &packages)
+        .output();
+    if !imports.is_ok_and(|output| output.status.success()) {
+        xtask::pip::install("psycopg[binary]>=3.1,<4", &packages).expect("psycopg is installed");
     }
-    python
+    packages
 }
 
 /// The search path for programs, with the installation's psql.

@@ -1,5 +1,6 @@
-//! X.3 over generated policies and directories: adding a role never takes anything away, adding
-//! a restriction never gives anything.
+//! X.3 and S3.7 over generated policies and directories: adding a role never takes anything away,
+//! adding a restriction never gives anything, and a level whose cells are within another's reaches
+//! no more than that.
 
 use std::collections::BTreeSet;
 
@@ -73,6 +74,26 @@ fn cells() -> impl Strategy<Value = Vec<String>> {
         }
     }
     all
+}
+
+/// Two levels: in each cell the higher has the scopes of the lower, and often more.
+fn levels() -> impl Strategy<Value = String> {
+    let mut cells = Vec::new();
+    for (module, _) in TABLES {
+        for action in ["read", "update", "delete"] {
+            let some = || subsequence(scopes(module), 0..=2);
+            cells.push((some(), some()).prop_map(move |(lower, mut more)| {
+                more.retain(|scope| !lower.contains(scope));
+                let line =
+                    |scopes: &[&str]| format!("{module}.{action} = [{}]\n", scopes.join(", "));
+                (line(&lower), line(&[&lower[..], &more].concat()))
+            }));
+        }
+    }
+    cells.prop_map(|lines| {
+        let (lower, higher): (String, String) = lines.into_iter().unzip();
+        format!("[permissions.lower]\n{lower}[permissions.higher]\n{higher}")
+    })
 }
 
 fn restriction(name: &'static str) -> impl Strategy<Value = String> {
@@ -255,6 +276,39 @@ fn x_3_roles_only_add_and_restrictions_only_take() {
     };
     TestRunner::new(config)
         .run(&case(), property)
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn s3_7_a_level_within_another_reaches_no_more() {
+    let crm = small_crm("[permissions.worker]");
+    let config = Config {
+        cases: 6,
+        max_shrink_iters: 20,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let property = |(case, levels): (Case, String)| {
+        case.set(&crm);
+        crm.load(&(case.document(true) + &levels));
+        for person in PEOPLE {
+            let holding = |level: &str| {
+                crm.run(&format!("SELECT celador.give_role('{person}', '{level}')"));
+                let reached = reached(&crm, person);
+                crm.run(&format!("SELECT celador.take_role('{person}', '{level}')"));
+                reached
+            };
+            let (lower, higher) = (holding("lower"), holding("higher"));
+            prop_assert!(
+                lower.is_subset(&higher),
+                "{person} reaches {:?} with the lower level alone",
+                lower.difference(&higher)
+            );
+        }
+        Ok(())
+    };
+    TestRunner::new(config)
+        .run(&(case(), levels()), property)
         .unwrap_or_else(|error| panic!("{error}"));
 }
 

@@ -1,5 +1,6 @@
 //! Private clusters on the loopback interface, which end with the process that started them.
 
+mod script;
 mod watchdog;
 
 use std::fmt::Write as _;
@@ -7,7 +8,6 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -133,17 +133,6 @@ impl Cluster {
     pub fn log(&self) -> Result<String> {
         let bytes = fs::read(self.log_file()).context("the server has no log yet")?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
-    }
-
-    /// Runs a file of SQL with psql as the superuser, and stops at the first error.
-    pub fn psql(&self, database: &str, file: &Path) -> Result<()> {
-        process::output(
-            Command::new(self.install.program("psql"))
-                .args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--file"])
-                .arg(file)
-                .arg(self.url("postgres", database)),
-        )
-        .map(drop)
     }
 
     /// Stops the server, ending its sessions, and starts it again on the same port.

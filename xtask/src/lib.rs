@@ -19,8 +19,10 @@
 //! it. Nothing is written into a PostgreSQL of the system.
 
 pub mod cluster;
+pub mod dependencies;
 pub mod extension;
 pub mod package;
+pub mod pip;
 pub mod postgres;
 
 mod process;

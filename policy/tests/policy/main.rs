@@ -5,6 +5,7 @@ mod design;
 mod desk;
 mod difference;
 mod holding;
+mod levels;
 mod placing;
 mod reached;
 mod reference;

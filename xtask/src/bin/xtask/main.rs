@@ -1,7 +1,9 @@
 //! `cargo xtask`: sets up, tests and shows Celador.
 
 mod cluster;
+mod crm;
 mod demo;
+mod hidden_row;
 mod install;
 mod package;
 mod table;

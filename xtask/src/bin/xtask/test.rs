@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use xtask::dependencies;
 use xtask::extension::{self, Profile};
 use xtask::postgres::Install;
 use xtask::workspace;
@@ -17,7 +18,7 @@ const PURE: [&str; 4] = [
     "--package=xtask",
 ];
 
-/// Check the format, lint, and run all tests
+/// Check the format, lint, check the dependencies, and run all tests
 #[derive(Args)]
 pub(crate) struct Arguments {
     /// Major versions of PostgreSQL to test with: 15 to 18
@@ -66,6 +67,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             words.extend(["--", "--deny=warnings"]);
             cargo(&words, &[])
         });
+        step("dependencies".into(), &dependencies::check);
         step("unit tests".into(), &|| {
             let packages = ["--package=celador-policy", "--package=celador-identity"];
             test(&packages, &[])
