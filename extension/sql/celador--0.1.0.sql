@@ -191,6 +191,8 @@ CREATE FUNCTION celador.share_in_reach(module text, cell text, record text) RETU
 -- These look at other rows.
 CREATE FUNCTION celador.record_in_reach(module text, cell text, record text) RETURNS boolean
   AS 'MODULE_PATHNAME', 'record_in_reach_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED COST 100;
+CREATE FUNCTION celador.child_in_reach(schema text, "table" text, cell text, "row" text) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'child_in_reach_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED COST 100;
 CREATE FUNCTION celador.parent_in_reach(module text, cell text, place integer, record text, kind text) RETURNS boolean
   AS 'MODULE_PATHNAME', 'parent_in_reach_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED COST 100;
 CREATE FUNCTION celador.related_in_reach(module text, cell text, record text) RETURNS boolean
@@ -202,6 +204,8 @@ CREATE FUNCTION celador.unlinked_in_reach(module text, cell text, place integer,
 CREATE FUNCTION celador.may_link(module text, kind text, place integer, record text, other text) RETURNS boolean
   AS 'MODULE_PATHNAME', 'may_link_wrapper' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100;
 
+CREATE FUNCTION celador.is_known() RETURNS boolean
+  AS 'MODULE_PATHNAME', 'is_known_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED;
 CREATE FUNCTION celador.my_key(key text) RETURNS text
   AS 'MODULE_PATHNAME', 'my_key_wrapper' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED;
 CREATE FUNCTION celador.my_attribute(name text) RETURNS text

@@ -179,6 +179,10 @@ fn keep_promises(catalog: &std::rc::Rc<Catalog>, removing: bool) {
     let Some(policy) = &catalog.policy else {
         return;
     };
+    // What the statement has written isn't seen before the next command, unless a foreign key's check
+    // has been one.
+    // SAFETY: inside a transaction, as every trigger is.
+    unsafe { pg_sys::CommandCounterIncrement() }
     let directory = &policy.directory;
     let ask = |sql: &str| {
         spi::with_rights_of(spi::superuser(), || {
@@ -196,7 +200,7 @@ fn keep_promises(catalog: &std::rc::Rc<Catalog>, removing: bool) {
         (
             sql::supervisor_cycle(directory),
             "somebody would supervise himself or herself",
-            &directory.users.source.table,
+            directory.supervision_table(),
         ),
     ];
     for (statement, problem, table) in cycles {

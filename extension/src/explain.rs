@@ -119,13 +119,22 @@ fn explain(
     };
     let module_name = match policy.tables.get(&table) {
         Some(Placement::Module(module)) => module,
-        Some(Placement::Child { module, column }) => {
+        Some(Placement::Child {
+            module,
+            column,
+            above,
+            ..
+        }) => {
+            let followed = match above {
+                None => format!("the record of module {module}"),
+                Some(above) => format!("the row of {above}, a child of module {module},"),
+            };
             return vec![line(
                 "table",
                 name,
                 "not applicable",
                 format!(
-                    "it follows the record of module {module} in column {}: explain that one",
+                    "it follows {followed} in column {}: explain that one",
                     column.name
                 ),
             )];
@@ -140,6 +149,15 @@ fn explain(
         }
         Some(Placement::Open) => {
             return vec![line("table", name, "true", "the table is open".to_owned())];
+        }
+        Some(Placement::Readable) => {
+            let reads = matches!(action, Action::Read | Action::Export);
+            return vec![line(
+                "table",
+                name,
+                if reads { "true" } else { "false" },
+                "whoever is signed in reads the table, and nobody writes it".to_owned(),
+            )];
         }
         Some(Placement::Closed) => {
             return vec![line(

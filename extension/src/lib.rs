@@ -9,6 +9,7 @@
 use pgrx::prelude::*;
 
 mod catalog;
+mod children;
 mod directory_trigger;
 mod errors;
 mod event;

@@ -2,9 +2,10 @@
 //! to it, link tables. Read with the rights of the table's owner, as a referential check does.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use celador_policy::policy_set::{
-    CellRef, Column, GroupPlace, Link, Module, Owner, ParentTarget, Via,
+    CellRef, Column, GroupPlace, Link, Module, Owner, Parent, ParentTarget, Via,
 };
 use celador_policy::row_policy::{creator_is_me, reach_and_restrictions, readable};
 use celador_policy::{Action, PolicySet, Reach, TableName, quote};
@@ -49,7 +50,7 @@ fn finds(person: &Person, table: &TableName, sql: &str, values: &[&str]) -> bool
     !fetch(person, table, sql, values, Reads::Statement).is_empty()
 }
 
-fn fetch(
+pub(crate) fn fetch(
     person: &Person,
     table: &TableName,
     sql: &str,
@@ -149,7 +150,7 @@ pub(crate) fn in_reach(person: &Person, name: &str, cell: &CellRef, record: &str
 
 /// Whoever calls these by SQL may ask for actions only: scopes written out would ask about rows
 /// that nobody granted.
-fn asked(cell: &str) -> CellRef {
+pub(crate) fn asked(cell: &str) -> CellRef {
     let cell = session::cell_ref(cell);
     if !spi::is_internal() && !matches!(cell, CellRef::Action(_)) {
         errors::denied(
@@ -174,7 +175,7 @@ fn record_in_reach(module: Option<&str>, cell: Option<&str>, record: Option<&str
 }
 
 /// Every record of the module is in reach, and no restriction narrows that.
-fn reaches_all(person: &Person, module: &str, cell: &CellRef) -> bool {
+pub(crate) fn reaches_all(person: &Person, module: &str, cell: &CellRef) -> bool {
     let policy = person.policy();
     person.reach(module, &cell.text()).all
         && !policy
@@ -201,12 +202,9 @@ fn parent_in_reach(
     let parent = usize::try_from(place)
         .ok()
         .and_then(|at| self::module(person.policy(), name).parents.get(at));
-    let target = match parent.map(|parent| &parent.target) {
-        Some(ParentTarget::Module(module)) => Some(module),
-        Some(ParentTarget::ByType { modules, .. }) => kind.and_then(|kind| modules.get(kind)),
-        None => None,
+    let Some((target, record)) = parent.and_then(|parent| parent.record(record, kind)) else {
+        return false;
     };
-    let Some(target) = target else { return false };
     reach
         .parents
         .iter()
@@ -234,19 +232,7 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
             if !session::can_be(record, &parent.column.type_name) {
                 return false;
             }
-            let mut conditions = vec![keyed(&parent.column)];
-            if let ParentTarget::ByType { column, modules } = &parent.target {
-                let kinds: Vec<String> = modules
-                    .iter()
-                    .filter(|(_, module)| *module == name)
-                    .map(|(kind, _)| format!("{}::pg_catalog.text", quote::text(kind)))
-                    .collect();
-                conditions.push(format!(
-                    "CAST(r.{} AS pg_catalog.text) OPERATOR(pg_catalog.=) ANY (ARRAY[{}])",
-                    quote::name(&column.name),
-                    kinds.join(", ")
-                ));
-            }
+            let mut conditions = vec![points_to(parent, name)];
             conditions.push(condition(policy, other, &via.cell));
             module(policy, other).tables.iter().any(|table| {
                 let sql = format!(
@@ -257,6 +243,40 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
                 finds(person, table, &sql, &[record])
             })
         })
+}
+
+/// The row `r` points to the record `$1` of a module.
+fn points_to(parent: &Parent, module: &str) -> String {
+    let column = quote::name(&parent.column.name);
+    let equal = keyed(&parent.column);
+    let one_of =
+        |column: &str, modules: &BTreeMap<String, String>, write: &dyn Fn(&str) -> String| {
+            let kinds: Vec<String> = modules
+                .iter()
+                .filter(|(_, of)| *of == module)
+                .map(|(kind, _)| write(kind))
+                .collect();
+            format!(
+                "CAST(r.{column} AS pg_catalog.text) OPERATOR(pg_catalog.=) ANY (ARRAY[{}])",
+                kinds.join(", ")
+            )
+        };
+    match &parent.target {
+        ParentTarget::Module(_) => equal,
+        ParentTarget::ByType { column, modules } => {
+            let kind = |kind: &str| format!("{}::pg_catalog.text", quote::text(kind));
+            format!(
+                "{equal} AND {}",
+                one_of(&quote::name(&column.name), modules, &kind)
+            )
+        }
+        ParentTarget::Joined { separator, modules } => one_of(&column, modules, &|kind| {
+            format!(
+                "({}::pg_catalog.text OPERATOR(pg_catalog.||) $1)",
+                quote::text(&format!("{kind}{separator}"))
+            )
+        }),
+    }
 }
 
 /// The link table of an owner or group, and the name of the owner's key.

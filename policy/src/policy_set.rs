@@ -46,8 +46,14 @@ pub enum Placement {
     Child {
         /// The module.
         module: String,
-        /// The column with the record's key.
+        /// The column with the key of what it hangs on.
         column: Column,
+        /// The child that it hangs on; `None`: the record itself.
+        #[serde(default)]
+        above: Option<TableName>,
+        /// The column by which its own children name it.
+        #[serde(default)]
+        key: Option<Column>,
     },
     /// It links the records of a module with their owners or groups.
     Link {
@@ -58,6 +64,8 @@ pub enum Placement {
         /// Which of the module's owners or groups it is, counted from 0.
         index: usize,
     },
+    /// Read by whoever is signed in, written by nobody but maintenance roles.
+    Readable,
     /// As the database's own grants say.
     Open,
     /// Nobody but maintenance roles.
@@ -166,6 +174,13 @@ pub enum ParentTarget {
         /// Its values, as text → module.
         modules: BTreeMap<String, String>,
     },
+    /// What stands before the key in the same column. No type with the separator begins another.
+    Joined {
+        /// What stands between them.
+        separator: String,
+        /// The type → module.
+        modules: BTreeMap<String, String>,
+    },
 }
 
 impl Parent {
@@ -173,7 +188,26 @@ impl Parent {
     pub fn modules(&self) -> Vec<&str> {
         match &self.target {
             ParentTarget::Module(module) => vec![module],
-            ParentTarget::ByType { modules, .. } => modules.values().map(String::as_str).collect(),
+            ParentTarget::ByType { modules, .. } | ParentTarget::Joined { modules, .. } => {
+                modules.values().map(String::as_str).collect()
+            }
+        }
+    }
+
+    /// The module and the key of the record that a row names: what its column holds and, where
+    /// there is one, its type column.
+    pub fn record<'a>(&'a self, value: &'a str, kind: Option<&str>) -> Option<(&'a str, &'a str)> {
+        match &self.target {
+            ParentTarget::Module(module) => Some((module, value)),
+            ParentTarget::ByType { modules, .. } => Some((modules.get(kind?)?, value)),
+            ParentTarget::Joined { separator, modules } => {
+                modules.iter().find_map(|(kind, module)| {
+                    let key = value
+                        .strip_prefix(kind.as_str())?
+                        .strip_prefix(separator.as_str())?;
+                    Some((module.as_str(), key))
+                })
+            }
         }
     }
 }

@@ -330,7 +330,7 @@ pub(super) fn check_directory() {
         refuse(
             format!(
                 "the supervisors of {} form a circle",
-                directory.users.source.table
+                directory.supervision_table()
             ),
             "Correct who supervises whom.",
         );

@@ -202,7 +202,10 @@ fn leaves_alone(table: &TableName, placement: &Placement) -> bool {
     match placement {
         Placement::Open => true,
         Placement::Closed => table.schema == "celador",
-        Placement::Module(_) | Placement::Child { .. } | Placement::Link { .. } => false,
+        Placement::Module(_)
+        | Placement::Child { .. }
+        | Placement::Link { .. }
+        | Placement::Readable => false,
     }
 }
 

@@ -1,5 +1,5 @@
 //! The reference of the document's keys: their types and meaning from the serde types, their
-//! examples from one document that has every key.
+//! examples from documents that have every key.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -10,8 +10,11 @@ use celador_policy::document::ScopeName;
 use serde_json::Value;
 use toml_edit::Item;
 
-/// The document from which the examples are taken.
-pub(crate) const EXAMPLES: &str = include_str!("document.toml");
+/// The documents from which the examples are taken: the first that has a key.
+pub(crate) const EXAMPLES: [&str; 2] = [
+    include_str!("document.toml"),
+    include_str!("supervision.toml"),
+];
 
 /// The sections in the order in which a document is written.
 const ORDER: [&str; 8] = [
@@ -50,7 +53,7 @@ pub(crate) fn markdown() -> String {
 # Policy document: every key
 
 <!-- Made by `cargo run -p celador-policy --example reference` from the types and from
-policy/examples/reference/document.toml. Edit those. -->
+policy/examples/reference/*.toml. Edit those. -->
 
 A policy is one TOML document in two parts: `[mapping]`, where a CRM keeps things, and everything
 else, the matrix: who may what. A key in capitals is chosen by the document.
@@ -104,9 +107,10 @@ pub(crate) fn sections() -> Vec<Section> {
     let root = schema.as_value();
     let mut walk = Walk {
         root,
-        examples: EXAMPLES
-            .parse::<toml_edit::DocumentMut>()
-            .expect("the examples are TOML"),
+        examples: EXAMPLES.map(|text| {
+            text.parse::<toml_edit::DocumentMut>()
+                .expect("the examples are TOML")
+        }),
         seen: BTreeSet::new(),
         sections: Vec::new(),
     };
@@ -116,7 +120,7 @@ pub(crate) fn sections() -> Vec<Section> {
 
 struct Walk<'a> {
     root: &'a Value,
-    examples: toml_edit::DocumentMut,
+    examples: [toml_edit::DocumentMut; 2],
     /// Types that have been written out.
     seen: BTreeSet<String>,
     sections: Vec<Section>,
@@ -162,7 +166,7 @@ impl<'a> Walk<'a> {
                     Key {
                         takes: self.takes(&known[*name]),
                         meaning: meaning(&known[*name]),
-                        example: example(self.examples.as_item(), &path, &mut Vec::new()),
+                        example: self.example(&path, if chosen.is_none() { &names } else { &[] }),
                         path,
                     }
                 })
@@ -172,7 +176,7 @@ impl<'a> Walk<'a> {
                 keys.push(Key {
                     takes: self.takes(chosen),
                     meaning: "The rows that the action reaches.".to_owned(),
-                    example: example(self.examples.as_item(), &path, &mut Vec::new()),
+                    example: self.example(&path, &[]),
                     path,
                 });
             }
@@ -191,6 +195,12 @@ impl<'a> Walk<'a> {
         } else if let Some(chosen) = chosen {
             self.enter(&[path, &[placeholder(path)]].concat(), chosen);
         }
+    }
+
+    /// An example from a table that has no keys but those `among` them; empty: any table.
+    fn example(&self, path: &[String], among: &[&String]) -> Option<String> {
+        let mut documents = self.examples.iter();
+        documents.find_map(|document| example(document.as_item(), path, among, &mut Vec::new()))
     }
 
     /// What a key takes, in words.
@@ -258,19 +268,28 @@ fn meaning(schema: &Value) -> String {
 }
 
 /// The first place of the examples that the path leads to, as it is written.
-fn example(item: &Item, path: &[String], way: &mut Vec<String>) -> Option<String> {
+fn example(
+    item: &Item,
+    path: &[String],
+    among: &[&String],
+    way: &mut Vec<String>,
+) -> Option<String> {
     let (key, rest) = path.split_first()?;
     if let Some(tables) = item.as_array_of_tables() {
         return tables
             .iter()
-            .find_map(|table| example(&Item::Table(table.clone()), path, way));
+            .find_map(|table| example(&Item::Table(table.clone()), path, among, way));
     }
     if let Some(values) = item.as_array() {
         return values
             .iter()
-            .find_map(|value| example(&Item::Value(value.clone()), path, way));
+            .find_map(|value| example(&Item::Value(value.clone()), path, among, way));
     }
     let table = item.as_table_like()?;
+    let other_form = |name: &str| !among.is_empty() && among.iter().all(|known| *known != name);
+    if rest.is_empty() && table.iter().any(|(name, _)| other_form(name)) {
+        return None;
+    }
     let chosen = key.chars().all(|c| c.is_ascii_uppercase());
     table
         .iter()
@@ -280,7 +299,7 @@ fn example(item: &Item, path: &[String], way: &mut Vec<String>) -> Option<String
             let found = if rest.is_empty() {
                 Some(written(value, way))
             } else {
-                example(value, rest, way)
+                example(value, rest, among, way)
             };
             way.pop();
             found
@@ -301,11 +320,11 @@ fn written(value: &Item, way: &[String]) -> String {
         }
         Item::Table(_) => format!("[{}]", way.join(".")),
         Item::ArrayOfTables(_) => format!("[[{}]]", way.join(".")),
-        Item::Value(value) => format!(
-            "{} = {}",
-            toml_edit::Key::new(name),
-            value.to_string().trim()
-        ),
+        Item::Value(value) => {
+            let value = value.to_string();
+            let line: Vec<&str> = value.split_whitespace().collect();
+            format!("{} = {}", toml_edit::Key::new(name), line.join(" "))
+        }
         Item::None => String::new(),
     }
 }

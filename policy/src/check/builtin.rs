@@ -36,6 +36,8 @@ pub(super) fn builtin_modules(mapping: &Mapping) -> BTreeMap<String, ModuleMap> 
         .map(|child| crate::document::Child {
             table: format!("{SCHEMA}.{child}"),
             column: "user".to_owned(),
+            key: None,
+            children: Vec::new(),
         })
         .into();
     add("users", mapping.users.is_none(), users);

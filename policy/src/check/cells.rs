@@ -6,7 +6,7 @@ use super::Checker;
 use super::rules::setting_rule;
 use crate::action::Action;
 use crate::document::{Cell, Scope, ScopeName, ScopeTerm};
-use crate::policy_set::{Grant, GrantScope, Owner, PolicySet};
+use crate::policy_set::{Grant, GrantScope, GroupPlace, Owner, PolicySet};
 
 /// Every scope, for remedies.
 const SCOPES: &str = "own, created, reports, group, group_tree, colleagues, colleagues_tree, \
@@ -246,6 +246,17 @@ impl Checker<'_> {
                 }
                 Some(GrantScope::Plain(ScopeName::Created))
             }
+            // What only a link could tell is told of no record that isn't there yet.
+            ScopeName::Colleagues | ScopeName::ColleaguesTree | ScopeName::Unassigned
+                if place.action == Action::Create && only_links(set, module) =>
+            {
+                self.known_too_late(place, term, "owner")
+            }
+            ScopeName::Group | ScopeName::GroupTree
+                if place.action == Action::Create && only_group_links(set, module) =>
+            {
+                self.known_too_late(place, term, "group")
+            }
             ScopeName::Own
             | ScopeName::Created
             | ScopeName::Reports
@@ -257,6 +268,31 @@ impl Checker<'_> {
             | ScopeName::Shared
             | ScopeName::All => Some(GrantScope::Plain(scope)),
         }
+    }
+
+    /// A scope of `create` that would grant nothing: owners or groups are linked afterwards.
+    fn known_too_late(
+        &mut self,
+        place: &Place<'_>,
+        term: &ScopeTerm,
+        what: &str,
+    ) -> Option<GrantScope> {
+        if !self.may_lack(place, what) {
+            let module = place.module;
+            self.problems.add(
+                &place.path,
+                format!(
+                    "scope \"{}\" can't let anybody create: records of \"{module}\" have their {what} \
+                     in a link table, which says nothing of a record before it is there",
+                    term.scope
+                ),
+                format!(
+                    "write \"created\" or \"all\", or add lacks = [\"{what}\"] to \
+                     [mapping.modules.{module}]: then the scope lets nobody create"
+                ),
+            );
+        }
+        None
     }
 
     /// Whether a scope may find nothing here and grant nothing: it stands for many cells, the
@@ -293,4 +329,12 @@ pub(super) fn lacking(set: &PolicySet, name: &str, scope: ScopeName) -> Option<&
 fn only_links(set: &PolicySet, module: &str) -> bool {
     let owners = &set.modules[module].owners;
     !owners.is_empty() && owners.iter().all(|owner| matches!(owner, Owner::Link(..)))
+}
+
+fn only_group_links(set: &PolicySet, module: &str) -> bool {
+    let groups = &set.modules[module].groups;
+    !groups.is_empty()
+        && groups
+            .iter()
+            .all(|group| matches!(group, GroupPlace::Link(_)))
 }

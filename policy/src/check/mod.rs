@@ -2,6 +2,7 @@
 
 mod builtin;
 mod cells;
+mod children;
 mod directory;
 mod fields;
 mod lending;

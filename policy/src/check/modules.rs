@@ -276,7 +276,76 @@ impl Checker<'_> {
                     },
                 })
             }
+            ParentLink::Joined {
+                column,
+                separator,
+                modules,
+            } => {
+                let unknown = modules.values().filter(|module| !known(self, module));
+                let known = unknown.count() == 0;
+                let column = self.text_column(&path, table, column)?;
+                let clear = self.types_are_clear(&path, separator, modules);
+                (known && clear).then(|| Parent {
+                    column,
+                    target: ParentTarget::Joined {
+                        separator: separator.clone(),
+                        modules: modules.clone(),
+                    },
+                })
+            }
         }
+    }
+
+    /// A column of text in which a type stands before the key.
+    fn text_column(&mut self, path: &[&str], table: &TableName, name: &str) -> Option<Column> {
+        let column = self.key_column(path, table, name)?;
+        let text = matches!(
+            column.type_name.as_str(),
+            "pg_catalog.text" | "pg_catalog.varchar"
+        );
+        if !text {
+            self.problems.add(
+                path,
+                format!(
+                    "column {table}.{name} is of type {}, which holds no type and key",
+                    column.type_name
+                ),
+                "name a column of text, or leave separator out",
+            );
+        }
+        text.then_some(column)
+    }
+
+    /// Each value has one meaning: no type with its separator begins another.
+    fn types_are_clear(
+        &mut self,
+        path: &[&str],
+        separator: &str,
+        modules: &BTreeMap<String, String>,
+    ) -> bool {
+        if separator.is_empty() {
+            self.problems.add(
+                path,
+                "the separator is empty",
+                "write what stands between the type and the key, such as \",\"",
+            );
+            return false;
+        }
+        let begins = |one: &String, other: &String| {
+            one != other && format!("{other}{separator}").starts_with(&format!("{one}{separator}"))
+        };
+        let unclear = modules.keys().find_map(|one| {
+            let other = modules.keys().find(|other| begins(one, other))?;
+            Some((one, other))
+        });
+        if let Some((one, other)) = unclear {
+            self.problems.add(
+                path,
+                format!("\"{other}{separator}\" can be read as type \"{one}\" too"),
+                "name types of which none begins another",
+            );
+        }
+        unclear.is_none()
     }
 
     /// Every table of a module has the columns that its scopes need.
@@ -343,7 +412,7 @@ fn decides(module: &Module, name: &str) -> bool {
     });
     let parents = module.parents.iter().flat_map(|parent| {
         let kind = match &parent.target {
-            ParentTarget::Module(_) => None,
+            ParentTarget::Module(_) | ParentTarget::Joined { .. } => None,
             ParentTarget::ByType { column, .. } => Some(column),
         };
         [Some(&parent.column), kind].into_iter().flatten()

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Checker;
 use super::directory::{TEXT, own, text, user_key};
-use crate::directory::{Elsewhere, Users};
-use crate::document::UserSource;
+use crate::directory::{Active, ActiveTable, Elsewhere, Supervision, SupervisionTable, Users};
+use crate::document::{ActiveSource, UserSource};
 use crate::policy_set::{Column, KeyColumn};
 use crate::predicate::{Comparison, Operand, Predicate};
 use crate::schema::TableName;
@@ -50,32 +50,11 @@ impl Checker<'_> {
             Some(column) => Some(self.column(&["mapping", "users", "login"], &table, column)?),
             None => None,
         };
-        let active = match &from.active {
-            Some(column) => Some(self.boolean(&["mapping", "users", "active"], &table, column)?),
-            None => None,
-        };
-        let supervisor = match &from.supervisor {
-            Some(column) => {
-                let path = ["mapping", "users", "supervisor"];
-                let key = from
-                    .supervisor_key
-                    .clone()
-                    .unwrap_or_else(|| "user".to_owned());
-                if !keys.contains_key(&key) {
-                    self.problems.add(
-                        &["mapping", "users", "supervisor_key"],
-                        format!("\"{key}\" is no key in mapping.users.keys"),
-                        "name one of them",
-                    );
-                    return None;
-                }
-                Some(KeyColumn {
-                    column: self.key_column(&path, &table, column)?,
-                    key,
-                })
-            }
-            None => None,
-        };
+        let mut active = Vec::new();
+        for (at, source) in from.active.places() {
+            active.push(self.active(&at, &table, source)?);
+        }
+        let supervision = self.supervision(&table, &keys, from)?;
         let mut attributes = BTreeMap::new();
         for (name, column) in &from.attributes {
             let column = self.column(&["mapping", "users", "attributes", name], &table, column)?;
@@ -87,10 +66,85 @@ impl Checker<'_> {
             more_keys,
             login,
             active,
-            supervisor,
+            supervision,
             attributes,
             more_attributes: BTreeMap::new(),
         })
+    }
+
+    /// One of the places that say whether a person is active.
+    fn active(&mut self, at: &[String], users: &TableName, from: &ActiveSource) -> Option<Active> {
+        let mut path = vec!["mapping", "users", "active"];
+        path.extend(at.iter().map(String::as_str));
+        match from {
+            ActiveSource::Plain(column) => self.boolean(&path, users, column).map(Active::Column),
+            ActiveSource::Table {
+                table,
+                user,
+                user_key,
+                column,
+                filter,
+            } => {
+                let table = self.table(&path, table)?;
+                Some(Active::Table(Box::new(ActiveTable {
+                    user: self.person(&path, &table, user, user_key.as_deref())?,
+                    column: match column {
+                        Some(column) => Some(self.boolean(&path, &table, column)?),
+                        None => None,
+                    },
+                    source: self.source(&path, table, filter.as_deref())?,
+                })))
+            }
+        }
+    }
+
+    /// Who supervises whom: by a column of the users' table, or by another table. The outer
+    /// `None` stands for a problem.
+    fn supervision(
+        &mut self,
+        users: &TableName,
+        keys: &BTreeMap<String, Column>,
+        from: &UserSource,
+    ) -> Option<Option<Supervision>> {
+        let path = ["mapping", "users", "supervision"];
+        match (&from.supervisor, &from.supervision) {
+            (None, None) => Some(None),
+            (Some(_), Some(_)) => {
+                self.problems.add(
+                    &path,
+                    "who supervises whom is mapped twice",
+                    "leave out supervisor, or supervision",
+                );
+                None
+            }
+            (Some(column), None) => {
+                let key = from.supervisor_key.as_deref().unwrap_or("user");
+                if !keys.contains_key(key) {
+                    self.problems.add(
+                        &["mapping", "users", "supervisor_key"],
+                        format!("\"{key}\" is no key in mapping.users.keys"),
+                        "name one of them",
+                    );
+                    return None;
+                }
+                let path = ["mapping", "users", "supervisor"];
+                Some(Some(Supervision::Column(KeyColumn {
+                    column: self.key_column(&path, users, column)?,
+                    key: key.to_owned(),
+                })))
+            }
+            (None, Some(from)) => {
+                let table = self.table(&[&path[..], &["table"]].concat(), &from.table)?;
+                let user = self.person(&path, &table, &from.user, from.user_key.as_deref())?;
+                let above = [&path[..], &["supervisor"]].concat();
+                Some(Some(Supervision::Table(Box::new(SupervisionTable {
+                    supervisor: self.key_column(&above, &table, &from.supervisor)?,
+                    source: self.source(&path, table, from.filter.as_deref())?,
+                    user: user.column,
+                    key: user.key,
+                }))))
+            }
+        }
     }
 
     /// Celador's own tables, with the keys and attributes that the document speaks of.
@@ -122,11 +176,11 @@ impl Checker<'_> {
                 .map(|name| elsewhere("user_keys", name))
                 .collect(),
             login: Some(text("login")),
-            active: Some(Column {
+            active: vec![Active::Column(Column {
                 name: "active".into(),
                 type_name: "pg_catalog.bool".into(),
-            }),
-            supervisor: Some(user_key("supervisor")),
+            })],
+            supervision: Some(Supervision::Column(user_key("supervisor"))),
             attributes: BTreeMap::new(),
             more_attributes: names
                 .1

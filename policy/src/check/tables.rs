@@ -52,17 +52,24 @@ impl Checker<'_> {
         self.patterns(&mut placed, "closed", &mapping.closed, &Placement::Closed);
         self.own_tables(&mut placed);
         self.heirs(&mut placed);
+        self.patterns(
+            &mut placed,
+            "readable",
+            &mapping.readable,
+            &Placement::Readable,
+        );
+        self.heirs(&mut placed);
         self.patterns(&mut placed, "open", &mapping.open, &Placement::Open);
         self.heirs(&mut placed);
         self.unplaced(&placed);
         self.schemas();
         self.can_be_protected(&placed);
-        self.open_with_heirs(&placed);
+        self.shown_with_heirs(&placed);
         self.directory_is_placed(set, &placed);
         set.tables = placed;
     }
 
-    fn place(
+    pub(super) fn place(
         &mut self,
         placed: &mut BTreeMap<TableName, Placement>,
         path: &[&str],
@@ -74,52 +81,12 @@ impl Checker<'_> {
                 self.problems.add(
                     path,
                     format!("table {table} is placed twice"),
-                    "a table belongs to one module, or is a child of one, or is open or closed",
+                    "a table belongs to one module, or is a child of one, or is readable, open or closed",
                 );
             }
             return;
         }
         placed.insert(table.clone(), placement);
-    }
-
-    fn children(&mut self, set: &PolicySet, placed: &mut BTreeMap<TableName, Placement>) {
-        let maps = builtin::builtin_modules(&self.document.mapping);
-        let maps: Vec<_> = maps
-            .iter()
-            .chain(&self.document.mapping.modules)
-            .map(|(n, m)| (n.clone(), m.clone()))
-            .collect();
-        for (name, map) in maps {
-            let Some(module) = set.modules.get(&name) else {
-                continue;
-            };
-            for child in &map.children {
-                let path = ["mapping", "modules", name.as_str(), "children"];
-                let Some(table) = self.table(&path, &child.table) else {
-                    continue;
-                };
-                let Some(column) = self.key_column(&path, &table, &child.column) else {
-                    continue;
-                };
-                if module.key.is_none() {
-                    self.problems.add(
-                        &path,
-                        format!("{table} hangs on records of \"{name}\", which have no key"),
-                        "add key = \"…\" to the module",
-                    );
-                    continue;
-                }
-                self.place(
-                    placed,
-                    &path,
-                    &table,
-                    Placement::Child {
-                        module: name.clone(),
-                        column,
-                    },
-                );
-            }
-        }
     }
 
     /// Tables that match a pattern, unless something said more of them.
@@ -148,7 +115,7 @@ impl Checker<'_> {
                     self.problems.add(
                         &["mapping", key],
                         format!("table {table} is placed twice"),
-                        "a table belongs to one module, or is a child of one, or is open or closed",
+                        "a table belongs to one module, or is a child of one, or is readable, open or closed",
                     );
                 }
                 placed
@@ -220,7 +187,7 @@ impl Checker<'_> {
             self.problems.add(
                 &["mapping", "modules"],
                 format!("table {table} is not placed{way}"),
-                "make it a module, a child of one, or list it in mapping.open or mapping.closed",
+                "make it a module, a child of one, or list it in mapping.readable, mapping.open or mapping.closed",
             );
         }
     }
@@ -265,21 +232,25 @@ impl Checker<'_> {
         }
     }
 
-    /// The rows of what inherits from an open table are seen through it.
-    fn open_with_heirs(&mut self, placed: &BTreeMap<TableName, Placement>) {
-        for (table, _) in placed
-            .iter()
-            .filter(|(_, placement)| **placement == Placement::Open)
-        {
+    /// The rows of what inherits from an open or readable table are seen through it.
+    fn shown_with_heirs(&mut self, placed: &BTreeMap<TableName, Placement>) {
+        for (table, placement) in placed {
+            let what = match placement {
+                Placement::Open => "open",
+                Placement::Readable => "readable",
+                Placement::Module(_)
+                | Placement::Child { .. }
+                | Placement::Link { .. }
+                | Placement::Closed => continue,
+            };
             let heirs = self.schema.with_children(table);
-            if let Some(heir) = heirs.iter().find(|heir| {
-                placed
-                    .get(heir)
-                    .is_some_and(|heir| *heir != Placement::Open)
-            }) {
+            if let Some(heir) = heirs
+                .iter()
+                .find(|heir| placed.get(heir).is_some_and(|heir| heir != placement))
+            {
                 self.problems.add(
-                    &["mapping", "open"],
-                    format!("{table} is open, and shows the rows of {heir}, which isn't"),
+                    &["mapping", what],
+                    format!("{table} is {what}, and shows the rows of {heir}, which isn't"),
                     "place both the same way",
                 );
             }

@@ -7,6 +7,7 @@ mod facts;
 mod fragment;
 mod reader;
 pub mod sql;
+mod supervision;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,14 +58,56 @@ pub struct Users {
     pub more_keys: BTreeMap<String, Elsewhere>,
     /// The database role that a person logs in as.
     pub login: Option<Column>,
-    /// Whether the person is active.
-    pub active: Option<Column>,
-    /// The supervisor.
-    pub supervisor: Option<KeyColumn>,
+    /// What says whether the person is active: each must say so.
+    pub active: Vec<Active>,
+    /// Who supervises whom.
+    pub supervision: Option<Supervision>,
     /// Attribute → column.
     pub attributes: BTreeMap<String, Column>,
     /// Attribute → where else it is.
     pub more_attributes: BTreeMap<String, Elsewhere>,
+}
+
+/// Something that says whether a person is active.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Active {
+    /// A column of the users' table.
+    Column(Column),
+    /// Another table.
+    Table(Box<ActiveTable>),
+}
+
+/// A table with a row of each active person; all of the person's rows say so.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActiveTable {
+    /// The table.
+    pub source: Source,
+    /// The person.
+    pub user: KeyColumn,
+    /// What says so; `None`: a row is enough.
+    pub column: Option<Column>,
+}
+
+/// Who supervises whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Supervision {
+    /// A column of the users' table holds a key of the supervisor, one of those in the same table.
+    Column(KeyColumn),
+    /// Another table holds a key of both.
+    Table(Box<SupervisionTable>),
+}
+
+/// A table that tells who supervises whom.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SupervisionTable {
+    /// The table.
+    pub source: Source,
+    /// The person.
+    pub user: Column,
+    /// Who is above.
+    pub supervisor: Column,
+    /// Which key both hold.
+    pub key: String,
 }
 
 /// A value of a person that another table keeps.
@@ -174,6 +217,14 @@ impl RoleHeld {
 }
 
 impl Directory {
+    /// The table that tells who supervises whom.
+    pub fn supervision_table(&self) -> &TableName {
+        match &self.users.supervision {
+            Some(Supervision::Table(tree)) => &tree.source.table,
+            Some(Supervision::Column(_)) | None => &self.users.source.table,
+        }
+    }
+
     /// The tables that the directory is read from, with the columns that matter: a change of
     /// any other column changes nobody's access.
     pub fn watched(&self) -> BTreeMap<TableName, BTreeSet<String>> {
@@ -191,13 +242,23 @@ impl Directory {
         let users = &self.users;
         let mut columns: Vec<Option<&Column>> = users.keys.values().map(Some).collect();
         columns.extend(users.attributes.values().map(Some));
-        columns.extend([users.login.as_ref(), users.active.as_ref()]);
-        columns.push(
-            users
-                .supervisor
-                .as_ref()
-                .map(|supervisor| &supervisor.column),
-        );
+        columns.push(users.login.as_ref());
+        for active in &users.active {
+            match active {
+                Active::Column(column) => columns.push(Some(column)),
+                Active::Table(place) => watch(
+                    &place.source,
+                    vec![Some(&place.user.column), place.column.as_ref()],
+                ),
+            }
+        }
+        match &users.supervision {
+            None => {}
+            Some(Supervision::Column(supervisor)) => columns.push(Some(&supervisor.column)),
+            Some(Supervision::Table(tree)) => {
+                watch(&tree.source, vec![Some(&tree.user), Some(&tree.supervisor)]);
+            }
+        }
         watch(&users.source, columns);
         for place in users
             .more_keys

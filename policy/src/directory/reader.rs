@@ -77,7 +77,7 @@ impl Reader<'_> {
             nodes = "(SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(\
                      'key', CAST(up.g AS pg_catalog.text), 'name', up.name, 'parent', CAST(up.parent AS pg_catalog.text))), \
                      '[]'::pg_catalog.jsonb) FROM groups_up AS up)",
-            reports = self.people("reports"),
+            reports = self.reports(),
             colleagues = self.people("colleagues"),
             colleagues_tree = self.people("colleagues_tree"),
             settings = self.settings(),
@@ -126,7 +126,7 @@ impl Reader<'_> {
     }
 
     /// `column` holds my key.
-    fn is_me(&self, alias: &str, column: &KeyColumn) -> String {
+    pub(super) fn is_me(&self, alias: &str, column: &KeyColumn) -> String {
         let value = Typed::column(alias, &column.column);
         let me = self.me(&column.key);
         if me.type_name == "pg_catalog.text[]" {
@@ -207,7 +207,7 @@ impl Reader<'_> {
              groups_below(g) AS (SELECT my_groups.g FROM my_groups{below}), \
              groups_up(g, name, parent) AS ({node} FROM {table} WHERE {filter} AND {key} OPERATOR(pg_catalog.=) ANY (SELECT my_groups.g FROM my_groups) \
              UNION {node} FROM {table} JOIN groups_up AS up ON up.parent OPERATOR(pg_catalog.=) {key} WHERE {filter}), \
-             reports(p) AS ({reports}), colleagues(p) AS ({colleagues}), colleagues_tree(p) AS ({colleagues_tree})",
+             {reports}, colleagues(p) AS ({colleagues}), colleagues_tree(p) AS ({colleagues_tree})",
             mine = mine.join(" UNION "),
             reports = self.supervised(),
             colleagues = self.members("my_groups"),
@@ -233,35 +233,6 @@ impl Reader<'_> {
         )
     }
 
-    /// The people under my supervision, by `user` key.
-    fn supervised(&self) -> String {
-        let users = &self.directory.users;
-        let user = Typed::column("u", &users.keys["user"]);
-        let none = format!(
-            "SELECT {} FROM {} WHERE false",
-            user.sql,
-            from(&users.source, "u")
-        );
-        let Some(supervisor) = &users.supervisor else {
-            return none;
-        };
-        let Some(key) = users.keys.get(&supervisor.key) else {
-            return none;
-        };
-        let filter = where_all(&users.source, "u", &[]);
-        format!(
-            "SELECT {user} FROM {table} WHERE {mine} AND {filter} \
-             UNION SELECT {user} FROM reports AS r JOIN {boss_table} ON {boss_user} OPERATOR(pg_catalog.=) r.p \
-             JOIN {table} ON {his} WHERE {filter}",
-            user = user.sql,
-            table = from(&users.source, "u"),
-            mine = self.is_me("u", supervisor),
-            boss_table = from(&users.source, "b"),
-            boss_user = Typed::column("b", &users.keys["user"]).sql,
-            his = Typed::column("u", &supervisor.column).equals(&Typed::column("b", key)),
-        )
-    }
-
     /// The members of the groups in the CTE `groups`, by `user` key.
     fn members(&self, groups: &str) -> String {
         let users = &self.directory.users;
@@ -282,9 +253,20 @@ impl Reader<'_> {
 
     /// The keys of the people in the CTE `people`, by key name.
     fn people(&self, people: &str) -> String {
+        self.people_with(people, |_| None)
+    }
+
+    /// The same, where `given` finds the keys of some names otherwise.
+    pub(super) fn people_with(
+        &self,
+        people: &str,
+        given: impl Fn(&String) -> Option<String>,
+    ) -> String {
         let users = &self.directory.users;
         self.object(self.keys.iter().map(|name| {
-            let inner = if name == "user" {
+            let inner = if let Some(given) = given(name) {
+                given
+            } else if name == "user" {
                 format!("SELECT CAST(p.p AS pg_catalog.text) FROM {people} AS p")
             } else if let Some(column) = users.keys.get(name) {
                 format!(

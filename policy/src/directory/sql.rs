@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::fragment::{Typed, from, where_all};
 use super::reader::Reader;
-use super::{Directory, Holder};
+pub use super::supervision::supervisor_cycle;
+use super::{Active, ActiveTable, Directory, Holder};
 
 /// Finds the people who log in as the database role `$1`: one column, the `user` key as text.
 /// `None` when logins aren't mapped.
@@ -61,21 +62,9 @@ pub fn group_cycle(directory: &Directory) -> Option<String> {
     ))
 }
 
-/// Whether supervision has a cycle: one boolean.
-pub fn supervisor_cycle(directory: &Directory) -> Option<String> {
-    let users = &directory.users;
-    let supervisor = users.supervisor.as_ref()?;
-    let key = users.keys.get(&supervisor.key)?;
-    Some(cycle(
-        &from(&users.source, "n"),
-        &Typed::column("n", key),
-        &Typed::column("n", &supervisor.column),
-    ))
-}
-
 /// Climbs from the top: an edge whose node isn't met on the way down is part of a cycle, or below
 /// one.
-fn cycle(table: &str, key: &Typed, above: &Typed) -> String {
+pub(super) fn cycle(table: &str, key: &Typed, above: &Typed) -> String {
     format!(
         "WITH RECURSIVE edge(node, above) AS (SELECT {key}, {above} FROM {table} WHERE {above_sql} IS NOT NULL), \
          root(node) AS (SELECT {key} FROM {table} WHERE {above_sql} IS NULL \
@@ -178,9 +167,43 @@ pub(super) fn is_key(directory: &Directory, alias: &str, value: &Typed, key: &st
     )
 }
 
+/// The person in `alias` is active: everything that tells says so.
 pub(super) fn active(directory: &Directory, alias: &str) -> String {
-    match &directory.users.active {
-        None => "true".to_owned(),
-        Some(column) => format!("COALESCE({}, false)", Typed::column(alias, column).sql),
+    let told: Vec<String> = directory
+        .users
+        .active
+        .iter()
+        .map(|active| match active {
+            Active::Column(column) => {
+                format!("COALESCE({}, false)", Typed::column(alias, column).sql)
+            }
+            Active::Table(place) => {
+                let ActiveTable {
+                    source,
+                    user,
+                    column,
+                } = place.as_ref();
+                let value = Typed::column("a", &user.column);
+                let theirs = where_all(
+                    source,
+                    "a",
+                    &[is_key(directory, alias, &value, &user.key)],
+                );
+                let table = from(source, "a");
+                let any = format!("EXISTS (SELECT FROM {table} WHERE {theirs})");
+                match column {
+                    None => any,
+                    Some(column) => format!(
+                        "{any} AND NOT EXISTS (SELECT FROM {table} WHERE {theirs} AND {} IS NOT TRUE)",
+                        Typed::column("a", column).sql
+                    ),
+                }
+            }
+        })
+        .collect();
+    if told.is_empty() {
+        "true".to_owned()
+    } else {
+        told.join(" AND ")
     }
 }

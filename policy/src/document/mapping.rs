@@ -11,11 +11,14 @@ use super::OneOrMany;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mapping {
-    /// Schemas in which every table is placed: as a module, a child of one, or open.
+    /// Schemas in which every table is placed: as a module, a child of one, readable, open or closed.
     pub schemas: Vec<String>,
     /// Tables that everybody may use as the database's own grants say. `*` stands for any
     /// characters; a name without a schema is looked for in `schemas`.
     pub open: Vec<String>,
+    /// Reference tables: whoever is signed in reads them, nobody but maintenance roles writes them.
+    /// Patterns as in `open`.
+    pub readable: Vec<String>,
     /// Tables that nobody but maintenance roles reaches. Patterns as in `open`.
     pub closed: Vec<String>,
     /// The people. Left out: Celador's own tables `celador.users` and `celador.user_keys`.
@@ -44,18 +47,66 @@ pub struct UserSource {
     pub keys: BTreeMap<String, String>,
     /// The column with the database role that a person logs in as.
     pub login: Option<String>,
-    /// The column that says whether the person is active (boolean).
-    pub active: Option<String>,
+    /// What says whether the person is active: a column (boolean), or another table. Of several,
+    /// each must say so.
+    #[serde(default)]
+    pub active: OneOrMany<ActiveSource>,
     /// The column with the supervisor's `user` key, or with the key that `supervisor_key` names.
     pub supervisor: Option<String>,
     /// Which key `supervisor` holds. Left out: `user`.
     pub supervisor_key: Option<String>,
+    /// Who supervises whom, where another table tells. Instead of `supervisor`.
+    pub supervision: Option<SupervisionSource>,
     /// Attributes for predicates: name → column.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,
     /// Further keys in other tables: key name → where it is.
     #[serde(default)]
     pub more_keys: BTreeMap<String, KeySource>,
+    /// Which rows count: a predicate over the table's columns.
+    #[serde(rename = "where")]
+    pub filter: Option<String>,
+}
+
+/// What says that a person is active: `"is_active"` or `{ table, user, column }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "this says nothing of who is active: write \"column\" or { table, user, column }"
+)]
+pub enum ActiveSource {
+    /// A column of the users' table (boolean).
+    Plain(String),
+    /// Another table: it must have a row of the person, and all of the person's rows must say so.
+    Table {
+        /// The table.
+        table: String,
+        /// Its column with a key of the person.
+        user: String,
+        /// Which key `user` holds. Left out: `user`.
+        user_key: Option<String>,
+        /// Its column that says so (boolean). Left out: a row is enough.
+        column: Option<String>,
+        /// Which rows count: a predicate over the table's columns.
+        #[serde(rename = "where")]
+        filter: Option<String>,
+    },
+}
+
+/// `[mapping.users.supervision]`: who supervises whom, in another table. It holds in its own keys:
+/// whoever is named there without being among the users supervises and is supervised too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SupervisionSource {
+    /// The table.
+    pub table: String,
+    /// Its column with a key of the person.
+    pub user: String,
+    /// Which key `user` and `supervisor` hold. Left out: `user`.
+    pub user_key: Option<String>,
+    /// Its column with the same key of the supervisor.
+    pub supervisor: String,
     /// Which rows count: a predicate over the table's columns.
     #[serde(rename = "where")]
     pub filter: Option<String>,
@@ -260,12 +311,13 @@ pub enum GroupLink {
     },
 }
 
-/// What a record hangs on: `{ module, column }`, or polymorphic: `{ column, type, modules }`.
+/// What a record hangs on: `{ module, column }`, or polymorphic: `{ column, type, modules }`, or
+/// `{ column, separator, modules }` where one column holds type and key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
     deny_unknown_fields,
-    expecting = "this is no parent: write { module, column } or { column, type, modules }"
+    expecting = "this is no parent: write { module, column }, { column, type, modules } or { column, separator, modules }"
 )]
 pub enum ParentLink {
     /// A column with the key of a record of one module.
@@ -285,6 +337,15 @@ pub enum ParentLink {
         /// What the type column says (as text) → module.
         modules: BTreeMap<String, String>,
     },
+    /// A column with type and key, such as `party.party,12`.
+    Joined {
+        /// The column (text).
+        column: String,
+        /// What stands between the type and the key.
+        separator: String,
+        /// The type → module.
+        modules: BTreeMap<String, String>,
+    },
 }
 
 /// A child: a table that follows the record it hangs on.
@@ -293,6 +354,11 @@ pub enum ParentLink {
 pub struct Child {
     /// The table.
     pub table: String,
-    /// Its column with the record's key.
+    /// Its column with the key of what it hangs on: the record, or the child above.
     pub column: String,
+    /// The column by which its own children name it. Left out: the primary key.
+    pub key: Option<String>,
+    /// Tables that hang on this one, to any depth.
+    #[serde(default)]
+    pub children: Vec<Child>,
 }

@@ -6,11 +6,11 @@
 mod terms;
 
 use crate::action::Action;
-use crate::policy_set::{CellRef, GroupPlace, Link, LinkKind, Owner, Placement, PolicySet};
+use crate::policy_set::{CellRef, Column, GroupPlace, Link, LinkKind, Owner, Placement, PolicySet};
 use crate::quote;
 use crate::schema::TableName;
 
-use terms::{as_text, record_in_reach, text};
+use terms::{as_text, child_in_reach, record_in_reach, text};
 pub use terms::{
     can_be_given, creator_is_me, one_scope, reach_and_restrictions, reach_sql, reach_terms,
     readable, restriction_terms,
@@ -100,12 +100,28 @@ pub fn row_policies(set: &PolicySet, table: &TableName) -> Vec<RowPolicy> {
             check: None,
         }],
         Some(Placement::Open) => Vec::new(),
+        Some(Placement::Readable) => {
+            let never = format!("{COVERED} AND false");
+            policies(
+                covered_read(set, &Placement::Readable),
+                never.clone(),
+                never.clone(),
+                never,
+            )
+        }
         Some(Placement::Module(module)) => module_policies(set, module),
-        Some(placement @ Placement::Child { module, column }) => {
+        Some(
+            placement @ Placement::Child {
+                module,
+                column,
+                above,
+                ..
+            },
+        ) => {
             let cell = set.writing_cell(module, &CellRef::Action(Action::Update));
             let write = format!(
                 "{COVERED} AND {}",
-                record_in_reach(module, &cell, "", column)
+                follows(module, above.as_ref(), &cell, "", column)
             );
             policies(
                 covered_read(set, placement),
@@ -177,7 +193,13 @@ pub fn read_sql(set: &PolicySet, placement: &Placement, alias: &str) -> String {
         Placement::Closed => "false".to_owned(),
         Placement::Open => "true".to_owned(),
         Placement::Module(module) => readable(set, module, alias),
-        Placement::Child { module, column } => record_in_reach(module, &read, alias, column),
+        Placement::Readable => "celador.is_known()".to_owned(),
+        Placement::Child {
+            module,
+            column,
+            above,
+            ..
+        } => follows(module, above.as_ref(), &read, alias, column),
         Placement::Link {
             module,
             kind,
@@ -186,6 +208,20 @@ pub fn read_sql(set: &PolicySet, placement: &Placement, alias: &str) -> String {
             || "false".to_owned(),
             |link| record_in_reach(module, &read, alias, &link.record),
         ),
+    }
+}
+
+/// What a row of a child hangs on is in reach: a record of the module, or through the child `above`.
+fn follows(
+    module: &str,
+    above: Option<&TableName>,
+    cell: &CellRef,
+    alias: &str,
+    column: &Column,
+) -> String {
+    match above {
+        None => record_in_reach(module, cell, alias, column),
+        Some(above) => child_in_reach(above, cell, alias, column),
     }
 }
 

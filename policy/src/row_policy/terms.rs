@@ -9,6 +9,7 @@ use crate::policy_set::{
 };
 use crate::predicate::{Predicate, RenderedColumn};
 use crate::quote;
+use crate::schema::TableName;
 
 /// What the SELECT policy demands: in reach for reading, or for being claimed.
 pub fn readable(set: &PolicySet, name: &str, alias: &str) -> String {
@@ -167,7 +168,9 @@ fn lent_terms(
     let mut terms = Vec::new();
     for (index, parent) in module.parents.iter().enumerate() {
         let kind = match &parent.target {
-            ParentTarget::Module(_) => "NULL::pg_catalog.text".to_owned(),
+            ParentTarget::Module(_) | ParentTarget::Joined { .. } => {
+                "NULL::pg_catalog.text".to_owned()
+            }
             ParentTarget::ByType { column, .. } => as_text(alias, column),
         };
         terms.push((
@@ -287,6 +290,22 @@ pub(super) fn record_in_reach(module: &str, cell: &CellRef, alias: &str, key: &C
     format!(
         "celador.record_in_reach({}, {}, {})",
         text(module),
+        text(&cell.text()),
+        as_text(alias, key)
+    )
+}
+
+/// The record is in reach on which a row of the child `table` hangs.
+pub(super) fn child_in_reach(
+    table: &TableName,
+    cell: &CellRef,
+    alias: &str,
+    key: &Column,
+) -> String {
+    format!(
+        "celador.child_in_reach({}, {}, {}, {})",
+        text(&table.schema),
+        text(&table.name),
         text(&cell.text()),
         as_text(alias, key)
     )

@@ -119,6 +119,12 @@ impl World {
             "own" | "reports" if action == Action::Create && module == "accounts" => {
                 row.creator == Some(me)
             }
+            // Nothing is known of what is linked later.
+            "colleagues" | "colleagues_tree" | "unassigned" | "group" | "group_tree"
+                if action == Action::Create && module == "accounts" =>
+            {
+                false
+            }
             plain => self.plain(me, row, plain),
         }
     }

@@ -18,7 +18,11 @@ crm.notes: id int8 pk, author text, record int8, kind text
 crm.note_files: id int8 pk, note int8 -> crm.notes
 crm.boards: id int8 pk, owner int8
 crm.board_lines: id int8 pk, board int8
+crm.line_marks: id uuid pk, line int8
+crm.mark_notes: mark uuid, note text
+crm.letters: id int8 pk, resource text
 crm.countries: code varchar pk
+crm.currencies: code varchar pk
 crm.secrets: id int8 pk
 ";
 
@@ -27,6 +31,7 @@ pub(crate) const MAPPING: &str = r#"
 [mapping]
 schemas = ["crm"]
 open = ["countr*"]
+readable = ["currenc*"]
 closed = ["people", "team*", "roles", "secrets"]
 [mapping.users]
 table = "people"
@@ -78,7 +83,12 @@ children = [{ table = "note_files", column = "note" }]
 table = "boards"
 owner = "owner"
 configuration = true
-children = [{ table = "board_lines", column = "board" }]
+children = [{ table = "board_lines", column = "board", children = [
+  { table = "line_marks", column = "line", key = "id", children = [{ table = "mark_notes", column = "mark" }] },
+] }]
+[mapping.modules.letters]
+table = "letters"
+parent = { column = "resource", separator = ",", modules = { a = "accounts", b = "boards" } }
 "#;
 
 /// The CRM under a matrix, or what is wrong with it.

@@ -60,6 +60,92 @@ fn what_is_closed_stays_closed() {
 }
 
 #[test]
+fn what_is_readable_is_neither_open_nor_closed() {
+    let set = placed("open = [\"*\"]\nreadable = [\"l*\"]").expect("it fits");
+    assert_eq!(place(&set, "log"), &Placement::Readable);
+    let set = placed("closed = [\"log\"]\nreadable = [\"*\"]").expect("it fits");
+    assert_eq!(place(&set, "log"), &Placement::Closed);
+    // A pattern never reaches what something said more of, nor what inherits from it.
+    let orders = Placement::Module("orders".to_owned());
+    assert_eq!(place(&set, "orders_2025"), &orders);
+    for (table, placement) in &set.tables {
+        assert!(
+            table.schema != "celador" || *placement != Placement::Readable,
+            "{table}"
+        );
+    }
+    assert!(placed("readable = [\"log\"] # foreign").is_err());
+}
+
+#[test]
+fn children_hang_on_children_to_any_depth() {
+    let set = policy("");
+    let child = |table: &str| {
+        let Placement::Child {
+            module,
+            column,
+            above,
+            key,
+        } = place(&set, table)
+        else {
+            panic!("{table} is no child");
+        };
+        (
+            module.clone(),
+            column.name.clone(),
+            above.as_ref().map(|above| above.name.clone()),
+            key.as_ref().map(|key| key.name.clone()),
+        )
+    };
+    let text = |text: &str| Some(text.to_owned());
+    let boards = || "boards".to_owned();
+    // The key is the primary key unless the mapping says otherwise.
+    assert_eq!(
+        child("board_lines"),
+        (boards(), "board".to_owned(), None, text("id"))
+    );
+    assert_eq!(
+        child("line_marks"),
+        (boards(), "line".to_owned(), text("board_lines"), text("id"))
+    );
+    assert_eq!(
+        child("mark_notes"),
+        (boards(), "mark".to_owned(), text("line_marks"), None)
+    );
+}
+
+#[test]
+fn a_value_with_type_and_key_names_one_record() {
+    let set = policy("");
+    let [parent] = set.modules["letters"].parents.as_slice() else {
+        panic!("one parent");
+    };
+    for (value, found) in [
+        ("a,12", Some(("accounts", "12"))),
+        ("b,12", Some(("boards", "12"))),
+        ("a,", Some(("accounts", ""))),
+        ("a,1,2", Some(("accounts", "1,2"))),
+        ("a", None),
+        ("a12", None),
+        ("A,12", None),
+        ("c,12", None),
+        (" a,12", None),
+        (",12", None),
+        ("", None),
+    ] {
+        assert_eq!(parent.record(value, None), found, "{value:?}");
+    }
+    // What another column says is no matter here, and all that matters where the type has its own.
+    assert_eq!(parent.record("12", Some("a")), None);
+    let [parent] = set.modules["notes"].parents.as_slice() else {
+        panic!("one parent");
+    };
+    assert_eq!(parent.record("12", Some("a")), Some(("accounts", "12")));
+    assert_eq!(parent.record("a,12", None), None);
+    assert_eq!(parent.record("12", Some("c")), None);
+}
+
+#[test]
 fn x_6_a_table_that_nobody_placed_stops_the_load() {
     for (mapping, message) in [
         (
@@ -238,6 +324,77 @@ fn owners_in_a_link_table_are_linked_after_creating() {
             .to_string()
             .contains("owners in a link table, and no creator")
     );
+}
+
+#[test]
+fn what_is_linked_afterwards_lets_nobody_create() {
+    // contacts have their groups in a link table only, and accounts in a column.
+    for scope in ["group", "group_tree"] {
+        let matrix = format!("[permissions.a.contacts]\ncreate = ['created', '{scope}']\n");
+        let creator = |mapping: &str| {
+            mapping.replace(
+                "[mapping.modules.contacts]\n",
+                "[mapping.modules.contacts]\ncreator = 'backup'\ncreator_key = 'login'\n",
+            )
+        };
+        let load = |mapping: String| {
+            let text = format!("{}{matrix}", creator(&mapping));
+            let document = Document::from_toml(&text).expect("a document");
+            check(&document, &text, &schema(crate::desk::TABLES))
+        };
+        let problems = load(crate::desk::MAPPING.to_owned()).expect_err("nobody could create");
+        let [problem] = problems.0.as_slice() else {
+            panic!("{problems}");
+        };
+        assert!(
+            problem
+                .message
+                .contains(&format!("scope \"{scope}\" can't let anybody create"))
+        );
+        assert!(problem.remedy.contains("lacks = [\"group\"]"));
+        // The mapping may say that such scopes grant nothing here; reading by group goes on.
+        let mapping = crate::desk::MAPPING.replace(
+            "[mapping.modules.contacts]\n",
+            "[mapping.modules.contacts]\nlacks = ['group']\n",
+        );
+        let set = load(mapping).expect("it fits");
+        let grants = set.grants("a", "contacts", Action::Create);
+        assert_eq!(
+            grants.iter().map(|grant| &grant.scope).collect::<Vec<_>>(),
+            [&plain("created")]
+        );
+        let set = policy(&format!(
+            "[permissions.a.accounts]\ncreate = ['{scope}']\n[permissions.a.contacts]\nread = ['{scope}']\n"
+        ));
+        assert_eq!(
+            set.grants("a", "accounts", Action::Create)[0].scope,
+            plain(scope)
+        );
+        assert_eq!(
+            set.grants("a", "contacts", Action::Read)[0].scope,
+            plain(scope)
+        );
+    }
+    for scope in ["colleagues", "colleagues_tree", "unassigned"] {
+        let matrix = format!("[permissions.a.contacts]\ncreate = ['{scope}']\n");
+        // Another owner in a column is known in time.
+        assert_eq!(
+            policy(&matrix).grants("a", "contacts", Action::Create)[0].scope,
+            plain(scope)
+        );
+        let text = format!(
+            "{}{matrix}",
+            crate::desk::MAPPING.replace("  { column = \"backup\", key = \"login\" },\n", "")
+        );
+        let document = Document::from_toml(&text).expect("a document");
+        let problems = check(&document, &text, &schema(crate::desk::TABLES)).expect_err(scope);
+        assert!(
+            problems
+                .to_string()
+                .contains("have their owner in a link table"),
+            "{problems}"
+        );
+    }
 }
 
 fn plain(name: &str) -> GrantScope {

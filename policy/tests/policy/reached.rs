@@ -1,6 +1,6 @@
 //! Which records the computed `Reach` covers: what the generated policies ask, without a server.
 
-use celador_policy::policy_set::{CellRef, ParentTarget, Via};
+use celador_policy::policy_set::{CellRef, Via};
 use celador_policy::predicate::{Me, Value};
 use celador_policy::{Access, Action, PolicySet};
 
@@ -87,16 +87,8 @@ impl<'a> Eyes<'a> {
 
     fn parent_lends(&self, module: &str, via: &Via, at: usize) -> bool {
         self.row(module, at).parent.is_some_and(|(target, place)| {
-            let known =
-                self.policy.modules[module]
-                    .parents
-                    .iter()
-                    .any(|parent| match &parent.target {
-                        ParentTarget::Module(module) => module == target,
-                        ParentTarget::ByType { modules, .. } => {
-                            modules.values().any(|m| m == target)
-                        }
-                    });
+            let mut parents = self.policy.modules[module].parents.iter();
+            let known = parents.any(|parent| parent.modules().contains(&target));
             known
                 && via.module.as_ref().is_none_or(|only| only == target)
                 && self.in_cell(target, &via.cell, place)

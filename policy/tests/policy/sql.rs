@@ -66,6 +66,10 @@ fn every_table_gets_the_policies_of_its_place() {
         "contact_teams",
         "note_files",
         "board_lines",
+        "line_marks",
+        "mark_notes",
+        "letters",
+        "currencies",
         "countries",
         "secrets",
         "forgotten",
@@ -88,6 +92,27 @@ fn every_table_gets_the_policies_of_its_place() {
 #[test]
 fn the_directory_is_read_with_these_statements() {
     let mapped = policy("").directory;
+    let elsewhere = crate::desk::MAPPING
+        .replace(
+            "supervisor = \"boss\"",
+            "supervision = { table = \"staff\", user = \"number\", user_key = \"staff\", supervisor = \"above\", where = \"NOT gone\" }\n\
+             more_keys = { staff = { table = \"staff\", user = \"person\", key = \"number\" } }",
+        )
+        .replace(
+            "active = \"is_active\"",
+            "active = [\"is_active\", { table = \"badges\", user = \"login\", user_key = \"login\", column = \"valid\", where = \"floor = 1\" }, \
+             { table = \"staff\", user = \"number\", user_key = \"staff\" }]",
+        )
+        .replace("\"secrets\"]", "\"secrets\", \"staff\", \"badges\"]");
+    let tables = format!(
+        "{}crm.staff: number uuid pk, person int8, above uuid, gone bool\n\
+         crm.badges: login text, floor int4, valid bool\n",
+        crate::desk::TABLES
+    );
+    let document = Document::from_toml(&elsewhere).expect("a document");
+    let elsewhere = check(&document, &elsewhere, &schema(&tables))
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .directory;
     let text = "[mapping]\n[rules.r]\nusers = \"login = me('mail') OR login = me.region\"\n";
     let document = Document::from_toml(text).expect("a document");
     let own = check(&document, text, &schema(""))
@@ -98,6 +123,11 @@ fn the_directory_is_read_with_these_statements() {
             "directory_mapped.sql",
             include_str!("golden/directory_mapped.sql"),
             &mapped,
+        ),
+        (
+            "directory_elsewhere.sql",
+            include_str!("golden/directory_elsewhere.sql"),
+            &elsewhere,
         ),
         (
             "directory_own.sql",

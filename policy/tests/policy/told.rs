@@ -25,6 +25,8 @@ table = "accounts"
 owner = { table = "account_owners", record = "account", user = "person" }
 group = { table = "account_groups", record = "account", group = "team" }
 creator = "creator"
+# Owners and groups are linked afterwards: some scopes let nobody create.
+lacks = ["owner", "group"]
 [mapping.modules.contacts]
 table = "contacts"
 owner = "owner"
