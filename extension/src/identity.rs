@@ -214,10 +214,10 @@ fn token() -> String {
 /// Who asks, as far as the session tells.
 pub(crate) fn who(catalog: &Catalog, policy: &PolicySet) -> Result<Who, Nobody> {
     if VOID.get() {
-        return Err(Nobody {
-            reason: "the transaction that changed the identity was rolled back".to_owned(),
-            hint: "Call celador.assume or celador.act_as again.".to_owned(),
-        });
+        return Err(Nobody::new(
+            "the transaction that changed the identity was rolled back",
+            "Call celador.assume or celador.act_as again.",
+        ));
     }
     let token = token();
     if token.is_empty() {
@@ -236,10 +236,10 @@ fn by_token(text: &str) -> Result<Who, Nobody> {
     });
     match known {
         Some(user) => Ok(Who::User(user, Source::Token)),
-        None => Err(Nobody {
-            reason: "the session's identity has expired or isn't valid here".to_owned(),
-            hint: "Call celador.assume with a new token.".to_owned(),
-        }),
+        None => Err(Nobody::new(
+            "the session's identity has expired or isn't valid here",
+            "Call celador.assume with a new token.",
+        )),
     }
 }
 
@@ -249,16 +249,16 @@ fn by_login(catalog: &Catalog, policy: &PolicySet) -> Result<Who, Nobody> {
     let login = unsafe { pg_sys::GetSessionUserId() };
     let name = relations::role_name(login);
     if is_carrier(catalog, login) {
-        return Err(Nobody {
-            reason: format!("database role \"{name}\" carries identities, and none is set"),
-            hint: "Call celador.assume or celador.act_as before the first statement.".to_owned(),
-        });
+        return Err(Nobody::missing(
+            format!("database role \"{name}\" carries identities, and none is set"),
+            "Call celador.assume or celador.act_as before the first statement.",
+        ));
     }
     let Some(statement) = sql::user_by_login(&policy.directory) else {
-        return Err(Nobody {
-            reason: "logins aren't mapped to users".to_owned(),
-            hint: "Map mapping.users.login, or sign in by celador.assume.".to_owned(),
-        });
+        return Err(Nobody::missing(
+            "logins aren't mapped to users",
+            "Map mapping.users.login, or sign in by celador.assume.",
+        ));
     };
     let rows = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| catalog.kept(&statement, 1).rows(&[&name], Reads::Latest))
@@ -269,18 +269,18 @@ fn by_login(catalog: &Catalog, policy: &PolicySet) -> Result<Who, Nobody> {
             None => Err(unknown(&name)),
         },
         [] => Err(unknown(&name)),
-        [..] => Err(Nobody {
-            reason: format!("database role \"{name}\" is the login of several users"),
-            hint: "Correct the directory: a login belongs to one user.".to_owned(),
-        }),
+        [..] => Err(Nobody::new(
+            format!("database role \"{name}\" is the login of several users"),
+            "Correct the directory: a login belongs to one user.",
+        )),
     }
 }
 
 fn unknown(login: &str) -> Nobody {
-    Nobody {
-        reason: format!("database role \"{login}\" is no user's login"),
-        hint: "Add the login to the directory, or sign in as a user.".to_owned(),
-    }
+    Nobody::missing(
+        format!("database role \"{login}\" is no user's login"),
+        "Add the login to the directory, or sign in as a user.",
+    )
 }
 
 /// Whether a database role may carry tokens: then its own name stands for nobody.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use celador_policy::directory::{Facts, sql};
+use celador_policy::document::NoIdentity;
 use celador_policy::policy_set::{CellRef, Owner};
 use celador_policy::{Access, PolicySet, Reach};
 use pgrx::prelude::*;
@@ -35,12 +36,34 @@ pub(crate) struct Nobody {
     pub(crate) reason: String,
     /// What to do.
     pub(crate) hint: String,
+    /// The session has no identity at all, not one that isn't valid.
+    missing: bool,
+}
+
+impl Nobody {
+    pub(crate) fn new(reason: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            hint: hint.into(),
+            missing: false,
+        }
+    }
+
+    /// Nobody, because the session has no identity at all.
+    pub(crate) fn missing(reason: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            missing: true,
+            ..Self::new(reason, hint)
+        }
+    }
 }
 
 type Asker = Result<Rc<Person>, Nobody>;
 
 thread_local! {
     static CURRENT: RefCell<Option<(u64, Asker)>> = const { RefCell::new(None) };
+    /// Who stands in for nobody.
+    static STAND_IN: RefCell<Option<Rc<Person>>> = const { RefCell::new(None) };
     static STALE: Cell<bool> = const { Cell::new(false) };
     /// Whose eyes are looked through, by `explain_access`.
     static LENT: RefCell<Vec<Rc<Person>>> = const { RefCell::new(Vec::new()) };
@@ -168,12 +191,38 @@ pub(crate) fn asker() -> Asker {
     asker
 }
 
-/// Who asks; nobody is an error.
+/// Who asks; nobody is an error, or by the policy's choice somebody who may nothing.
 pub(crate) fn person() -> Rc<Person> {
     match asker() {
         Ok(person) => person,
-        Err(nobody) => refuse(&nobody),
+        Err(nobody) => stand_in(&nobody).unwrap_or_else(|| refuse(&nobody)),
     }
+}
+
+/// Somebody without a key, a role or a right.
+fn stand_in(nobody: &Nobody) -> Option<Rc<Person>> {
+    if !nobody.missing {
+        return None;
+    }
+    let catalog = catalog::current()?;
+    let policy = catalog.policy.as_ref()?;
+    if policy.no_identity != NoIdentity::Empty {
+        return None;
+    }
+    if let Some(known) = STAND_IN.with_borrow(Clone::clone)
+        && Rc::ptr_eq(&known.catalog, &catalog)
+    {
+        return Some(known);
+    }
+    let person = Rc::new(Person {
+        access: Access::compute(policy, Facts::default()),
+        catalog: Rc::clone(&catalog),
+        source: Source::Login,
+        computed_at: now(),
+        reaches: RefCell::default(),
+    });
+    STAND_IN.set(Some(Rc::clone(&person)));
+    Some(person)
 }
 
 /// 42501, with why nobody asks and what to do.
@@ -200,25 +249,25 @@ pub(crate) fn lend<T>(person: Rc<Person>, work: impl FnOnce() -> T) -> T {
 fn compute() -> Asker {
     // SAFETY: reads a flag.
     if unsafe { pg_sys::ParallelWorkerNumber } >= 0 {
-        return Err(Nobody {
-            reason: "a parallel worker can't read the directory".to_owned(),
-            hint: "Mark the function that reads protected tables PARALLEL RESTRICTED.".to_owned(),
-        });
+        return Err(Nobody::new(
+            "a parallel worker can't read the directory",
+            "Mark the function that reads protected tables PARALLEL RESTRICTED.",
+        ));
     }
     if !hooks::are_installed() {
-        return Err(nobody(
+        return Err(Nobody::new(
             "celador is not preloaded in this session",
             hooks::PRELOAD,
         ));
     }
     let Some(catalog) = catalog::current() else {
-        return Err(nobody(
+        return Err(Nobody::new(
             "the extension isn't created in this database",
             "Run CREATE EXTENSION celador.",
         ));
     };
     let Some(policy) = &catalog.policy else {
-        return Err(nobody(
+        return Err(Nobody::new(
             "no policy is loaded",
             "Run SELECT celador.load_policy(document).",
         ));
@@ -232,22 +281,22 @@ fn compute() -> Asker {
 /// The person with that `user` key.
 pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Asker {
     let Some(policy) = &catalog.policy else {
-        return Err(nobody(
+        return Err(Nobody::new(
             "no policy is loaded",
             "Run SELECT celador.load_policy(document).",
         ));
     };
     let Some(facts) = facts(catalog, policy, key) else {
-        return Err(Nobody {
-            reason: format!("there is no user \"{key}\""),
-            hint: "Add the user to the directory, or correct who is signed in.".to_owned(),
-        });
+        return Err(Nobody::new(
+            format!("there is no user \"{key}\""),
+            "Add the user to the directory, or correct who is signed in.",
+        ));
     };
     if !facts.active {
-        return Err(Nobody {
-            reason: format!("user \"{key}\" is deactivated"),
-            hint: "Activate the user in the directory.".to_owned(),
-        });
+        return Err(Nobody::new(
+            format!("user \"{key}\" is deactivated"),
+            "Activate the user in the directory.",
+        ));
     }
     Ok(Rc::new(Person {
         access: Access::compute(policy, facts),
@@ -256,13 +305,6 @@ pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Ask
         computed_at: now(),
         reaches: RefCell::default(),
     }))
-}
-
-fn nobody(reason: &str, hint: &str) -> Nobody {
-    Nobody {
-        reason: reason.to_owned(),
-        hint: hint.to_owned(),
-    }
 }
 
 fn facts(catalog: &Rc<Catalog>, policy: &PolicySet, key: &str) -> Option<Facts> {

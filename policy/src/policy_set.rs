@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::directory::Directory;
-use crate::document::ScopeName;
+use crate::document::{NoIdentity, ScopeName};
 use crate::predicate::Predicate;
 use crate::schema::TableName;
 
@@ -31,6 +31,9 @@ pub struct PolicySet {
     pub settings: BTreeMap<String, Setting>,
     /// Where users, groups, memberships and roles held are read.
     pub directory: Directory,
+    /// What a session without any identity gets.
+    #[serde(default)]
+    pub no_identity: NoIdentity,
     /// How many groups there may be.
     pub group_limit: Option<u32>,
     /// Modules of the matrix that the mapping lacks, and fields as `module.field`.

@@ -326,3 +326,55 @@ fn the_directory_runs_nothing_that_a_tables_owner_wrote() {
         assert_eq!(made, 0, "{change}");
     }
 }
+
+/// By the policy's choice a session without any identity sees empty tables, and writes nothing. One
+/// with an identity that isn't valid still gets an error.
+#[test]
+fn x_6_no_identity_at_all_may_be_empty() {
+    let database = desk();
+    let choice = format!("[mapping]\nno_identity = \"empty\"\nreadable = [\"countries\"]");
+    let document = desk::document(desk::MATRIX)
+        .replacen("[mapping]", &choice, 1)
+        .replace("open = [\"countries\"]\n", "");
+    database.load(&document);
+    for role in ["desk_stranger", "desk_pool"] {
+        let mut nobody = database.login(role);
+        for sql in [
+            "SELECT count(*) FROM cases",
+            "SELECT count(*) FROM lines",
+            "SELECT count(*) FROM users",
+            "SELECT count(*) FROM countries",
+            "WITH changed AS (UPDATE cases SET note = '' RETURNING 1) SELECT count(*) FROM changed",
+            "WITH gone AS (DELETE FROM cases RETURNING 1) SELECT count(*) FROM gone",
+        ] {
+            assert_eq!(number(&mut nobody, sql), 0, "{role}: {sql}");
+        }
+        denied(nobody.batch_execute("INSERT INTO cases (id, title) VALUES (70, 'new')"));
+        denied(nobody.batch_execute("INSERT INTO countries VALUES ('XX')"));
+        denied(nobody.batch_execute("INSERT INTO roles VALUES (1, 'seller')"));
+        let known: Option<String> = nobody
+            .query_one("SELECT \"user\" FROM celador.whoami()", &[])
+            .expect("it tells")
+            .get(0);
+        assert_eq!(known, None, "{role}");
+    }
+    assert_eq!(
+        number(
+            &mut database.login("desk_bea"),
+            "SELECT count(*) FROM countries"
+        ),
+        2
+    );
+    is_nobody(&mut database.login("desk_off"), "deactivated");
+    // A cursor doesn't go from nobody to somebody.
+    database.run("GRANT EXECUTE ON FUNCTION celador.act_as(text) TO desk_pool");
+    let mut pool = database.login("desk_pool");
+    run(
+        &mut pool,
+        "BEGIN; DECLARE c CURSOR FOR SELECT id FROM cases",
+    );
+    assert!(ids(&mut pool, "FETCH 1 FROM c").is_empty());
+    assert!(pool.batch_execute("SELECT celador.act_as('2')").is_err());
+    run(&mut pool, "ROLLBACK; SELECT celador.act_as('2')");
+    assert_eq!(ids(&mut pool, "SELECT id FROM cases"), [2]);
+}

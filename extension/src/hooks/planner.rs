@@ -299,9 +299,8 @@ impl Cover {
             ) => module,
             Some(Placement::Open) => return true,
             Some(Placement::Readable) => {
-                // Whoever is signed in; nobody gets an error here.
-                let _somebody = session::person();
-                return true;
+                let _error_for_nobody = session::person();
+                return session::asker().is_ok();
             }
             Some(Placement::Closed) | None => return false,
         };

@@ -226,6 +226,13 @@ impl<'a> Walk<'a> {
             }
             return words.join(" or ");
         }
+        if let Some(forms) = schema["oneOf"].as_array() {
+            let values: Vec<String> = forms
+                .iter()
+                .filter_map(|form| Some(format!("`\"{}\"`", form["const"].as_str()?)))
+                .collect();
+            return values.join(" or ");
+        }
         let types = &schema["type"];
         let mut kinds = types.as_array().into_iter().flatten().chain([types]);
         let kind = kinds.find_map(|kind| kind.as_str().filter(|kind| *kind != "null"));

@@ -52,6 +52,7 @@ pub fn check(document: &Document, text: &str, schema: &Schema) -> Result<PolicyS
         permissions: BTreeMap::new(),
         restrictions: BTreeMap::new(),
         settings: checker.settings(),
+        no_identity: document.mapping.no_identity.unwrap_or_default(),
         group_limit: document.matrix.limits.groups,
         unmapped: Default::default(),
         directory,

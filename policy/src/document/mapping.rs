@@ -21,6 +21,9 @@ pub struct Mapping {
     pub readable: Vec<String>,
     /// Tables that nobody but maintenance roles reaches. Patterns as in `open`.
     pub closed: Vec<String>,
+    /// What a session without any identity gets on a protected table: an `error`, or `empty` tables.
+    /// Left out: an error, so that a migration that nobody signed in doesn't report success.
+    pub no_identity: Option<NoIdentity>,
     /// The people. Left out: Celador's own tables `celador.users` and `celador.user_keys`.
     pub users: Option<UserSource>,
     /// The groups and their tree. Left out: `celador.groups`.
@@ -35,6 +38,17 @@ pub struct Mapping {
     pub settings: Option<SettingSource>,
     /// The modules: the columns of the matrix.
     pub modules: BTreeMap<String, ModuleMap>,
+}
+
+/// What a session without any identity gets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NoIdentity {
+    /// An error.
+    #[default]
+    Error,
+    /// No rows, and no right to write any.
+    Empty,
 }
 
 /// `[mapping.users]`: the CRM's own table of people.
