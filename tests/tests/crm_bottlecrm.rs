@@ -138,8 +138,8 @@ fn a_restriction_can_bind_people_to_their_organization() {
     };
     let database = crm.unprotected();
     let document = crm.document("s1-matrix").replace(
-        "active = \"is_active\"\n",
-        "active = \"is_active\"\nattributes = { organization = \"org_id\" }\n",
+        "keys = { user = \"id\", account = \"user_id\" }\n",
+        "keys = { user = \"id\", account = \"user_id\" }\nattributes = { organization = \"org_id\" }\n",
     );
     database.load(&format!(
         "{document}\n[restrictions.organization]\nmodule = [\"accounts\", \"contacts\"]\npredicate = \"org_id = me.organization\"\n"
@@ -156,20 +156,32 @@ fn a_restriction_can_bind_people_to_their_organization() {
     );
 }
 
+/// A profile is active, and the account that it belongs to.
 #[test]
-fn x_7_a_deactivated_profile_is_nobody_from_the_next_statement() {
+fn x_7_a_deactivated_profile_or_account_is_nobody_from_the_next_statement() {
     let Some(crm) = Crm::find("bottlecrm") else {
         return;
     };
     let database = crm.preset("s1-matrix");
     let selim = crm.person("selim");
     let mut session = selim.session(&database);
+    for (table, key) in [("profile", "me"), ("users", "account")] {
+        let set = |active: bool| {
+            let key = selim.value(key);
+            database.run(&format!(
+                "UPDATE {table} SET is_active = {active} WHERE id = '{key}'"
+            ));
+        };
+        assert!(count(&mut session, "accounts", "true") > 0, "{table}");
+        set(false);
+        denied(session.query("SELECT count(*) FROM accounts", &[]));
+        denied(session.query("SELECT count(*) FROM django_content_type", &[]));
+        set(true);
+    }
+    // Signing in is written to the account at each time, and changes nothing.
     assert!(count(&mut session, "accounts", "true") > 0);
-    database.run(&format!(
-        "UPDATE profile SET is_active = false WHERE id = '{}'",
-        selim.value("me")
-    ));
-    denied(session.query("SELECT count(*) FROM accounts", &[]));
+    database.run("UPDATE users SET last_login = now()");
+    assert!(count(&mut session, "django_content_type", "true") > 0);
 }
 
 /// The mapping leaves no table out: without one of its lines the load stops, and says which.

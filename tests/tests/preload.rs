@@ -18,6 +18,10 @@ INSERT INTO cases VALUES (1, 'secret-1', 'ana'), (2, 'secret-2', 'bob');
 CREATE TABLE visits (id integer, day date, owner_id text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
 CREATE TABLE visits_old PARTITION OF visits FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
 INSERT INTO visits VALUES (1, '2020-05-01', 'ana'), (2, '2020-05-02', 'bob');
+CREATE TABLE countries (code text PRIMARY KEY);
+INSERT INTO countries VALUES ('ES');
+CREATE TABLE case_lines (id integer PRIMARY KEY, case_id integer);
+CREATE TABLE line_parts (id integer PRIMARY KEY, line_id integer);
 CREATE VIEW case_view AS SELECT * FROM cases;
 CREATE VIEW case_invoker WITH (security_invoker) AS SELECT * FROM cases;
 CREATE FUNCTION case_sql() RETURNS SETOF cases LANGUAGE sql STABLE AS 'SELECT * FROM cases';
@@ -34,9 +38,11 @@ SELECT celador.give_role('ana', 'seller');
 const POLICY: &str = r#"
 [mapping]
 schemas = ["public"]
+readable = ["countries"]
 [mapping.modules.cases]
 table = "cases"
 owner = "owner_id"
+children = [{ table = "case_lines", column = "case_id", children = [{ table = "line_parts", column = "line_id" }] }]
 [mapping.modules.visits]
 table = "visits"
 key = "id"
@@ -117,6 +123,13 @@ fn without_preload_every_way_in_is_an_error() {
         "SELECT * FROM visits WHERE day = '1900-01-01'",
         "UPDATE visits_old SET day = day",
         "COPY visits_old TO STDOUT",
+        "SELECT * FROM countries",
+        "SELECT 1 FROM countries WHERE false",
+        "UPDATE countries SET code = 'x' WHERE false",
+        "COPY countries TO STDOUT",
+        "SELECT * FROM line_parts",
+        "SELECT 1 FROM line_parts WHERE false",
+        "INSERT INTO line_parts VALUES (1, NULL)",
         "SELECT * FROM celador.users",
         "SELECT * FROM celador.shares",
         "SELECT celador.give_role('ana', 'administrator')",
@@ -185,6 +198,7 @@ fn loaded_by_the_server_it_works_in_every_session() {
         "SELECT count(*) FROM case_view",
         "SELECT count(*) FROM case_sql()",
         "SELECT count(*) FROM visits_old",
+        "SELECT count(*) FROM countries",
     ] {
         let seen: i64 = ana.query_one(sql, &[]).expect("it works").get(0);
         assert_eq!(seen, 1, "{sql}");

@@ -130,6 +130,31 @@ fn what_hangs_on_a_child_is_written_by_those_who_may_update_the_record() {
 }
 
 #[test]
+fn s0_03_what_hangs_on_a_child_moves_with_the_record_within_a_transaction() {
+    let database = firm();
+    let mut sessions = ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"].map(|level| {
+        let mut cem = database.login("firm_cem");
+        cem.batch_execute("PREPARE notes AS SELECT id FROM tax_notes")
+            .expect("it is prepared");
+        cem.batch_execute(&format!("BEGIN ISOLATION LEVEL {level}"))
+            .expect("it begins");
+        let seen = cem.query("EXECUTE notes", &[]).expect("he may read");
+        assert_eq!(seen.len(), 2, "{level}");
+        cem
+    });
+    for (change, count) in [
+        ("UPDATE orders SET staff_id = 5 WHERE id = 12", 1),
+        ("UPDATE order_lines SET order_id = 1 WHERE order_id = 4", 0),
+    ] {
+        database.run(change);
+        for cem in &mut sessions {
+            let seen = cem.query("EXECUTE notes", &[]).expect("he may read");
+            assert_eq!(seen.len(), count, "{change}");
+        }
+    }
+}
+
+#[test]
 fn a_key_that_is_not_unique_opens_nothing() {
     let database = bare();
     database.run(

@@ -22,14 +22,17 @@ pub fn supervisor_cycle(directory: &Directory) -> Option<String> {
     }
 }
 
-/// Whether somebody is above himself or herself, where everybody may have several above.
+/// Whether somebody is above himself or herself, where everybody may have several above. Most are
+/// above nobody, and in no circle: they are left out first.
 fn cycle_of_many(tree: &SupervisionTable) -> String {
     let type_name = common_type([&tree.user, &tree.supervisor]);
     let typed = |column: &Column| Typed::column("n", column).as_type(&type_name);
     format!(
         "WITH RECURSIVE edge(node, above) AS (SELECT {}, {} FROM {} WHERE {}), \
-         way(node, above) AS (SELECT edge.node, edge.above FROM edge \
-         UNION SELECT way.node, edge.above FROM way JOIN edge ON edge.node OPERATOR(pg_catalog.=) way.above) \
+         inner_edge(node, above) AS (SELECT edge.node, edge.above FROM edge \
+         WHERE edge.node OPERATOR(pg_catalog.=) ANY (SELECT e.above FROM edge AS e)), \
+         way(node, above) AS (SELECT i.node, i.above FROM inner_edge AS i \
+         UNION SELECT way.node, i.above FROM way JOIN inner_edge AS i ON i.node OPERATOR(pg_catalog.=) way.above) \
          SELECT EXISTS (SELECT FROM way WHERE way.node OPERATOR(pg_catalog.=) way.above)",
         typed(&tree.user),
         typed(&tree.supervisor),

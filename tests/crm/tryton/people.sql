@@ -8,6 +8,9 @@
 --   bob    (user 5, employee 2) support of company 1; in S4 an agent
 --   dave   (user 7, employee 4) seller of company 2; in S4 an agent
 --   erin   (user 8)             analyst of company 1; in S4 an owner and an agent
+--
+-- Carol supervises alice and bob. Alice supervises employee 5, who is no user and supervises dave, and
+-- employee 6, who has left.
 
 DO $$
 DECLARE
@@ -53,12 +56,18 @@ DELETE FROM "res_user-res_group" WHERE "group" IN (14, 15);
 INSERT INTO "res_user-res_group" ("user", "group") VALUES
   (6, 15), (6, 104), (4, 14), (4, 103), (5, 101), (5, 103), (7, 14), (7, 103), (8, 102), (8, 104), (8, 103);
 
+UPDATE company_employee SET supervisor = 3 WHERE id IN (1, 2);
+INSERT INTO company_employee (id, company, party, supervisor, end_date) VALUES (5, 1, 7, 1, NULL), (6, 1, 8, 1, '2020-01-31');
+UPDATE company_employee SET supervisor = 5 WHERE id = 4;
+
 -- Parties and their telephone numbers, created by different people; some by nobody who is known.
 UPDATE party_party SET create_uid = (ARRAY[3, 4, 5, 6, 7, 8, NULL])[1 + id % 7] WHERE id > 6;
 UPDATE party_contact_mechanism SET create_uid = (ARRAY[4, 5, 6, 7, NULL])[1 + id % 5];
 UPDATE sale_opportunity SET create_uid = (ARRAY[3, 4, 5, 6])[1 + id % 4];
 UPDATE sale_opportunity SET employee = NULL WHERE id % 13 = 0;
 UPDATE sale_opportunity SET employee = 3 WHERE id % 17 = 0 AND company = 2;
+UPDATE sale_opportunity SET employee = 5 WHERE id % 19 = 0;
+UPDATE sale_opportunity SET employee = 6 WHERE id % 23 = 0;
 
 -- Tables that the seed leaves empty.
 INSERT INTO sale_opportunity_line (opportunity, quantity, description)
@@ -77,6 +86,8 @@ INSERT INTO sale_sale (id, company, currency, invoice_method, invoice_state, par
     (ARRAY[3, 4, 5, 6])[1 + n % 4]
   FROM generate_series(1, 60) AS n;
 INSERT INTO sale_line (sale, type, quantity) SELECT id, 'line', 1 FROM sale_sale;
+INSERT INTO account_tax (id, company, name, description, type) VALUES (1, 1, 'VAT', 'VAT', 'percentage');
+INSERT INTO "sale_line-account_tax" (line, tax) SELECT id, 1 FROM sale_line WHERE id % 4 <> 0;
 INSERT INTO ir_chat_channel (id, resource, create_uid)
   SELECT n, 'party.party,' || 100 + n, NULL FROM generate_series(1, 30) AS n;
 INSERT INTO ir_chat_follower (channel, "user")
@@ -88,6 +99,15 @@ INSERT INTO ir_chat_message (audience, channel, content, email, create_uid)
   SELECT 'public', id, 'Message ' || n, 'someone@example.com', NULL FROM ir_chat_channel, generate_series(1, 2) AS n;
 INSERT INTO ir_note (id, resource, message, create_uid)
   SELECT n, 'party.party,' || 10 + n, 'Note ' || n, (ARRAY[3, 4, 5, 6])[1 + n % 4] FROM generate_series(1, 20) AS n;
+INSERT INTO ir_note (id, resource, message, create_uid) VALUES
+  (101, 'party.party,-1', 'On no party', 4), (102, 'ir.lang,11', 'On a language', 4), (103, 'party.party,', 'On none', 4),
+  (104, 'party.party', 'On parties', 4), (105, 'party.party,x', 'On what?', 4);
+INSERT INTO ir_note (id, resource, message, create_uid)
+  SELECT 200 + n, 'sale.opportunity,' || n, 'Note on opportunity ' || n, 3 FROM generate_series(1, 80) AS n;
+INSERT INTO ir_note (id, resource, message, create_uid)
+  SELECT 300 + n, 'sale.sale,' || 1000 + n, 'Note on sale ' || n, 3 FROM generate_series(1, 60) AS n;
+INSERT INTO ir_avatar (id, resource, uuid) VALUES (1, 'res.user,4', 'a'), (2, 'party.party,11', 'b');
+INSERT INTO ir_avatar_cache (avatar, size) VALUES (1, 64), (2, 64);
 INSERT INTO ir_note_read (note, "user") SELECT id, 4 FROM ir_note WHERE id % 2 = 0;
 INSERT INTO ir_email (resource, recipients, subject, body, create_uid)
   SELECT 'party.party,' || 10 + n, 'someone@example.com', 'Mail ' || n, '', (ARRAY[3, 4, 5, 6, 7])[1 + n % 5] FROM generate_series(1, 25) AS n;
