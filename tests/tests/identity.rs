@@ -332,9 +332,9 @@ fn the_directory_runs_nothing_that_a_tables_owner_wrote() {
 #[test]
 fn x_6_no_identity_at_all_may_be_empty() {
     let database = desk();
-    let choice = format!("[mapping]\nno_identity = \"empty\"\nreadable = [\"countries\"]");
+    let choice = "[mapping]\nno_identity = \"empty\"\nreadable = [\"countries\"]";
     let document = desk::document(desk::MATRIX)
-        .replacen("[mapping]", &choice, 1)
+        .replacen("[mapping]", choice, 1)
         .replace("open = [\"countries\"]\n", "");
     database.load(&document);
     for role in ["desk_stranger", "desk_pool"] {
