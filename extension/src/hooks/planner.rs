@@ -47,10 +47,15 @@ unsafe extern "C-unwind" fn planner(
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
         cover(parse);
-        match NEXT {
+        let plan = match NEXT {
             Some(next) => next(parse, query_string, cursor_options, bound_params),
             None => standard_planner(parse, query_string, cursor_options, bound_params),
+        };
+        if spi::is_internal() {
+            // Compiling a statement over trees and sets takes longer than running it.
+            (*plan).jitFlags = pg_sys::PGJIT_NONE as i32;
         }
+        plan
     }
 }
 
