@@ -30,11 +30,9 @@ impl Shadows<'_> {
         report.statements += 1;
         *report.kinds.entry(statement.kind.to_owned()).or_default() += 1;
         report.writes += usize::from(statement.writes.is_some());
-        for sequence in &statement.sequences {
-            control
-                .batch_execute(&set_sequence(sequence))
-                .expect("a sequence can be set");
-        }
+        control
+            .batch_execute(&self.set_sequences(statement))
+            .expect("sequences can be set");
         session
             .batch_execute("BEGIN")
             .expect("a transaction begins");
@@ -52,13 +50,27 @@ impl Shadows<'_> {
         result
     }
 
+    /// Both sides count on from the same number, in the written table and where its triggers write.
+    fn set_sequences(&self, statement: &Statement) -> String {
+        let Some(table) = &statement.writes else {
+            return String::new();
+        };
+        let tables = self.schema.dependents(table);
+        let columns = tables
+            .iter()
+            .flat_map(|name| &self.schema.table(name).columns);
+        columns
+            .filter_map(|column| column.sequence.as_ref())
+            .map(|sequence| format!("SELECT setval('{sequence}', 2000000);"))
+            .collect()
+    }
+
     /// A transaction of the shadow's, with the rights of a statement.
     fn begin(&mut self, turn: usize, statement: &Statement) {
         let strict = if statement.strict { "on" } else { "off" };
+        let sequences = self.set_sequences(statement);
         let pair = &mut self.pairs[turn];
-        for sequence in &statement.sequences {
-            pair.shadow.run(&set_sequence(sequence));
-        }
+        pair.shadow.run(&sequences);
         pair.shadow
             .run(&format!("BEGIN; SET LOCAL shadow.strict = '{strict}'"));
         if self.oracle.is_nobody(self.phase, &pair.person) {
@@ -204,9 +216,4 @@ fn forget_prepared(client: &mut Client) {
             .batch_execute(&format!("DEALLOCATE {}", row.get::<_, &str>(0)))
             .expect("it can be forgotten");
     }
-}
-
-/// Both sides count on from the same number.
-fn set_sequence(sequence: &str) -> String {
-    format!("SELECT setval('{sequence}', 2000000)")
 }

@@ -39,8 +39,6 @@ pub struct Statement {
     pub writes: Option<String>,
     /// ON CONFLICT or MERGE, which refuse where UPDATE and DELETE pass over.
     pub strict: bool,
-    /// Sequences that give keys.
-    pub sequences: Vec<String>,
 }
 
 /// Makes statements.
@@ -89,7 +87,6 @@ impl<'a> Generator<'a> {
             steps,
             writes: None,
             strict: false,
-            sequences: Vec::new(),
         }
     }
 

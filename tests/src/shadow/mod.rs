@@ -277,7 +277,6 @@ impl<'a> Shadows<'a> {
                 steps,
                 writes: None,
                 strict: false,
-                sequences: Vec::new(),
             };
         }
         Generator::new(chance, &self.schema, values).read()

@@ -27,7 +27,8 @@ pub struct Writer<'a> {
     person: &'a str,
     /// A number that no key has.
     fresh: usize,
-    sequences: Vec<String>,
+    /// The new row leaves its key to a sequence.
+    omits_key: bool,
 }
 
 impl std::fmt::Debug for Writer<'_> {
@@ -56,7 +57,7 @@ impl<'a> Writer<'a> {
             phase,
             person,
             fresh,
-            sequences: Vec::new(),
+            omits_key: false,
         }
     }
 
@@ -85,7 +86,6 @@ impl<'a> Writer<'a> {
             steps,
             writes: Some(table.name.clone()),
             strict,
-            sequences: self.sequences,
         }
     }
 
@@ -178,7 +178,7 @@ impl<'a> Writer<'a> {
         let table = self.table(Action::Create, |_| true);
         let (names, values) = self.new_row(table, true);
         let mut rows = vec![format!("({})", values.join(", "))];
-        if self.sequences.is_empty() && self.chance().percent(20) {
+        if !self.omits_key && self.chance().percent(20) {
             let mut more = values;
             for (name, value) in names.iter().zip(more.iter_mut()) {
                 if table.key.len() == 1
@@ -407,10 +407,12 @@ impl<'a> Writer<'a> {
             "PREPARE w({}) AS UPDATE {} SET {set} WHERE {} = $1 RETURNING {}",
             key.type_name, table.name, key.name, key.name
         )];
-        for _ in 0..2 {
-            let row = self.key_of_row(table, Action::Update, intent);
-            steps.push(format!("EXECUTE w({row})"));
-        }
+        // Not the same row twice: it may have left the person's reach.
+        let mut rows: Vec<String> = (0..2)
+            .map(|_| self.key_of_row(table, Action::Update, intent))
+            .collect();
+        rows.dedup();
+        steps.extend(rows.iter().map(|row| format!("EXECUTE w({row})")));
         steps.push("DEALLOCATE w".to_owned());
         ("prepared write", table, steps, false)
     }

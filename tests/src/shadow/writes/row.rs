@@ -111,11 +111,8 @@ impl<'a> Writer<'a> {
                 .any(|index| index.columns == [column.name.as_str()]);
             let like = template.as_ref().and_then(|row| row[at].as_deref());
             let value = if unique && !refers && !self.chance().percent(8) {
-                if let Some(sequence) = &column.sequence
-                    && may_omit_key
-                    && self.chance().percent(30)
-                {
-                    self.sequences.push(sequence.clone());
+                if column.sequence.is_some() && may_omit_key && self.chance().percent(30) {
+                    self.omits_key = true;
                     continue;
                 }
                 self.fresh_key(column)
