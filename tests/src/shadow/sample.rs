@@ -112,7 +112,7 @@ fn who(phase: usize, person: &str) -> Who {
                 "6, 9, 10, 11, 12, 39"
             },
             teams: if moved { "5" } else { "3" },
-            team_records: phase < 3 || phase >= 5,
+            team_records: !(3..5).contains(&phase),
             north: !moved,
             ..plain
         },
