@@ -71,18 +71,25 @@ impl Crm {
     /// A database with the CRM as it was found and its people, and no policy.
     pub fn unprotected(&self) -> Database {
         let template = format!("celador_{}", self.name);
-        Database::from_template(&template, |client| {
-            let script = |path: PathBuf| {
-                let loaded = cluster().psql_file(&template, &path);
-                loaded.unwrap_or_else(|error| panic!("{template}: {error:#}"));
-            };
-            script(self.folder.join("schema.sql"));
-            script(self.folder.join("data.sql.gz"));
-            client
-                .batch_execute("CREATE EXTENSION celador")
-                .expect("the extension can be created");
-            script(file(&format!("tests/crm/{}/people.sql", self.name)));
-        })
+        Database::from_template(&template, |client| self.load(client))
+    }
+
+    /// Puts the CRM as it was found, Celador and its people into an empty database.
+    pub fn load(&self, client: &mut Client) {
+        let database: String = client
+            .query_one("SELECT current_database()::text", &[])
+            .expect("a database has a name")
+            .get(0);
+        let script = |path: PathBuf| {
+            let loaded = cluster().psql_file(&database, &path);
+            loaded.unwrap_or_else(|error| panic!("{database}: {error:#}"));
+        };
+        script(self.folder.join("schema.sql"));
+        script(self.folder.join("data.sql.gz"));
+        client
+            .batch_execute("CREATE EXTENSION celador")
+            .expect("the extension can be created");
+        script(file(&format!("tests/crm/{}/people.sql", self.name)));
     }
 
     /// The same, under one of the presets, for example `s1-matrix`.

@@ -1,10 +1,6 @@
-//! What came of a statement on both sides, whether it is the same, and the closed list of what may
-//! differ.
+//! What came of a statement on both sides, and whether it is the same.
 
 use postgres::{Client, SimpleQueryMessage};
-
-use super::generator::Statement;
-use super::schema::Schema;
 
 /// What came of one step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +22,8 @@ pub enum Outcome {
         detail: String,
         /// The table that it is about.
         table: String,
+        /// The column.
+        column: String,
         /// The constraint.
         constraint: String,
     },
@@ -58,6 +56,7 @@ pub fn run(client: &mut Client, sql: &str) -> Outcome {
                 message: error.message().to_owned(),
                 detail: error.detail().unwrap_or_default().to_owned(),
                 table: error.table().unwrap_or_default().to_owned(),
+                column: error.column().unwrap_or_default().to_owned(),
                 constraint: error.constraint().unwrap_or_default().to_owned(),
             }
         }
@@ -102,133 +101,5 @@ impl Outcome {
             }
             Self::Failed { .. } => false,
         }
-    }
-
-    fn code(&self) -> &str {
-        match self {
-            Self::Done { .. } => "",
-            Self::Failed { code, .. } => code,
-        }
-    }
-}
-
-/// What may differ, and nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Allowed {
-    /// A unique index has the value in a row that the person doesn't see.
-    UniqueWithHidden,
-    /// A foreign key finds a row that the person doesn't see.
-    RefersToHidden,
-    /// A row that the person doesn't see refers to one that goes.
-    ReferredByHidden,
-    /// Both sides refuse the statement, for different ones of several reasons.
-    OtherReason,
-}
-
-const REFUSALS: [&str; 7] = [
-    "42501", "23505", "23503", "23502", "23514", "21000", "23001",
-];
-
-/// Which entry of the closed list explains a difference. `rolled_back` says whether the shadow's
-/// transaction is over because its side failed.
-pub fn allowed(
-    shadow: &mut Client,
-    schema: &Schema,
-    statement: &Statement,
-    (real, plain): (&Outcome, &Outcome),
-) -> Option<Allowed> {
-    let table = schema.table(statement.writes.as_ref()?);
-    match (real, plain) {
-        (Outcome::Failed { code, .. }, Outcome::Failed { code: other, .. }) => {
-            let both = [code, other]
-                .iter()
-                .all(|code| REFUSALS.contains(&code.as_str()));
-            both.then_some(Allowed::OtherReason)
-        }
-        (
-            Outcome::Done { .. },
-            Outcome::Failed {
-                code,
-                detail,
-                table: from,
-                constraint,
-                ..
-            },
-        ) if code == "23503" => {
-            shadow.batch_execute("ROLLBACK").ok()?;
-            let value = detail.split(")=(").nth(1)?.split(')').next()?;
-            let reference = schema.tables.get(from)?.references.iter().find(|r| {
-                constraint.contains(&r.column) && detail.contains(&format!("({})=", r.column))
-            })?;
-            let sql = format!(
-                "SELECT EXISTS (SELECT FROM hidden.{} WHERE {}::text = $1)",
-                reference.table, reference.key
-            );
-            shadow
-                .query_one(&sql, &[&value])
-                .ok()?
-                .get::<_, bool>(0)
-                .then_some(Allowed::RefersToHidden)
-        }
-        (_, Outcome::Done { .. }) if real.code() == "23503" || real.code() == "23001" => {
-            let Outcome::Failed { table: from, .. } = real else {
-                return None;
-            };
-            let child = schema.tables.get(from)?;
-            let dangling: Vec<String> = child
-                .references
-                .iter()
-                .filter(|r| schema.tables.contains_key(&r.table))
-                .map(|r| {
-                    format!(
-                        "EXISTS (SELECT FROM hidden.{} c WHERE c.{column} IS NOT NULL AND NOT EXISTS (SELECT FROM all_rows.{} p WHERE p.{} = c.{column}))",
-                        child.name, r.table, r.key, column = r.column
-                    )
-                })
-                .collect();
-            let sql = format!("SELECT {}", dangling.join(" OR "));
-            shadow
-                .query_one(&sql, &[])
-                .ok()?
-                .get::<_, bool>(0)
-                .then_some(Allowed::ReferredByHidden)
-        }
-        // A row written on the shadow alone, whose key a hidden row has.
-        (_, Outcome::Done { .. }) => {
-            let inserts = [
-                "insert",
-                "insert select",
-                "on conflict",
-                "merge",
-                "update",
-                "prepared write",
-                "with changed",
-                "current of",
-            ];
-            if !inserts.contains(&statement.kind) || !matches!(real.code(), "" | "23505" | "42501")
-            {
-                return None;
-            }
-            let conflicts: Vec<String> = table
-                .unique
-                .iter()
-                .map(|index| {
-                    let same: Vec<String> =
-                        index.iter().map(|c| format!("h.{c} = p.{c}")).collect();
-                    format!(
-                        "EXISTS (SELECT FROM hidden.{name} h JOIN public.{name} p ON {})",
-                        same.join(" AND "),
-                        name = table.name
-                    )
-                })
-                .collect();
-            let sql = format!("SELECT {}", conflicts.join(" OR "));
-            shadow
-                .query_one(&sql, &[])
-                .ok()?
-                .get::<_, bool>(0)
-                .then_some(Allowed::UniqueWithHidden)
-        }
-        (Outcome::Done { .. }, Outcome::Failed { .. }) => None,
     }
 }

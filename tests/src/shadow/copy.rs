@@ -4,20 +4,27 @@
 //! Schema `public` has those rows, `hidden` the others, `all_rows` a view of both for each table:
 //! whether a row is in reach may depend on rows that aren't. Triggers do as the person's rights.
 
+use std::collections::BTreeMap;
+
 use postgres::{Client, SimpleQueryMessage};
 
-use super::oracle::{Action, Oracle, trigger};
+use super::oracle::{Action, Oracle, any, trigger};
 use super::schema::{Schema, Table};
-use super::values::{Row, Values};
+use super::values::{Pool, Row, Values};
 use crate::{Database, text};
 
 /// A person's shadow.
 pub struct Shadow {
     /// A session in it.
     pub client: Client,
-    person: &'static str,
+    person: String,
     database: Database,
+    /// The trigger functions as they are, by table.
+    triggers: BTreeMap<String, String>,
 }
+
+/// The database role of whoever is nobody: it has no right to anything but open tables.
+pub const NOBODY: &str = "shadow_nobody";
 
 /// The plain CRM: files of SQL, in order.
 pub fn load_plain(client: &mut Client, files: &[&str]) {
@@ -28,12 +35,16 @@ pub fn load_plain(client: &mut Client, files: &[&str]) {
     }
 }
 
-fn template(client: &mut Client, files: &[&str]) {
-    load_plain(client, files);
-    let schema = Schema::read(client);
-    let mut sql = String::from(
-        "CREATE SCHEMA hidden; CREATE SCHEMA seen; CREATE SCHEMA all_rows; CREATE SCHEMA oracle;
-         SET session_replication_role = replica;",
+fn template(client: &mut Client, load: &dyn Fn(&mut Client), oracle: &dyn Oracle) {
+    load(client);
+    let schema = Schema::read(client, oracle);
+    let mut sql = format!(
+        "CREATE SCHEMA hidden; CREATE SCHEMA all_rows; CREATE SCHEMA oracle;
+         DO $$ BEGIN
+           IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{NOBODY}') THEN CREATE ROLE {NOBODY}; END IF;
+         END $$;
+         GRANT USAGE ON SCHEMA public TO {NOBODY};
+         SET session_replication_role = replica;"
     );
     for table in schema.whole() {
         let name = &table.name;
@@ -41,39 +52,31 @@ fn template(client: &mut Client, files: &[&str]) {
         sql.push_str(&format!(
             "CREATE TABLE hidden.{name} (LIKE public.{name} INCLUDING GENERATED);
              CREATE UNIQUE INDEX ON hidden.{name} ({key});
-             CREATE TABLE seen.{name} (LIKE public.{name} INCLUDING GENERATED);
              CREATE VIEW all_rows.{name} AS SELECT * FROM public.{name} UNION ALL SELECT * FROM hidden.{name};"
+        ));
+        if oracle.is_open(name) {
+            sql.push_str(&format!("GRANT SELECT ON public.{name} TO {NOBODY};"));
+        }
+    }
+    // Every row is hidden until somebody sees it.
+    for table in schema.whole() {
+        let (name, columns) = (&table.name, table.stored().join(", "));
+        sql.push_str(&format!(
+            "INSERT INTO hidden.{name} ({columns}) SELECT {columns} FROM public.{name};
+             DELETE FROM public.{name};\n"
         ));
     }
     client
         .batch_execute(&sql)
-        .expect("the shadow's schemas can be made");
-    client
-        .batch_execute(&hide_all(&schema))
-        .expect("the shadow's rows can be moved");
+        .unwrap_or_else(|error| panic!("the shadow's schemas can be made: {error:?}"));
     // Small files: the database is copied for each person.
     let names: Vec<String> = schema
         .whole()
         .map(|table| format!("public.{}", table.name))
         .collect();
     client
-        .batch_execute(&format!("TRUNCATE {}", names.join(", ")))
-        .expect("the tables can be emptied");
-}
-
-/// Puts every row among the hidden ones.
-fn hide_all(schema: &Schema) -> String {
-    let mut sql = String::new();
-    for table in schema.whole() {
-        let (name, columns) = (&table.name, table.stored().join(", "));
-        sql.push_str(&format!(
-            "INSERT INTO hidden.{name} ({columns}) SELECT {columns} FROM public.{name};\n"
-        ));
-    }
-    for table in schema.whole() {
-        sql.push_str(&format!("DELETE FROM public.{};\n", table.name));
-    }
-    sql
+        .batch_execute(&format!("VACUUM FULL {}", names.join(", ")))
+        .expect("the empty tables can be made small");
 }
 
 impl std::fmt::Debug for Shadow {
@@ -86,35 +89,38 @@ impl std::fmt::Debug for Shadow {
 }
 
 impl Shadow {
-    /// The shadow of a person, with what is in reach in phase 0.
+    /// The shadow of a person, with what is in reach in phase 0. `load` makes the plain CRM.
     pub fn new(
         name: &str,
-        files: &[&str],
-        person: &'static str,
+        load: &dyn Fn(&mut Client),
+        person: &str,
         oracle: &dyn Oracle,
     ) -> (Self, Schema) {
         let database = Database::from_template(&format!("celador_shadow_{name}"), |client| {
-            template(client, files)
+            template(client, load, oracle)
         });
         let mut client = database.superuser();
         client
             .batch_execute("SET timezone = 'UTC'; SET client_min_messages = warning")
             .expect("settings can be set");
-        let schema = Schema::read(&mut client);
+        let schema = Schema::read(&mut client, oracle);
         let mut shadow = Self {
             client,
-            person,
+            person: person.to_owned(),
             database,
+            triggers: BTreeMap::new(),
         };
         shadow.fill(&schema, oracle, 0);
-        for table in schema.whole() {
-            let name = &table.name;
-            let sql = format!(
-                "CREATE TRIGGER \"~shadow\" BEFORE INSERT OR UPDATE OR DELETE ON public.{name}
-                 FOR EACH ROW EXECUTE FUNCTION oracle.{name}()"
-            );
-            shadow.run(&sql);
-        }
+        let triggers: Vec<String> = schema
+            .whole()
+            .map(|Table { name, .. }| {
+                format!(
+                    "CREATE TRIGGER \"~shadow\" BEFORE INSERT OR UPDATE OR DELETE ON public.{name}
+                     FOR EACH ROW EXECUTE FUNCTION oracle.{name}()"
+                )
+            })
+            .collect();
+        shadow.run(&triggers.join(";"));
         (shadow, schema)
     }
 
@@ -130,60 +136,71 @@ impl Shadow {
         });
     }
 
-    /// Sorts the rows anew into those in reach and the others, and sets the rights of a phase.
+    /// Moves the rows that come into reach or leave it, and sets the rights of a phase.
     pub fn fill(&mut self, schema: &Schema, oracle: &dyn Oracle, phase: usize) {
+        // What is in reach depends on all rows, which don't change as they move.
         let mut sql = String::from("SET session_replication_role = replica;\n");
-        sql.push_str(&hide_all(schema));
         for table in schema.whole() {
             let (name, columns) = (&table.name, table.stored().join(", "));
-            let reach = oracle.reach(phase, self.person, name, Action::Read);
-            sql.push_str(&format!(
-                "INSERT INTO seen.{name} ({columns}) SELECT {columns} FROM all_rows.{name} r WHERE {reach};\n"
-            ));
-        }
-        for table in schema.whole() {
-            let (name, columns) = (&table.name, table.stored().join(", "));
-            let same: Vec<String> = table
-                .key
-                .iter()
-                .map(|key| format!("h.{key} = s.{key}"))
-                .collect();
-            sql.push_str(&format!(
-                "INSERT INTO public.{name} ({columns}) SELECT {columns} FROM seen.{name};
-                 DELETE FROM hidden.{name} h USING seen.{name} s WHERE {};
-                 DELETE FROM seen.{name};\n",
-                same.join(" AND ")
-            ));
+            let reach = oracle.reach(phase, &self.person, name, Action::Read);
+            let mut move_rows = |from: &str, to: &str, condition: &str| {
+                sql.push_str(&format!(
+                    "WITH moved AS (DELETE FROM {from}.{name} r WHERE {condition} RETURNING {columns})
+                     INSERT INTO {to}.{name} ({columns}) SELECT {columns} FROM moved;\n"
+                ));
+            };
+            move_rows("public", "hidden", &format!("({reach}) IS NOT TRUE"));
+            move_rows("hidden", "public", &reach);
         }
         sql.push_str("RESET session_replication_role;\n");
         for table in schema.whole() {
-            sql.push_str(&trigger(
-                oracle,
-                phase,
-                self.person,
-                &table.name,
-                &table.stored(),
-            ));
-            sql.push_str(";\n");
+            let text = trigger(oracle, phase, &self.person, &table.name, &table.stored());
+            if self.triggers.get(&table.name) != Some(&text) {
+                sql.push_str(&text);
+                sql.push_str(";\n");
+                self.triggers.insert(table.name.clone(), text);
+            }
         }
         self.run(&sql);
     }
 
     /// Rows to take values from.
-    pub fn values(&mut self, schema: &Schema) -> Values {
+    pub fn values(&mut self, schema: &Schema, oracle: &dyn Oracle, phase: usize) -> Values {
         let mut values = Values::default();
         for table in schema.whole() {
-            values
-                .visible
-                .insert(table.name.clone(), self.rows(table, "public", 80));
-            values
-                .hidden
-                .insert(table.name.clone(), self.rows(table, "hidden", 30));
+            let name = &table.name;
+            let reach = |action| oracle.reach(phase, &self.person, name, action);
+            let given: Vec<String> = oracle
+                .assigns(phase, &self.person, name)
+                .into_iter()
+                .map(|(old, _)| old)
+                .collect();
+            let (update, delete) = (reach(Action::Update), reach(Action::Delete));
+            let claim = reach(Action::Claim);
+            values.put(Pool::Visible, name, self.rows(table, "public", "true", 80));
+            values.put(Pool::Hidden, name, self.rows(table, "hidden", "true", 30));
+            for (pool, condition, is) in [
+                (Pool::Changeable, &update, "IS TRUE"),
+                (Pool::Unchangeable, &update, "IS NOT TRUE"),
+                (Pool::Deletable, &delete, "IS TRUE"),
+                (Pool::Undeletable, &delete, "IS NOT TRUE"),
+                (Pool::Claimable, &claim, "IS TRUE"),
+                (Pool::Assignable, &any(&given), "IS TRUE"),
+            ] {
+                let rows = match (condition.as_str(), is) {
+                    ("true", "IS TRUE") | ("false", "IS NOT TRUE") => {
+                        values.of(Pool::Visible, name).to_vec()
+                    }
+                    ("true" | "false", _) => Vec::new(),
+                    _ => self.rows(table, "public", &format!("({condition}) {is}"), 25),
+                };
+                values.put(pool, name, rows);
+            }
         }
         values
     }
 
-    fn rows(&mut self, table: &Table, from: &str, most: usize) -> Vec<Row> {
+    fn rows(&mut self, table: &Table, from: &str, condition: &str, most: usize) -> Vec<Row> {
         let key = table.key.join(", ");
         let columns: Vec<&str> = table
             .columns
@@ -191,7 +208,7 @@ impl Shadow {
             .map(|column| column.name.as_str())
             .collect();
         let sql = format!(
-            "SELECT {} FROM {from}.{} ORDER BY md5(concat({key})), {key} LIMIT {most}",
+            "SELECT {} FROM {from}.{} r WHERE {condition} ORDER BY md5(concat({key})), {key} LIMIT {most}",
             columns.join(", "),
             table.name
         );

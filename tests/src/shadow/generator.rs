@@ -39,8 +39,6 @@ pub struct Statement {
     pub writes: Option<String>,
     /// ON CONFLICT or MERGE, which refuse where UPDATE and DELETE pass over.
     pub strict: bool,
-    /// Sequences that give keys.
-    pub sequences: Vec<String>,
 }
 
 /// Makes statements.
@@ -89,7 +87,6 @@ impl<'a> Generator<'a> {
             steps,
             writes: None,
             strict: false,
-            sequences: Vec::new(),
         }
     }
 
@@ -129,7 +126,7 @@ impl<'a> Generator<'a> {
         let order = if ordered {
             let (limit, offset) = (
                 1 + self.chance.below(20),
-                self.chance.below(16).saturating_sub(12),
+                self.chance.below(24).saturating_sub(20),
             );
             format!(" ORDER BY {} LIMIT {limit} OFFSET {offset}", keys(&sources))
         } else {
@@ -314,7 +311,6 @@ impl<'a> Generator<'a> {
                     .filter(|r| r.table == t.name)
                     .map(move |r| (t, r.column.as_str(), r.key.as_str()))
             })
-            .filter(|(table, column, _)| !(table.name == "users" && *column == "created_by"))
             .collect();
         if selves.is_empty() {
             return self.plain();

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 /// What is done with a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Action {
     /// Seen.
     Read,
@@ -20,15 +23,26 @@ pub enum Action {
 
 /// The columns of a table that mean something.
 #[derive(Debug, Clone, Default)]
-pub struct Record {
+pub struct Record<'a> {
     /// Who made it.
-    pub creator: Option<&'static str>,
+    pub creator: Option<&'a str>,
     /// Whose it is.
-    pub owner: Option<&'static str>,
+    pub owner: Option<&'a str>,
     /// Under which group it is filed.
-    pub group: Option<&'static str>,
+    pub group: Option<&'a str>,
     /// What may change beside an assignment.
-    pub touch: Vec<&'static str>,
+    pub touch: Vec<&'a str>,
+    /// Of a table that says whose the records of another are: the column that names the person.
+    pub names_owner: Option<&'a str>,
+    /// Columns that rules and restrictions look at.
+    pub ruled: Vec<&'a str>,
+}
+
+impl Record<'_> {
+    /// Nothing in it says whose a row is.
+    pub fn is_nobodys(&self) -> bool {
+        self.creator.is_none() && self.owner.is_none() && self.group.is_none()
+    }
 }
 
 /// A change of the directory while sessions are open.
@@ -44,27 +58,41 @@ pub struct Change {
 /// row `r`; other rows are read from schema `all_rows`, which has those that are hidden too.
 pub trait Oracle: Sync {
     /// The logins of the people.
-    fn people(&self) -> Vec<&'static str>;
+    fn people(&self) -> Vec<&str>;
     /// The key of a person, as SQL.
     fn key_of(&self, person: &str) -> String;
+    /// The key by which the owner column of a table names a person, as SQL.
+    fn owner_key(&self, person: &str, _table: &str) -> String {
+        self.key_of(person)
+    }
     /// How many states the directory goes through, one after the other and over again.
     fn phases(&self) -> usize;
     /// What leads to a phase from the one before.
     fn change(&self, phase: usize) -> Change;
     /// The people for whom a phase differs from the one before.
-    fn concerned(&self, phase: usize) -> Vec<&'static str>;
+    fn concerned(&self, phase: usize) -> Vec<&str>;
+    /// Whether the person is nobody: whatever touches a table that isn't open is an error.
+    fn is_nobody(&self, phase: usize, person: &str) -> bool;
     /// When a row is in reach.
     fn reach(&self, phase: usize, person: &str, table: &str, action: Action) -> String;
     /// By what a row may be given to another: what must hold before, and what afterwards.
     fn assigns(&self, phase: usize, person: &str, table: &str) -> Vec<(String, String)>;
     /// The columns that mean something.
-    fn record(&self, table: &str) -> Record;
+    fn record(&self, table: &str) -> Record<'_>;
     /// Tables that are seen or not by what is in this one, beside its dependents by foreign key.
-    fn watchers(&self, table: &str) -> Vec<&'static str>;
+    fn watchers(&self, table: &str) -> Vec<&str>;
+    /// Whether the table is open: read by everybody, and not written here.
+    fn is_open(&self, table: &str) -> bool;
+    /// Whether half of the database refers to the table: it is joined to, never from.
+    fn is_hub(&self, table: &str) -> bool;
+    /// Whether no statement touches the table: it holds the same on both sides.
+    fn is_left_out(&self, _table: &str) -> bool {
+        false
+    }
     /// Whether the grammar does this to that table: not where the design leaves it open.
     fn decided(&self, person: &str, table: &str, action: Action) -> bool;
-    /// Values worth writing into an owner, creator or group column.
-    fn candidates(&self, person: &str, column: &str) -> Option<Vec<String>>;
+    /// Values worth writing into a column that says whose a row is: keys of people or groups.
+    fn candidates(&self, person: &str, table: &str, column: &str) -> Option<Vec<String>>;
 }
 
 /// A condition that any of them holds.
@@ -100,6 +128,7 @@ pub fn trigger(
     };
     let record = oracle.record(table);
     let me = oracle.key_of(person);
+    let my_key = oracle.owner_key(person, table);
     let differs = |column: &str| format!("OLD.{column} IS DISTINCT FROM NEW.{column}");
     let any_differs = |columns: &[&str]| {
         any(&columns
@@ -125,7 +154,7 @@ pub fn trigger(
         .collect::<Vec<_>>());
     let claims = match record.owner {
         Some(owner) => format!(
-            "may_claim AND OLD.{owner} IS NULL AND NEW.{owner} = {me} AND NOT ({})",
+            "may_claim AND OLD.{owner} IS NULL AND coalesce(NEW.{owner} = {my_key}, false) AND NOT ({})",
             record.group.map_or("false".to_owned(), differs)
         ),
         None => "false".to_owned(),

@@ -21,9 +21,13 @@ struct Who {
     colleagues: &'static str,
     /// The person's teams.
     teams: &'static str,
+    /// The person's teams and those below them.
+    tree: &'static str,
     /// Whether `team_records` is on for a team of the person's.
     team_records: bool,
     north: bool,
+    /// Whether the shares of accounts have ended.
+    shares_ended: bool,
 }
 
 /// tomas' people, and those whom nuria (11) leaves behind when she goes to irene.
@@ -33,8 +37,10 @@ const TEAM_OF_MARTA: &str = "4, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19,
 
 /// Phase 0 is how the data is loaded. From phase 1 on sergio (9) has moved from team 3 to team 5,
 /// from phase 2 on nuria (11) reports to irene, from phase 3 on team_records is off for all of
-/// sales, and in phase 4 sara is in marketing too. Each changes one table: what tells open sessions of
-/// one change would hide that another isn't told.
+/// sales, from phase 4 on sara is in marketing too, from phase 5 on team 5 isn't below sales (and its
+/// switch is as it was), from phase 6 on mario is no longer active, and in phase 7 the accounts shared
+/// with sergio are no longer. Each changes one table: what tells open sessions of one change would
+/// hide that another isn't told.
 fn who(phase: usize, person: &str) -> Who {
     let plain = Who {
         key: "",
@@ -42,8 +48,10 @@ fn who(phase: usize, person: &str) -> Who {
         reports: "",
         colleagues: "",
         teams: "",
+        tree: "",
         team_records: phase < 3,
         north: false,
+        shares_ended: phase >= 7,
     };
     let moved = phase >= 1;
     match person {
@@ -69,6 +77,11 @@ fn who(phase: usize, person: &str) -> Who {
             reports: TEAM_OF_MARTA,
             colleagues: "4, 5",
             teams: "2",
+            tree: if phase >= 5 {
+                "2, 3, 4, 6"
+            } else {
+                "2, 3, 4, 5, 6"
+            },
             ..plain
         },
         "tomas" => Who {
@@ -99,6 +112,7 @@ fn who(phase: usize, person: &str) -> Who {
                 "6, 9, 10, 11, 12, 39"
             },
             teams: if moved { "5" } else { "3" },
+            team_records: !(3..5).contains(&phase),
             north: !moved,
             ..plain
         },
@@ -112,7 +126,7 @@ fn who(phase: usize, person: &str) -> Who {
         },
         "sara" => Who {
             key: "31",
-            roles: if phase == 4 {
+            roles: if phase >= 4 {
                 &["support", "marketing"]
             } else {
                 &["support"]
@@ -144,7 +158,7 @@ INSERT INTO celador.shares (module, record, \"user\", \"group\", level, expires)
   ('contacts', '162', '6', NULL, 'read', NULL)";
 
 impl Oracle for Sample {
-    fn people(&self) -> Vec<&'static str> {
+    fn people(&self) -> Vec<&str> {
         vec![
             "sergio", "ana", "tomas", "sara", "marta", "mario", "dario", "alba",
         ]
@@ -155,7 +169,7 @@ impl Oracle for Sample {
     }
 
     fn phases(&self) -> usize {
-        5
+        8
     }
 
     fn change(&self, phase: usize) -> Change {
@@ -163,8 +177,11 @@ impl Oracle for Sample {
             0 => (
                 "UPDATE {s}.team_members SET team_id = 3 WHERE user_id = 9;
                  UPDATE {s}.users SET manager_id = 6, updated_at = '2026-07-01 00:00+00' WHERE id = 11;
-                 UPDATE {s}.user_roles SET role = 'standard' WHERE user_id = 31 AND role = 'marketing'",
-                "SELECT celador.set_setting('team_records', true, '2')",
+                 UPDATE {s}.user_roles SET role = 'standard' WHERE user_id = 31 AND role = 'marketing';
+                 UPDATE {s}.teams SET parent_id = 2 WHERE id = 5;
+                 UPDATE {s}.users SET is_active = true, updated_at = '2026-07-01 00:00+00' WHERE id = 27",
+                "SELECT celador.set_setting('team_records', true, '2');
+                 UPDATE celador.shares SET expires = NULL WHERE module = 'accounts' AND record IN ('20', '21')",
             ),
             1 => ("UPDATE {s}.team_members SET team_id = 5 WHERE user_id = 9", ""),
             2 => (
@@ -176,6 +193,15 @@ impl Oracle for Sample {
                 "UPDATE {s}.user_roles SET role = 'marketing' WHERE user_id = 31 AND role = 'standard'",
                 "",
             ),
+            5 => ("UPDATE {s}.teams SET parent_id = 7 WHERE id = 5", ""),
+            6 => (
+                "UPDATE {s}.users SET is_active = false, updated_at = '2026-07-01 00:00+00' WHERE id = 27",
+                "",
+            ),
+            7 => (
+                "",
+                "UPDATE celador.shares SET expires = '2020-01-01' WHERE module = 'accounts' AND record IN ('20', '21')",
+            ),
             other => panic!("there is no phase {other}"),
         };
         Change {
@@ -184,12 +210,16 @@ impl Oracle for Sample {
         }
     }
 
-    fn concerned(&self, phase: usize) -> Vec<&'static str> {
+    fn concerned(&self, phase: usize) -> Vec<&str> {
         match phase {
             1 => vec!["sergio", "tomas"],
             2 => vec!["tomas"],
             3 => vec!["sergio", "tomas"],
-            _ => vec!["sergio", "tomas", "sara"],
+            4 => vec!["sara"],
+            5 => vec!["marta", "sergio"],
+            6 => vec!["mario"],
+            7 => vec!["sergio"],
+            _ => vec!["sergio", "tomas", "sara", "marta", "mario"],
         }
     }
 
@@ -270,15 +300,22 @@ impl Oracle for Sample {
         all
     }
 
-    fn record(&self, table: &str) -> Record {
+    fn record(&self, table: &str) -> Record<'_> {
         let record = |creator, owner, group| Record {
             creator,
             owner,
             group,
             touch: Vec::new(),
+            names_owner: None,
+            ruled: match table {
+                "leads" | "quotes" | "campaigns" => vec!["status"],
+                "contacts" => vec!["job_title"],
+                "notes" | "calls" => vec!["record_type", "record_id"],
+                _ => Vec::new(),
+            },
         };
         let (made, owned, team) = (Some("created_by"), Some("owner_id"), Some("team_id"));
-        let touched = |record: Record| Record {
+        let touched = |record: Record<'static>| Record {
             touch: vec!["updated_at"],
             ..record
         };
@@ -300,11 +337,15 @@ impl Oracle for Sample {
             "agent_settings" | "agent_status" | "mail_accounts" => {
                 record(None, Some("user_id"), None)
             }
+            "contact_assignees" | "task_assignees" => Record {
+                names_owner: Some("user_id"),
+                ..Record::default()
+            },
             _ => Record::default(),
         }
     }
 
-    fn watchers(&self, table: &str) -> Vec<&'static str> {
+    fn watchers(&self, table: &str) -> Vec<&str> {
         match table {
             "accounts" | "contacts" | "leads" => vec!["notes", "calls", "activity_log"],
             "opportunities" => vec!["notes", "accounts", "tickets", "emails", "orders"],
@@ -315,9 +356,25 @@ impl Oracle for Sample {
         }
     }
 
+    fn is_nobody(&self, phase: usize, person: &str) -> bool {
+        phase >= 6 && person == "mario"
+    }
+
+    fn is_open(&self, table: &str) -> bool {
+        table == "countries"
+    }
+
+    fn is_hub(&self, table: &str) -> bool {
+        matches!(
+            table,
+            "users" | "teams" | "pipeline_stages" | "products" | "email_templates"
+        )
+    }
+
     fn decided(&self, person: &str, table: &str, action: Action) -> bool {
         match (table, action) {
             (_, Read | Claim) => true,
+            ("countries", _) => false,
             // The directory is changed between statements, in phases.
             ("users" | "teams" | "team_members" | "user_roles", _) => false,
             // Log names people by login; its creator is one.
@@ -331,13 +388,13 @@ impl Oracle for Sample {
         }
     }
 
-    fn candidates(&self, person: &str, column: &str) -> Option<Vec<String>> {
+    fn candidates(&self, person: &str, _table: &str, column: &str) -> Option<Vec<String>> {
         let me = who(0, person).key;
         let strings = |keys: &[&str]| Some(keys.iter().map(|key| (*key).to_owned()).collect());
         match column {
-            "owner_id" | "user_id" => {
-                strings(&[me, me, me, "9", "6", "10", "16", "31", "32", "28", "5"])
-            }
+            "owner_id" | "user_id" => strings(&[
+                me, me, me, "9", "6", "10", "16", "31", "32", "28", "5", "40",
+            ]),
             "created_by" | "author_id" => strings(&[me, me, me, me, me, me, "9", "28"]),
             "team_id" | "group_id" => strings(&["3", "4", "5", "6", "8", "11"]),
             _ => None,

@@ -1,9 +1,11 @@
 //! What the generator and the oracle know of a CRM's tables: read from the catalog of the plain
-//! database.
+//! database. Names are as SQL writes them, in quotes where it needs quotes.
 
 use std::collections::BTreeMap;
 
 use postgres::Client;
+
+use super::oracle::Oracle;
 
 /// What kind of values a column has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,17 @@ pub struct Reference {
     pub table: String,
     /// Its column.
     pub key: String,
+    /// The constraint.
+    pub constraint: String,
+}
+
+/// A unique index.
+#[derive(Debug, Clone)]
+pub struct Unique {
+    /// Its name, as in PostgreSQL's errors.
+    pub name: String,
+    /// Its columns.
+    pub columns: Vec<String>,
 }
 
 /// A table.
@@ -59,10 +72,14 @@ pub struct Table {
     pub key: Vec<String>,
     /// Its foreign keys.
     pub references: Vec<Reference>,
-    /// The columns of each unique index, the primary key's too.
-    pub unique: Vec<Vec<String>>,
+    /// The unique indexes, the primary key's too.
+    pub unique: Vec<Unique>,
     /// It is a partition of this table.
     pub partition_of: Option<String>,
+    /// Everybody reads it.
+    pub open: bool,
+    /// Half of the database refers to it: it is joined to, never from.
+    pub hub: bool,
 }
 
 /// The tables of schema `public`, by name.
@@ -73,7 +90,7 @@ pub struct Schema {
 }
 
 const COLUMNS: &str = "
-SELECT c.relname::text, a.attname::text, format_type(a.atttypid, NULL), NOT a.attnotnull,
+SELECT quote_ident(c.relname), quote_ident(a.attname), format_type(a.atttypid, NULL), NOT a.attnotnull,
   a.attgenerated <> '',
   CASE WHEN a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%'
        THEN pg_get_serial_sequence(format('public.%I', c.relname), a.attname) END,
@@ -85,8 +102,9 @@ WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
 ORDER BY c.relname, a.attnum";
 
 const UNIQUE: &str = "
-SELECT c.relname::text, i.indisprimary,
-  array_agg(a.attname::text ORDER BY array_position(i.indkey::int2[], a.attnum))
+SELECT quote_ident(c.relname), i.indisprimary,
+  array_agg(quote_ident(a.attname) ORDER BY array_position(i.indkey::int2[], a.attnum)),
+  (SELECT x.relname::text FROM pg_class x WHERE x.oid = i.indexrelid)
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indrelid
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey::int2[])
@@ -95,7 +113,8 @@ WHERE c.relnamespace = 'public'::regnamespace AND i.indisunique AND i.indpred IS
 GROUP BY c.relname, i.indisprimary, i.indexrelid ORDER BY c.relname, i.indexrelid";
 
 const REFERENCES: &str = "
-SELECT c.relname::text, a.attname::text, f.relname::text, k.attname::text
+SELECT quote_ident(c.relname), quote_ident(a.attname), quote_ident(f.relname), quote_ident(k.attname),
+  r.conname::text
 FROM pg_constraint r
 JOIN pg_class c ON c.oid = r.conrelid
 JOIN pg_class f ON f.oid = r.confrelid
@@ -106,8 +125,8 @@ WHERE r.contype = 'f' AND cardinality(r.conkey) = 1
 ORDER BY c.relname, r.conname";
 
 impl Schema {
-    /// Reads it from a database.
-    pub fn read(client: &mut Client) -> Self {
+    /// Reads it from a database: the tables that have a key and that statements may touch.
+    pub fn read(client: &mut Client, oracle: &dyn Oracle) -> Self {
         let mut tables = BTreeMap::new();
         for row in client.query(COLUMNS, &[]).expect("the catalog can be read") {
             let (table, type_name): (String, String) = (row.get(0), row.get(2));
@@ -120,6 +139,8 @@ impl Schema {
                     references: Vec::new(),
                     unique: Vec::new(),
                     partition_of: row.get(6),
+                    open: false,
+                    hub: false,
                 })
                 .columns
                 .push(Column {
@@ -139,7 +160,8 @@ impl Schema {
             if row.get(1) {
                 table.key.clone_from(&columns);
             }
-            table.unique.push(columns);
+            let name = row.get(3);
+            table.unique.push(Unique { name, columns });
         }
         for row in client
             .query(REFERENCES, &[])
@@ -152,10 +174,28 @@ impl Schema {
                 column: row.get(1),
                 table: row.get(2),
                 key: row.get(3),
+                constraint: row.get(4),
             });
         }
-        tables.retain(|_, table| !table.key.is_empty());
+        tables.retain(|name, table| !table.key.is_empty() && !oracle.is_left_out(name));
+        for table in tables.values_mut() {
+            table.open = oracle.is_open(&table.name);
+            table.hub = table.open || oracle.is_hub(&table.name);
+        }
         Self { tables }
+    }
+
+    /// The foreign keys of a table that tell what its rows belong to: not those to hubs.
+    pub fn relations<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = &'a Reference> {
+        let to_hub = |r: &&Reference| self.tables.get(&r.table).is_none_or(|other| other.hub);
+        table.references.iter().filter(move |r| !to_hub(r))
+    }
+
+    /// The table that PostgreSQL's errors call so.
+    pub fn named(&self, name: &str) -> Option<&Table> {
+        self.tables
+            .get(name)
+            .or_else(|| self.tables.get(&format!("\"{name}\"")))
     }
 
     /// A table that is there.

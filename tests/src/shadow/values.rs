@@ -8,32 +8,76 @@ use super::schema::{Column, Schema, Table};
 /// A row as text, a value for each column of its table.
 pub type Row = Vec<Option<String>>;
 
+/// Rows that are alike for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pool {
+    /// Those in reach.
+    Visible,
+    /// The others.
+    Hidden,
+    /// Those that may be changed.
+    Changeable,
+    /// Those that are seen and may not be changed.
+    Unchangeable,
+    /// Those that may be deleted.
+    Deletable,
+    /// Those that are seen and may not be deleted.
+    Undeletable,
+    /// Those that may be claimed.
+    Claimable,
+    /// Those that may be given to somebody.
+    Assignable,
+}
+
 /// Rows to take values from.
 #[derive(Debug, Clone, Default)]
 pub struct Values {
-    /// Rows in reach, by table.
-    pub visible: BTreeMap<String, Vec<Row>>,
-    /// Other rows, by table.
-    pub hidden: BTreeMap<String, Vec<Row>>,
+    rows: BTreeMap<(String, Pool), Vec<Row>>,
 }
 
 impl Values {
-    /// A row: three times in four one that is seen.
-    pub fn row<'a>(&'a self, chance: &mut Chance, table: &str) -> Option<&'a Row> {
-        let of =
-            |rows: &'a BTreeMap<String, Vec<Row>>| rows.get(table).filter(|rows| !rows.is_empty());
-        let (seen, other) = (of(&self.visible), of(&self.hidden));
-        let rows = if chance.percent(75) {
-            seen.or(other)
-        } else {
-            other.or(seen)
-        };
-        rows.map(|rows| chance.of(rows))
+    /// Keeps rows of a table.
+    pub fn put(&mut self, pool: Pool, table: &str, rows: Vec<Row>) {
+        self.rows.insert((table.to_owned(), pool), rows);
     }
 
-    /// How many rows of a table are seen (of those kept here).
-    pub fn seen(&self, table: &str) -> usize {
-        self.visible.get(table).map_or(0, Vec::len)
+    /// The rows of a table that are kept.
+    pub fn of(&self, pool: Pool, table: &str) -> &[Row] {
+        self.rows
+            .get(&(table.to_owned(), pool))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether some row that is seen has a value in a column.
+    pub fn fills(&self, table: &Table, column: &str) -> bool {
+        let whole = table.partition_of.as_ref().unwrap_or(&table.name);
+        let at = table.columns.iter().position(|known| known.name == column);
+        at.is_some_and(|at| {
+            let rows = self.of(Pool::Visible, whole);
+            rows.iter().any(|row| row[at].is_some())
+        })
+    }
+
+    /// A row: three times in four one that is seen.
+    pub fn row<'a>(&'a self, chance: &mut Chance, table: &str) -> Option<&'a Row> {
+        let (seen, other) = (self.of(Pool::Visible, table), self.of(Pool::Hidden, table));
+        let seen_first = chance.percent(75);
+        let rows = if (seen_first && !seen.is_empty()) || other.is_empty() {
+            seen
+        } else {
+            other
+        };
+        (!rows.is_empty()).then(|| chance.of(rows))
+    }
+
+    /// A row of a pool, if there is one; else any row.
+    pub fn row_of<'a>(&'a self, chance: &mut Chance, pool: Pool, table: &str) -> Option<&'a Row> {
+        let rows = self.of(pool, table);
+        if rows.is_empty() {
+            self.row(chance, table)
+        } else {
+            Some(chance.of(rows))
+        }
     }
 }
 
@@ -51,12 +95,16 @@ pub fn any_table<'a>(chance: &mut Chance, schema: &'a Schema, values: &Values) -
     let weighted: Vec<&Table> = schema
         .tables
         .values()
-        .filter(|table| table.name != "countries" || chance.percent(20))
+        .filter(|table| !table.open || chance.percent(20))
         .filter(|table| {
             let rows = table.partition_of.as_ref().unwrap_or(&table.name);
-            !seen_only || values.seen(rows) > 0
+            !seen_only || !values.of(Pool::Visible, rows).is_empty()
         })
-        .flat_map(|table| std::iter::repeat_n(table, 1 + table.references.len().min(4)))
+        .flat_map(|table| std::iter::repeat_n(table, 1 + schema.relations(table).count().min(4)))
         .collect();
+    if weighted.is_empty() {
+        let all: Vec<&Table> = schema.tables.values().collect();
+        return all[chance.below(all.len())];
+    }
     weighted[chance.below(weighted.len())]
 }

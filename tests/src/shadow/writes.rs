@@ -15,7 +15,9 @@ use super::chance::Chance;
 use super::generator::{Generator, Source, Statement, Step};
 use super::oracle::{Action, Oracle, Record};
 use super::schema::{Family, Schema, Table};
-use super::values::Values;
+use super::values::{Pool, Values};
+
+use row::Intent;
 
 /// Makes writes for a person.
 pub struct Writer<'a> {
@@ -25,7 +27,8 @@ pub struct Writer<'a> {
     person: &'a str,
     /// A number that no key has.
     fresh: usize,
-    sequences: Vec<String>,
+    /// The new row leaves its key to a sequence.
+    omits_key: bool,
 }
 
 impl std::fmt::Debug for Writer<'_> {
@@ -54,7 +57,7 @@ impl<'a> Writer<'a> {
             phase,
             person,
             fresh,
-            sequences: Vec::new(),
+            omits_key: false,
         }
     }
 
@@ -83,7 +86,6 @@ impl<'a> Writer<'a> {
             steps,
             writes: Some(table.name.clone()),
             strict,
-            sequences: self.sequences,
         }
     }
 
@@ -95,21 +97,30 @@ impl<'a> Writer<'a> {
         self.chance().of(choices).clone()
     }
 
-    fn record(&self, table: &Table) -> Record {
+    fn decided(&self, table: &Table, action: Action) -> bool {
+        self.oracle.decided(self.person, &table.name, action)
+    }
+
+    fn record(&self, table: &Table) -> Record<'a> {
         self.oracle.record(&table.name)
     }
 
+    /// Whether there is something of a table that may be written.
     fn may(&self, table: &str, action: Action) -> bool {
-        self.oracle.reach(self.phase, self.person, table, action) != "false"
-            || (action == Action::Update
-                && (!self
-                    .oracle
-                    .assigns(self.phase, self.person, table)
-                    .is_empty()
-                    || self
-                        .oracle
-                        .reach(self.phase, self.person, table, Action::Claim)
-                        != "false"))
+        let has = |pool| !self.generator.values.of(pool, table).is_empty();
+        match action {
+            Action::Create => {
+                self.oracle
+                    .reach(self.phase, self.person, table, Action::Create)
+                    != "false"
+            }
+            Action::Update => {
+                has(Pool::Changeable) || has(Pool::Assignable) || has(Pool::Claimable)
+            }
+            Action::Delete => has(Pool::Deletable),
+            Action::Claim => has(Pool::Claimable),
+            Action::Read => has(Pool::Visible),
+        }
     }
 
     /// A table to write: mostly one of which something may be written.
@@ -119,8 +130,9 @@ impl<'a> Writer<'a> {
             .generator
             .schema
             .whole()
-            .filter(|table| table.name != "countries" && suits(table))
-            .filter(|table| self.oracle.decided(self.person, &table.name, action))
+            .filter(|table| suits(table))
+            .filter(|table| self.decided(table, action))
+            .flat_map(|table| std::iter::repeat_n(table, self.weight(table)))
             .collect();
         let allowed: Vec<&'a Table> = all
             .iter()
@@ -131,6 +143,20 @@ impl<'a> Writer<'a> {
             self.pick(&allowed)
         } else {
             self.pick(&all)
+        }
+    }
+
+    /// What says whose it is, or belongs to what does, is written more often.
+    fn weight(&self, table: &Table) -> usize {
+        let record = self.record(table);
+        if !record.ruled.is_empty() {
+            5
+        } else if !record.is_nobodys() {
+            3
+        } else if self.generator.schema.relations(table).next().is_some() {
+            2
+        } else {
+            1
         }
     }
 
@@ -152,7 +178,7 @@ impl<'a> Writer<'a> {
         let table = self.table(Action::Create, |_| true);
         let (names, values) = self.new_row(table, true);
         let mut rows = vec![format!("({})", values.join(", "))];
-        if self.sequences.is_empty() && self.chance().percent(20) {
+        if !self.omits_key && self.chance().percent(20) {
             let mut more = values;
             for (name, value) in names.iter().zip(more.iter_mut()) {
                 if table.key.len() == 1
@@ -197,7 +223,10 @@ impl<'a> Writer<'a> {
                     || (record.owner == Some(name.as_str()) && !keep_owner)
                 {
                     format!("{me}::{}", column.type_name)
-                } else if table.unique.iter().any(|index| index.contains(name))
+                } else if table
+                    .unique
+                    .iter()
+                    .any(|index| index.columns.contains(name))
                     && column.family == Family::Text
                 {
                     format!("s.{name} || '-{fresh}'")
@@ -206,7 +235,7 @@ impl<'a> Writer<'a> {
                 }
             })
             .collect();
-        let condition = self.few(table, "s");
+        let condition = self.few(table, "s", (Action::Read, Intent::Edit));
         let returning = self.returning(table, "n");
         let sql = format!(
             "INSERT INTO {name} AS n ({}) SELECT {} FROM {name} s WHERE {condition}{returning}",
@@ -222,7 +251,7 @@ impl<'a> Writer<'a> {
         let (mut names, mut values) = self.new_row(table, false);
         if self.chance().percent(75) {
             let key = table.column(&table.key[0]);
-            let existing = self.generator.value(table, key);
+            let existing = self.key_of_row(table, Action::Update, Intent::Edit);
             if let Some(at) = names.iter().position(|name| *name == key.name) {
                 values[at] = existing;
             } else {
@@ -230,11 +259,12 @@ impl<'a> Writer<'a> {
                 values.push(existing);
             }
         }
-        let nothing = self.chance().percent(35);
+        let nothing = self.chance().percent(35) || !self.decided(table, Action::Update);
         let action = if nothing {
             "NOTHING".to_owned()
         } else {
-            format!("UPDATE SET {}", self.assignments(table))
+            let intent = self.intent(table);
+            format!("UPDATE SET {}", self.assignments(table, intent))
         };
         let returning = self.returning(table, "n");
         let sql = format!(
@@ -248,9 +278,10 @@ impl<'a> Writer<'a> {
     }
 
     fn update_of(&mut self, table: &'a Table) -> String {
-        let set = self.assignments(table);
+        let intent = self.intent(table);
+        let set = self.assignments(table, intent);
         let (from, joined) = self.other(table, "FROM").unwrap_or_default();
-        let condition = self.few(table, "n");
+        let condition = self.few(table, "n", (Action::Update, intent));
         format!(
             "UPDATE {} n SET {set}{from} WHERE {joined}({condition})",
             table.name
@@ -266,7 +297,7 @@ impl<'a> Writer<'a> {
     fn delete(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
         let table = self.table(Action::Delete, |_| true);
         let (using, joined) = self.other(table, "USING").unwrap_or_default();
-        let condition = self.few(table, "n");
+        let condition = self.few(table, "n", (Action::Delete, Intent::Edit));
         let returning = self.returning(table, "n");
         let sql = format!(
             "DELETE FROM {} n{using} WHERE {joined}({condition}){returning}",
@@ -278,13 +309,13 @@ impl<'a> Writer<'a> {
     fn merge(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
         let table = self.table(Action::Update, |t| t.key.len() == 1);
         let key = table.column(&table.key[0]);
-        let mut keys: Vec<String> = (0..2).map(|_| self.generator.value(table, key)).collect();
+        let intent = self.intent(table);
+        let mut keys: Vec<String> = (0..2)
+            .map(|_| self.key_of_row(table, Action::Update, intent))
+            .collect();
         keys.sort();
         keys.dedup();
-        let inserts = self
-            .oracle
-            .decided(self.person, &table.name, Action::Create)
-            && self.chance().percent(40);
+        let inserts = self.decided(table, Action::Create) && self.chance().percent(40);
         let mut arms = Vec::new();
         let condition = self.generator.condition(
             &Source {
@@ -293,11 +324,11 @@ impl<'a> Writer<'a> {
             },
             1,
         );
-        let set = self.assignments(table);
+        let set = self.assignments(table, intent);
         arms.push(format!(
             "WHEN MATCHED AND {condition} THEN UPDATE SET {set}"
         ));
-        if self.chance().percent(40) {
+        if self.decided(table, Action::Delete) && self.chance().percent(40) {
             arms.push("WHEN MATCHED THEN DELETE".to_owned());
         } else {
             arms.push("WHEN MATCHED THEN DO NOTHING".to_owned());
@@ -336,7 +367,7 @@ impl<'a> Writer<'a> {
             format!(
                 "DELETE FROM {} n WHERE {}",
                 table.name,
-                self.few(table, "n")
+                self.few(table, "n", (Action::Delete, Intent::Edit))
             )
         } else {
             self.update_of(table)
@@ -351,9 +382,10 @@ impl<'a> Writer<'a> {
 
     fn current_of(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
         let table = self.table(Action::Update, |t| t.key.len() == 1);
-        let key = self.generator.value(table, table.column(&table.key[0]));
+        let intent = self.intent(table);
+        let key = self.key_of_row(table, Action::Update, intent);
         let name = &table.name;
-        let set = self.assignments(table);
+        let set = self.assignments(table, intent);
         let steps = vec![
             format!(
                 "DECLARE c CURSOR FOR SELECT * FROM {name} WHERE {} = {key}",
@@ -369,14 +401,18 @@ impl<'a> Writer<'a> {
     fn prepared(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
         let table = self.table(Action::Update, |t| t.key.len() == 1);
         let key = table.column(&table.key[0]);
-        let set = self.assignments(table);
+        let intent = self.intent(table);
+        let set = self.assignments(table, intent);
         let mut steps = vec![format!(
             "PREPARE w({}) AS UPDATE {} SET {set} WHERE {} = $1 RETURNING {}",
             key.type_name, table.name, key.name, key.name
         )];
-        for _ in 0..2 {
-            steps.push(format!("EXECUTE w({})", self.generator.value(table, key)));
-        }
+        // Not the same row twice: it may have left the person's reach.
+        let mut rows: Vec<String> = (0..2)
+            .map(|_| self.key_of_row(table, Action::Update, intent))
+            .collect();
+        rows.dedup();
+        steps.extend(rows.iter().map(|row| format!("EXECUTE w({row})")));
         steps.push("DEALLOCATE w".to_owned());
         ("prepared write", table, steps, false)
     }

@@ -3,21 +3,27 @@
 use celador_tests::shadow::copy::load_plain;
 use celador_tests::shadow::sample::SHARES;
 use celador_tests::{Database, text};
+use postgres::Client;
 
-/// What makes the plain CRM.
-pub(crate) const FILES: [&str; 3] = [
-    "sql/crm/schema.sql",
-    "sql/crm/data.sql",
-    "tests/src/shadow/trim.sql",
-];
+/// Makes the plain CRM.
+pub(crate) fn plain(client: &mut Client) {
+    load_plain(
+        client,
+        &[
+            "sql/crm/schema.sql",
+            "sql/crm/data.sql",
+            "tests/src/shadow/trim.sql",
+        ],
+    );
+}
 
 /// The same data under the policy.
 pub(crate) fn protected() -> Database {
-    Database::from_template("celador_shadow_protected", |client| {
+    Database::from_template("celador_shadow_protected_sample", |client| {
         client
             .batch_execute("CREATE EXTENSION celador")
             .expect("the extension can be created");
-        load_plain(client, &FILES);
+        plain(client);
         client
             .query("SELECT celador.load_policy($1)", &[&document()])
             .unwrap_or_else(|error| panic!("the policy loads: {error:?}"));

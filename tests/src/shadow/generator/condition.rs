@@ -13,10 +13,12 @@ impl<'a> Generator<'a> {
             .iter()
             .position(|c| c.name == column.name)
             .unwrap_or(0);
-        let value = self
-            .values
-            .row(self.chance, whole)
-            .and_then(|row| row[at].as_deref());
+        // Real CRMs have many empty columns, and comparing with NULL finds nothing.
+        let tries = if column.nullable { 4 } else { 1 };
+        let value = (0..tries).find_map(|_| {
+            let row = self.values.row(self.chance, whole)?;
+            row[at].as_deref()
+        });
         match value {
             None => format!("NULL::{}", column.type_name),
             some => literal(column, some),
@@ -37,9 +39,15 @@ impl<'a> Generator<'a> {
             };
         }
         let table = source.table;
-        let column = self.chance.of(&table.columns);
+        let mut column = self.chance.of(&table.columns);
+        let mut value = self.value(table, column);
+        for _ in 0..3 {
+            if value.starts_with("NULL::") {
+                column = self.chance.of(&table.columns);
+                value = self.value(table, column);
+            }
+        }
         let name = format!("{}.{}", source.alias, column.name);
-        let value = self.value(table, column);
         match self.chance.below(14) {
             0 | 1 if column.family != Family::Other => {
                 format!("{name} {} {value}", self.chance.of(&["<", "<=", ">", ">="]))
@@ -106,7 +114,9 @@ impl<'a> Generator<'a> {
             .tables
             .values()
             .flat_map(|table| table.references.iter().map(move |r| (table, r)))
-            .filter(|(_, r)| r.table == source.table.name)
+            .filter(|(table, r)| {
+                r.table == source.table.name && self.values.fills(table, &r.column)
+            })
             .map(|(table, r)| (table, r.column.clone(), r.key.clone()))
             .collect();
         let inner = self.alias();
@@ -130,6 +140,7 @@ impl<'a> Generator<'a> {
             .references
             .iter()
             .filter(|r| self.schema.tables.contains_key(&r.table))
+            .filter(|r| self.values.fills(source.table, &r.column))
             .collect();
         if known.is_empty() {
             return format!("{}.{} IS NOT NULL", source.alias, source.table.key[0]);

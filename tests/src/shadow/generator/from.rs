@@ -3,16 +3,6 @@
 use super::{Generator, Source, keys};
 use crate::shadow::schema::Table;
 
-/// Tables that half of the database refers to: joined to, never from.
-const HUBS: [&str; 6] = [
-    "users",
-    "teams",
-    "countries",
-    "pipeline_stages",
-    "products",
-    "email_templates",
-];
-
 impl<'a> Generator<'a> {
     /// A FROM clause with at most so many joins.
     pub(super) fn from(&mut self, joins: usize) -> (String, Vec<Source<'a>>) {
@@ -68,12 +58,18 @@ impl<'a> Generator<'a> {
             );
             return Some((join, None));
         }
-        // Where this table refers to, and who refers to it.
+        // Where this table refers to, now and then a hub, and who refers to it.
+        let hubs_too = self.chance.percent(30);
+        let empty_too = self.chance.percent(15);
         let mut edges: Vec<(&'a Table, String, String, bool)> = from
             .table
             .references
             .iter()
-            .filter(|r| self.schema.tables.contains_key(&r.table))
+            .filter(|r| {
+                let table = self.schema.tables.get(&r.table);
+                table.is_some_and(|table| hubs_too || !table.hub)
+                    && (empty_too || self.values.fills(from.table, &r.column))
+            })
             .map(|r| {
                 (
                     self.schema.table(&r.table),
@@ -83,12 +79,13 @@ impl<'a> Generator<'a> {
                 )
             })
             .collect();
-        if !HUBS.contains(&from.table.name.as_str()) {
+        if !from.table.hub {
             for table in self.schema.tables.values() {
                 for r in table
                     .references
                     .iter()
                     .filter(|r| r.table == from.table.name)
+                    .filter(|r| empty_too || self.values.fills(table, &r.column))
                 {
                     edges.push((table, r.column.clone(), r.key.clone(), true));
                 }

@@ -2,28 +2,60 @@
 
 use super::Writer;
 use crate::shadow::generator::Source;
+use crate::shadow::oracle::Action;
 use crate::shadow::schema::{Column, Family, Table};
-use crate::shadow::values::literal;
+use crate::shadow::values::{Pool, Row, literal};
+
+/// What an UPDATE is meant to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Intent {
+    /// Another value in a column that means nothing.
+    Edit,
+    /// Another owner.
+    Give,
+    /// Another group.
+    Refile,
+    /// Another record to hang on.
+    Move,
+    /// Another value in a column that rules and restrictions look at.
+    Rule,
+    /// Another creator.
+    Forge,
+    /// Any two columns.
+    Anything,
+}
 
 impl<'a> Writer<'a> {
     /// A value for a column of a row to be written.
     pub(super) fn new_value(&mut self, table: &'a Table, column: &Column) -> String {
         let record = self.record(table);
-        let means = [record.creator, record.owner, record.group];
-        let linked = column.name == "user_id";
-        if (means.contains(&Some(column.name.as_str())) || linked)
-            && let Some(keys) = self.oracle.candidates(self.person, &column.name)
+        let name = Some(column.name.as_str());
+        let means = [
+            record.creator,
+            record.owner,
+            record.group,
+            record.names_owner,
+        ];
+        if means.contains(&name)
+            && let Some(mut keys) = self
+                .oracle
+                .candidates(self.person, &table.name, &column.name)
         {
-            let me = self.oracle.key_of(self.person);
-            // Whoever made a record without owner linking it to himself is left open.
-            let keys: Vec<String> = keys
-                .into_iter()
-                .filter(|key| !linked || *key != me)
-                .collect();
+            if record.names_owner == name {
+                // Whoever made a record without owner linking it to himself is left open.
+                let me = self.oracle.owner_key(self.person, &table.name);
+                keys.retain(|key| *key != me);
+            }
             if column.nullable && self.chance().percent(12) {
                 return "NULL".to_owned();
             }
             return literal(column, Some(&self.pick(&keys)));
+        }
+        if record.ruled.contains(&column.name.as_str()) && self.chance().percent(50) {
+            // What makes rows be hidden.
+            let at = table.columns.iter().position(|c| c.name == column.name);
+            let row = self.row(table, Some(Pool::Hidden));
+            return literal(column, row.zip(at).and_then(|(row, at)| row[at].as_deref()));
         }
         let reference = table
             .references
@@ -48,16 +80,22 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Columns and values of a new row, as like other rows as the table demands.
+    /// Columns and values of a new row: like a row that the person may change, the person's own,
+    /// and different in one thing or two.
     pub(super) fn new_row(
         &mut self,
         table: &'a Table,
         may_omit_key: bool,
     ) -> (Vec<String>, Vec<String>) {
+        let pool = match self.chance().below(10) {
+            0..6 => Pool::Changeable,
+            6..8 => Pool::Visible,
+            _ => Pool::Hidden,
+        };
         let template = self
             .generator
             .values
-            .row(self.generator.chance, &table.name)
+            .row_of(self.generator.chance, pool, &table.name)
             .cloned();
         let record = self.record(table);
         let (mut names, mut values) = (Vec::new(), Vec::new());
@@ -65,35 +103,40 @@ impl<'a> Writer<'a> {
             if column.generated {
                 continue;
             }
+            let name = Some(column.name.as_str());
             let refers = table.references.iter().any(|r| r.column == column.name);
             let unique = table
                 .unique
                 .iter()
-                .any(|index| index.len() == 1 && index[0] == column.name);
+                .any(|index| index.columns == [column.name.as_str()]);
+            let like = template.as_ref().and_then(|row| row[at].as_deref());
             let value = if unique && !refers && !self.chance().percent(8) {
-                if let Some(sequence) = &column.sequence
-                    && may_omit_key
-                    && self.chance().percent(30)
-                {
-                    self.sequences.push(sequence.clone());
+                if column.sequence.is_some() && may_omit_key && self.chance().percent(30) {
+                    self.omits_key = true;
                     continue;
                 }
                 self.fresh_key(column)
-            } else if record.creator == Some(column.name.as_str()) && self.chance().percent(50) {
-                continue;
-            } else if refers && (self.chance().percent(40) || table.key.contains(&column.name))
-                || record.owner == Some(column.name.as_str()) && self.chance().percent(70)
+            } else if record.creator == name {
+                match self.chance().below(10) {
+                    0..4 => continue,
+                    4..8 => self.oracle.key_of(self.person),
+                    _ => self.new_value(table, column),
+                }
+            } else if record.owner == name && self.chance().percent(55) {
+                self.oracle.owner_key(self.person, &table.name)
+            } else if record.owner == name && self.chance().percent(60)
+                || record.group == name && self.chance().percent(35)
+                || record.names_owner == name
+                || record.ruled.contains(&column.name.as_str()) && self.chance().percent(35)
+                || refers && self.chance().percent(20)
+                || refers && table.key.contains(&column.name)
+                || like.is_none() && !column.nullable
             {
                 self.new_value(table, column)
-            } else if column.nullable && self.chance().percent(15) {
+            } else if column.nullable && self.chance().percent(8) {
                 continue;
             } else {
-                let value = template.as_ref().and_then(|row| row[at].as_deref());
-                if value.is_none() && !column.nullable {
-                    self.new_value(table, column)
-                } else {
-                    literal(column, value)
-                }
+                literal(column, like)
             };
             names.push(column.name.clone());
             values.push(value);
@@ -101,42 +144,90 @@ impl<'a> Writer<'a> {
         (names, values)
     }
 
-    /// What SET says of one or two columns.
-    pub(super) fn assignments(&mut self, table: &'a Table) -> String {
+    /// What an UPDATE of a table could be meant to do.
+    pub(super) fn intent(&mut self, table: &'a Table) -> Intent {
+        let record = self.record(table);
+        let can = |intent| match intent {
+            Intent::Give => record.owner.is_some() || record.names_owner.is_some(),
+            Intent::Refile => record.group.is_some(),
+            Intent::Rule => !record.ruled.is_empty(),
+            Intent::Forge => record.creator.is_some(),
+            Intent::Move => self.generator.schema.relations(table).next().is_some(),
+            Intent::Edit | Intent::Anything => true,
+        };
+        let wanted = match self.generator.chance.below(100) {
+            0..22 => Intent::Give,
+            22..34 => Intent::Refile,
+            34..43 => Intent::Move,
+            43..48 => Intent::Forge,
+            48..54 => Intent::Anything,
+            54..74 => Intent::Rule,
+            _ => Intent::Edit,
+        };
+        if can(wanted) { wanted } else { Intent::Edit }
+    }
+
+    /// What SET says.
+    pub(super) fn assignments(&mut self, table: &'a Table, intent: Intent) -> String {
         let record = self.record(table);
         let plain: Vec<&'a Column> = table
             .columns
             .iter()
-            .filter(|column| {
-                !column.generated
-                    && !table.key.contains(&column.name)
-                    && column.name != "updated_at"
-            })
+            .filter(|column| !column.generated && !table.key.contains(&column.name))
             .collect();
-        if plain.is_empty() {
-            let column = table.column(&table.key[0]);
-            return format!("{} = {}", column.name, self.new_value(table, column));
-        }
-        let meaning: Vec<&'a Column> = plain
-            .iter()
-            .copied()
-            .filter(|c| {
-                record.owner == Some(c.name.as_str()) || record.group == Some(c.name.as_str())
-            })
-            .collect();
-        let rest: Vec<&'a Column> = plain
-            .iter()
-            .copied()
-            .filter(|c| {
-                !meaning.iter().any(|m| m.name == c.name) && record.creator != Some(c.name.as_str())
-            })
-            .collect();
-        let chosen: Vec<&'a Column> = match self.chance().below(20) {
-            0..5 if !meaning.is_empty() => self.generator.chance.some(&meaning, 1),
-            5..7 => self.generator.chance.some(&plain, 2),
-            _ if rest.is_empty() => self.generator.chance.some(&plain, 1),
-            _ => self.generator.chance.some(&rest, 2),
+        let meaning = [
+            record.creator,
+            record.owner,
+            record.group,
+            record.names_owner,
+        ];
+        let is_plain = |column: &&&'a Column| {
+            !meaning.contains(&Some(column.name.as_str()))
+                && !record.touch.contains(&column.name.as_str())
         };
+        let named = |names: &[Option<&str>]| -> Vec<&'a Column> {
+            let column = |column: &&&'a Column| names.contains(&Some(column.name.as_str()));
+            plain.iter().filter(column).copied().collect()
+        };
+        let rest: Vec<&'a Column> = plain.iter().filter(is_plain).copied().collect();
+        let ruled: Vec<Option<&str>> = record.ruled.iter().copied().map(Some).collect();
+        let from = match intent {
+            Intent::Edit => rest.clone(),
+            Intent::Give => named(&[record.owner, record.names_owner]),
+            Intent::Refile => named(&[record.group]),
+            Intent::Rule => named(&ruled),
+            Intent::Forge => named(&[record.creator]),
+            Intent::Move => {
+                let relations = self.generator.schema.relations(table);
+                let columns: Vec<Option<&str>> =
+                    relations.map(|r| Some(r.column.as_str())).collect();
+                named(&columns)
+            }
+            Intent::Anything => plain.clone(),
+        };
+        let mut chosen: Vec<&'a Column> = match intent {
+            _ if from.is_empty() => {
+                let column = table.column(&table.key[0]);
+                return format!("{} = {}", column.name, self.new_value(table, column));
+            }
+            Intent::Edit | Intent::Anything => self.generator.chance.some(&from, 2),
+            Intent::Give | Intent::Refile | Intent::Move | Intent::Rule | Intent::Forge => {
+                self.generator.chance.some(&from, 1)
+            }
+        };
+        let touched: Vec<Option<&str>> = record.touch.iter().copied().map(Some).collect();
+        let mut also = |more: Vec<&'a Column>, percent: usize| {
+            if !more.is_empty() && self.generator.chance.percent(percent) {
+                let column = *self.generator.chance.of(&more);
+                if !chosen.iter().any(|known| known.name == column.name) {
+                    chosen.push(column);
+                }
+            }
+        };
+        also(named(&touched), 20);
+        if intent == Intent::Give {
+            also(rest, 15);
+        }
         let values: Vec<String> = chosen
             .iter()
             .map(|column| self.new_value(table, column))
@@ -153,15 +244,65 @@ impl<'a> Writer<'a> {
             .join(", ")
     }
 
+    /// The rows that a write is most telling for, one in five times any.
+    pub(super) fn pool(&mut self, action: Action, intent: Intent) -> Option<Pool> {
+        let pools: &[Pool] = match (action, intent) {
+            (Action::Update, Intent::Give | Intent::Refile) => &[
+                Pool::Assignable,
+                Pool::Assignable,
+                Pool::Changeable,
+                Pool::Claimable,
+                Pool::Unchangeable,
+            ],
+            (Action::Update, _) => &[
+                Pool::Changeable,
+                Pool::Changeable,
+                Pool::Changeable,
+                Pool::Unchangeable,
+                Pool::Claimable,
+            ],
+            (Action::Delete, _) => &[Pool::Deletable, Pool::Deletable, Pool::Undeletable],
+            (Action::Read | Action::Create | Action::Claim, _) => &[],
+        };
+        (!pools.is_empty() && self.chance().percent(80)).then(|| self.pick(pools))
+    }
+
+    /// A row that is there.
+    fn row(&mut self, table: &Table, pool: Option<Pool>) -> Option<&'a Row> {
+        let (values, chance) = (self.generator.values, &mut *self.generator.chance);
+        match pool {
+            Some(pool) => values.row_of(chance, pool, &table.name),
+            None => values.row(chance, &table.name),
+        }
+    }
+
+    /// The key of a row, of a table with a key of one column.
+    pub(super) fn key_of_row(
+        &mut self,
+        table: &'a Table,
+        action: Action,
+        intent: Intent,
+    ) -> String {
+        let pool = self.pool(action, intent);
+        let key = table.column(&table.key[0]);
+        let at = table.columns.iter().position(|c| c.name == key.name);
+        let row = self.row(table, pool);
+        literal(key, row.zip(at).and_then(|(row, at)| row[at].as_deref()))
+    }
+
     /// A condition: often the keys of one or two rows.
-    pub(super) fn few(&mut self, table: &'a Table, alias: &str) -> String {
-        if self.chance().percent(55) {
+    pub(super) fn few(
+        &mut self,
+        table: &'a Table,
+        alias: &str,
+        (action, intent): (Action, Intent),
+    ) -> String {
+        if self.chance().percent(80) {
             let wanted = 1 + self.chance().below(2);
             let rows: Vec<String> = (0..wanted)
                 .filter_map(|_| {
-                    self.generator
-                        .values
-                        .row(self.generator.chance, &table.name)
+                    let pool = self.pool(action, intent);
+                    self.row(table, pool)
                 })
                 .map(|row| {
                     let parts: Vec<String> = table

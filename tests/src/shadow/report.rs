@@ -1,0 +1,146 @@
+//! What a run tells of itself.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::compare::Outcome;
+use super::generator::Statement;
+use super::oracle::Counts;
+
+/// What a run has seen.
+#[derive(Debug, Default, Clone)]
+pub struct Report {
+    /// Statements run.
+    pub statements: usize,
+    /// Those that write.
+    pub writes: usize,
+    /// Those that gave or changed a row of a protected table.
+    pub effective: usize,
+    /// Those refused on both sides.
+    pub refused: usize,
+    /// Productions of the grammar, and how often each was run.
+    pub kinds: Counts,
+    /// The same of those that gave or changed a row.
+    pub telling: Counts,
+    /// Statements of each person that gave or changed a row.
+    pub people: Counts,
+    /// Entries of the closed list, and how often each explained a difference.
+    pub allowed: Counts,
+    /// The time that statements took through Celador.
+    pub real: Duration,
+    /// The time that they took on the shadow.
+    pub plain: Duration,
+    /// The time that it took to look at what was to be seen afterwards, on both sides.
+    pub states: Duration,
+    /// The time that it took to change the directory and the shadows with it.
+    pub phases: Duration,
+}
+
+impl Report {
+    /// Enough statements touch something, and enough of them write.
+    ///
+    /// # Panics
+    ///
+    /// If it isn't so.
+    pub fn assert_is_worth_it(&self) {
+        assert!(
+            self.effective * 100 >= self.statements * 60,
+            "too few statements do anything: {self}"
+        );
+        assert!(
+            self.writes * 100 >= self.statements * 28,
+            "too few writes: {self}"
+        );
+    }
+}
+
+/// The first difference of a run.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// The number of the statement.
+    pub at: usize,
+    /// The person.
+    pub person: String,
+    /// The phase of the directory.
+    pub phase: usize,
+    /// The statement.
+    pub statement: Statement,
+    /// What is different.
+    pub what: String,
+}
+
+/// An outcome in a few lines.
+pub fn short(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Done { rows, tag } => {
+            let rows: Vec<String> = rows
+                .iter()
+                .take(12)
+                .map(|row| {
+                    row.iter()
+                        .map(|value| value.as_deref().unwrap_or("∅"))
+                        .collect::<Vec<_>>()
+                        .join(" | ")
+                })
+                .collect();
+            format!("tag {tag}\n    {}", rows.join("\n    "))
+        }
+        Outcome::Failed {
+            code,
+            message,
+            detail,
+            ..
+        } => format!("{code} {message} {detail}"),
+    }
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let steps: Vec<&str> = self
+            .statement
+            .steps
+            .iter()
+            .map(|step| step.sql.as_str())
+            .collect();
+        write!(
+            f,
+            "statement {} ({}), {} in phase {}:\n  {}\n{}",
+            self.at,
+            self.statement.kind,
+            self.person,
+            self.phase,
+            steps.join(";\n  "),
+            self.what
+        )
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "{} statements, {} of them writes, {} gave or changed a row, {} refused on both sides",
+            self.statements, self.writes, self.effective, self.refused
+        )?;
+        let kinds: Vec<String> = self
+            .kinds
+            .iter()
+            .map(|(kind, times)| {
+                let telling = self.telling.get(kind).unwrap_or(&0);
+                format!("{kind} {telling} of {times}")
+            })
+            .collect();
+        writeln!(f, "grammar: {}", kinds.join(", "))?;
+        writeln!(f, "people: {:?}", self.people)?;
+        writeln!(
+            f,
+            "time: {:?} through Celador, {:?} on the shadow, {:?} for states, {:?} for phases",
+            self.real, self.plain, self.states, self.phases
+        )?;
+        write!(
+            f,
+            "differences of the closed list: {:?}",
+            BTreeMap::from_iter(&self.allowed)
+        )
+    }
+}
