@@ -71,11 +71,14 @@ impl Crm {
     /// A database with the CRM as it was found and its people, and no policy.
     pub fn unprotected(&self) -> Database {
         let template = format!("celador_{}", self.name);
-        Database::from_template(&template, |client| self.load(client))
+        Database::from_template(&template, |client| {
+            self.load(client, &format!("tests/crm/{}/people.sql", self.name));
+        })
     }
 
-    /// Puts the CRM as it was found, Celador and its people into an empty database.
-    pub fn load(&self, client: &mut Client) {
+    /// Puts the CRM as it was found, Celador and people into an empty database. `people` is a file of
+    /// SQL, by its path from the repository's root.
+    pub fn load(&self, client: &mut Client, people: &str) {
         let database: String = client
             .query_one("SELECT current_database()::text", &[])
             .expect("a database has a name")
@@ -89,7 +92,7 @@ impl Crm {
         client
             .batch_execute("CREATE EXTENSION celador")
             .expect("the extension can be created");
-        script(file(&format!("tests/crm/{}/people.sql", self.name)));
+        script(file(people));
     }
 
     /// The same, under one of the presets, for example `s1-matrix`.

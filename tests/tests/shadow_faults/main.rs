@@ -93,7 +93,7 @@ fn faults_in_tryton_are_found() {
     all_are_found(
         blind::TRYTON.iter(),
         &tryton_crm::protected(&crm),
-        &tryton_crm::document(&crm),
+        &tryton_crm::document(),
         &mut shadows,
     );
 }

@@ -1,7 +1,6 @@
 //! Tryton as the shadow tests use it.
 
 use celador_tests::acceptance::Crm;
-use celador_tests::shadow::copy::load_plain;
 use celador_tests::{Database, text};
 use postgres::Client;
 
@@ -9,8 +8,7 @@ use postgres::Client;
 pub(crate) const TOLD: &str = "tests/src/shadow/tryton/told.toml";
 
 fn load(crm: &Crm, client: &mut Client) {
-    crm.load(client);
-    load_plain(client, &["tests/src/shadow/tryton/people.sql"]);
+    crm.load(client, "tests/src/shadow/tryton/people.sql");
 }
 
 /// Makes the plain CRM.
@@ -26,16 +24,17 @@ pub(crate) fn protected(crm: &Crm) -> Database {
     Database::from_template("celador_shadow_protected_tryton", |client| {
         load(crm, client);
         client
-            .query("SELECT celador.load_policy($1)", &[&document(crm)])
+            .query("SELECT celador.load_policy($1)", &[&document()])
             .unwrap_or_else(|error| panic!("the policy loads: {error:?}"));
     })
 }
 
-/// The policy.
-pub(crate) fn document(crm: &Crm) -> String {
+/// The policy. The mapping is one of its own: that of `tests/crm/` says more than is told here.
+pub(crate) fn document() -> String {
     format!(
-        "{}\n{}",
-        crm.document("s1-matrix"),
+        "{}\n{}\n{}",
+        text("tests/src/shadow/tryton/mapping.toml"),
+        text("sql/presets/s1-matrix.toml"),
         text("tests/src/shadow/tryton/policy.toml")
     )
 }
