@@ -109,9 +109,9 @@ pub(crate) const SAMPLE: [Fault; 18] = [
     Fault {
         name: "a record of nobody's is everybody's",
         change: Policy(
-            "events",
+            "accounts",
             "celador_read",
-            "celador.owner_in_reach('events'::text, 'read'::text, 'user'::text, owner_id)",
+            "celador.owner_in_reach('accounts'::text, 'read'::text, 'user'::text, owner_id)",
             "({} OR owner_id IS NULL)",
         ),
     },
