@@ -347,9 +347,20 @@ fn unlinked_in_reach(module: &str, cell: &str, place: i32, record: &str) -> bool
 }
 
 /// Whether the person may link a record with an owner or group, or take the link away: by the
-/// right to assign; by claiming a record without owner; or, as its creator, for oneself.
+/// right to assign; by claiming a record without owner; or, as its creator, for oneself. A link that
+/// names nobody (a follower by e-mail, say) is for those who may assign to anybody.
 #[pg_extern]
-fn may_link(module: &str, kind: &str, place: i32, record: &str, other: &str) -> bool {
+fn may_link(
+    module: Option<&str>,
+    kind: Option<&str>,
+    place: Option<i32>,
+    record: Option<&str>,
+    other: Option<&str>,
+) -> bool {
+    let (Some(module), Some(kind), Some(place), Some(record)) = (module, kind, place, record)
+    else {
+        return false;
+    };
     let person = person();
     let policy = person.policy();
     let Some((link, key)) = link(self::module(policy, module), kind, place) else {
@@ -366,17 +377,17 @@ fn may_link(module: &str, kind: &str, place: i32, record: &str, other: &str) -> 
                     let reach = person.reach(module, &CellRef::Scopes(scopes.clone()).text());
                     reach.all
                         || match key {
-                            Some(key) => reach
-                                .owners
-                                .get(key)
-                                .is_some_and(|owners| owners.has_text(other)),
-                            None => reach.groups.has_text(other),
+                            Some(key) => other.is_some_and(|other| {
+                                let owners = reach.owners.get(key);
+                                owners.is_some_and(|owners| owners.has_text(other))
+                            }),
+                            None => other.is_some_and(|other| reach.groups.has_text(other)),
                         }
                 }
             };
             allowed && in_reach(&person, module, &CellRef::AssignTo(bound), record)
         });
-    let Some(key) = key.filter(|_| !given) else {
+    let (Some(key), Some(other)) = (key.filter(|_| !given), other) else {
         return given;
     };
     if !person.keys(key).iter().any(|mine| mine == other) {

@@ -325,3 +325,22 @@ fn writes_through_inheritance_children() {
         );
     }
 }
+
+/// A link that names nobody, a follower by e-mail perhaps, is for those who may assign to anybody.
+#[test]
+fn a_link_that_names_nobody() {
+    let database = desk();
+    database.run(
+        "SET ROLE desk_owner; ALTER TABLE doc_people DROP CONSTRAINT doc_people_pkey;
+         ALTER TABLE doc_people ALTER user_id DROP NOT NULL, ADD COLUMN email text",
+    );
+    let link = "INSERT INTO doc_people (doc_id, email) VALUES (1, 'x@example.com')";
+    denied(database.login("desk_bea").batch_execute(link));
+    let mut ann = database.login("desk_ann");
+    run(&mut ann, link);
+    assert_eq!(
+        ann.execute("DELETE FROM doc_people WHERE user_id IS NULL", &[])
+            .expect("she may"),
+        1
+    );
+}
