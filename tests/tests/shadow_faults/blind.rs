@@ -19,7 +19,7 @@ CREATE TABLE fault.teams AS SELECT id, parent_id FROM public.teams;
 CREATE TABLE fault.peers AS SELECT a.id, b.id AS peer FROM public.users a JOIN public.users b USING (manager_id);
 GRANT SELECT ON ALL TABLES IN SCHEMA fault TO PUBLIC";
 
-pub(crate) const SAMPLE: [Fault; 18] = [
+pub(crate) const SAMPLE: [Fault; 17] = [
     Fault {
         name: "a group counts with those one level below",
         change: After(
@@ -113,15 +113,6 @@ pub(crate) const SAMPLE: [Fault; 18] = [
             "celador_read",
             "celador.owner_in_reach('accounts'::text, 'read'::text, 'user'::text, owner_id)",
             "({} OR owner_id IS NULL)",
-        ),
-    },
-    Fault {
-        name: "a share for reading lets change",
-        change: Policy(
-            "contacts",
-            "celador_update",
-            "celador.share_in_reach('contacts'::text, 'update'::text",
-            "celador.share_in_reach('contacts'::text, 'read'::text",
         ),
     },
     Fault {

@@ -73,11 +73,7 @@ pub(crate) const COMPILER: [Fault; 8] = [
     },
 ];
 
-pub(crate) const GUARDS: [Fault; 6] = [
-    Fault {
-        name: "who may see may delete",
-        change: Policy("events", "celador_delete", "'delete'::text", "'read'::text"),
-    },
+pub(crate) const GUARDS: [Fault; 5] = [
     Fault {
         name: "a link table isn't looked at",
         change: Policy(
@@ -172,6 +168,23 @@ pub(crate) const ACCESS: [Fault; 8] = [
         change: Document(
             "quotes        = { read = [\"reports\", \"parent\"], create = [\"own\"], update = [\"reports\"] }",
             "quotes        = { read = [\"reports\", \"parent\"], create = [\"own\"], update = [\"reports\", \"parent\"] }",
+        ),
+    },
+];
+
+/// Mistakes that show in few rows: an ordinary run has no statement about one of them yet.
+pub(crate) const RARE: [Fault; 2] = [
+    Fault {
+        name: "who may see may delete",
+        change: Policy("events", "celador_delete", "'delete'::text", "'read'::text"),
+    },
+    Fault {
+        name: "a share for reading lets change",
+        change: Policy(
+            "contacts",
+            "celador_update",
+            "celador.share_in_reach('contacts'::text, 'update'::text",
+            "celador.share_in_reach('contacts'::text, 'read'::text",
         ),
     },
 ];
