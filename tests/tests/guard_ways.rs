@@ -3,6 +3,7 @@
 
 mod desk;
 
+use celador_tests::denied;
 use desk::{case, changes, desk, ids, refused, run, text, under};
 
 #[test]
