@@ -11,6 +11,7 @@ pub mod chance;
 pub mod compare;
 pub mod copy;
 pub mod excuse;
+pub mod fault;
 pub mod generator;
 pub mod oracle;
 pub mod report;

@@ -7,8 +7,8 @@
 //!
 //! One isn't found within an ordinary run, and so isn't here yet: what has an owner can be claimed.
 
-use super::fault::Change::{After, Document, Instead, Policy, Sql};
-use super::fault::Fault;
+use celador_tests::shadow::fault::Change::{After, Document, Instead, Policy, Sql};
+use celador_tests::shadow::fault::Fault;
 
 /// Copies of what the mistakes look at.
 const COPIES: &str = "
@@ -153,84 +153,6 @@ pub(crate) const SAMPLE: [Fault; 17] = [
         change: Document(
             "[permissions.marketing.leads]",
             "[restrictions.first-role]\nusers = [\"sara\"]\nmodule = \"accounts\"\npredicate = \"id < 0\"\n[permissions.marketing.leads]",
-        ),
-    },
-];
-
-pub(crate) const TRYTON: [Fault; 9] = [
-    Fault {
-        name: "an owner is compared with another key of the person",
-        change: Policy(
-            "sale_opportunity",
-            "celador_read",
-            "'employee'::text, employee)",
-            "'user'::text, employee)",
-        ),
-    },
-    Fault {
-        name: "an owner is compared with another key of the person, for changing",
-        change: Policy(
-            "sale_opportunity",
-            "celador_update",
-            "'employee'::text, employee)",
-            "'user'::text, employee)",
-        ),
-    },
-    Fault {
-        name: "a switch is passed over",
-        change: Document(
-            "{ scope = \"unassigned\", when = \"manual_assignment\" }",
-            "\"unassigned\"",
-        ),
-    },
-    Fault {
-        name: "another switch is asked",
-        change: Document(
-            "{ scope = \"group\", when = \"shared_inbox\" }",
-            "{ scope = \"group\", when = \"manual_assignment\" }",
-        ),
-    },
-    Fault {
-        name: "another key of a person isn't told to open sessions",
-        change: Sql(
-            "ALTER TABLE \"res_user-company_employee\" DISABLE TRIGGER \"~celador_directory_update\"",
-            "ALTER TABLE \"res_user-company_employee\" ENABLE ALWAYS TRIGGER \"~celador_directory_update\"",
-        ),
-    },
-    Fault {
-        name: "a role that is taken away isn't told to open sessions",
-        change: Sql(
-            "ALTER TABLE \"res_user-res_group\" DISABLE TRIGGER \"~celador_directory_delete\"",
-            "ALTER TABLE \"res_user-res_group\" ENABLE ALWAYS TRIGGER \"~celador_directory_delete\"",
-        ),
-    },
-    Fault {
-        name: "what hangs on a record that has moved away stays visible",
-        change: After(
-            "CREATE SCHEMA IF NOT EXISTS fault;
-             GRANT USAGE ON SCHEMA fault TO PUBLIC;
-             DROP TABLE IF EXISTS fault.sales;
-             CREATE TABLE fault.sales AS SELECT id, company FROM public.sale_sale;
-             GRANT SELECT ON fault.sales TO PUBLIC",
-            &Policy(
-                "sale_line",
-                "celador_read",
-                "celador.covered() AND ",
-                "celador.covered() AND EXISTS (SELECT FROM fault.sales f WHERE f.id = sale_line.sale AND celador.group_in_reach('orders', 'read', f.company)) OR ",
-            ),
-        ),
-    },
-    Fault {
-        name: "who may change a row sees it",
-        change: Policy("ir_note", "celador_read", "'read'::text", "'update'::text"),
-    },
-    Fault {
-        name: "a row is in reach if every scope holds",
-        change: Policy(
-            "sale_opportunity",
-            "celador_read",
-            "celador.owner_in_reach('opportunities'::text, 'read'::text, 'employee'::text, employee) OR",
-            "celador.owner_in_reach('opportunities'::text, 'read'::text, 'employee'::text, employee) AND",
         ),
     },
 ];

@@ -1,7 +1,7 @@
 //! Mistakes that the author of a compiler, of guards or of invalidation makes.
 
-use super::fault::Change::{Document, Permissive, Policy, Sql};
-use super::fault::Fault;
+use celador_tests::shadow::fault::Change::{Document, Permissive, Policy, Sql};
+use celador_tests::shadow::fault::Fault;
 
 pub(crate) const COMPILER: [Fault; 8] = [
     Fault {

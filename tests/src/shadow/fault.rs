@@ -1,15 +1,22 @@
-//! A mistake, and how it is put into a protected database and taken out again.
+//! The shadow test is tested: mistakes put into the database after a correct load, and taken out again.
 
-use celador_tests::Database;
+use std::time::Instant;
+
+use super::{Shadows, seeds, statements};
+use crate::Database;
 
 /// A mistake.
-pub(crate) struct Fault {
-    pub(crate) name: &'static str,
-    pub(crate) change: Change,
+#[derive(Debug)]
+pub struct Fault {
+    /// What it is, in words.
+    pub name: &'static str,
+    /// How it is put in.
+    pub change: Change,
 }
 
-/// How it is put in.
-pub(crate) enum Change {
+/// How a mistake is put in.
+#[derive(Debug)]
+pub enum Change {
     /// In the condition of a row policy of a table, some text becomes another, everywhere. `{}` in the
     /// new text stands for the old.
     Policy(&'static str, &'static str, &'static str, &'static str),
@@ -29,7 +36,7 @@ use Change::{After, Document, Instead, Permissive, Policy, Sql};
 
 impl Fault {
     /// Whether a load puts it in and takes it out.
-    pub(crate) fn is_in_the_document(&self) -> bool {
+    pub fn is_in_the_document(&self) -> bool {
         match self.change {
             Document(..) => true,
             Policy(..) | Instead(..) | Sql(..) | Permissive(_) | After(..) => false,
@@ -37,7 +44,7 @@ impl Fault {
     }
 
     /// Puts it in; gives what takes it out again, if that is SQL.
-    pub(crate) fn seed(&self, real: &Database, document: &str) -> Option<String> {
+    pub fn seed(&self, real: &Database, document: &str) -> Option<String> {
         self.change.seed(self.name, real, document)
     }
 }
@@ -84,6 +91,53 @@ impl Change {
                 Some(make("RESTRICTIVE"))
             }
         }
+    }
+}
+
+/// Puts in one after the other: each must be found by the statements of an ordinary run, and none
+/// without one. `CELADOR_FAULT` takes those whose names contain it.
+///
+/// # Panics
+///
+/// If one isn't found.
+pub fn all_are_found<'a>(
+    faults: impl Iterator<Item = &'a Fault>,
+    real: &Database,
+    document: &str,
+    shadows: &mut Shadows<'_>,
+) {
+    let seed = seeds()[0];
+    let only = std::env::var("CELADOR_FAULT").unwrap_or_default();
+    let mut missed = Vec::new();
+    let mut faults: Vec<&Fault> = faults.filter(|fault| fault.name.contains(&only)).collect();
+    // A load stops at policies that somebody has altered, even back.
+    faults.sort_by_key(|fault| !fault.is_in_the_document());
+    for fault in faults {
+        let start = Instant::now();
+        let undo = fault.seed(real, document);
+        match shadows.compare(real, seed, statements()) {
+            Ok(report) => {
+                println!("{}: NOT FOUND: {report}", fault.name);
+                missed.push(fault.name);
+            }
+            Err(difference) => println!(
+                "{}, after {:?}:\n  {difference}",
+                fault.name,
+                start.elapsed()
+            ),
+        }
+        match undo {
+            Some(undo) => real.run(&undo),
+            None => real.load(document),
+        }
+    }
+    assert!(
+        missed.is_empty(),
+        "CELADOR_SEED={seed}: not found: {missed:?}"
+    );
+    // What found them was the faults.
+    if let Err(difference) = shadows.compare(real, seed, 200) {
+        panic!("CELADOR_SEED={seed}: without a fault, {difference}");
     }
 }
 
