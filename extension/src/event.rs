@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 
 use crate::hooks::injected;
 use crate::hooks::raw_function;
-use crate::load::{self, find_tables};
+use crate::load::{self, find_unsettled_tables};
 use crate::spi::{self, Reads};
 use crate::{catalog, errors, placement};
 
@@ -124,7 +124,7 @@ fn schema_changed() {
         refuse(ask(STRANGE));
     }
     load::forget_dropped();
-    let tables = find_tables();
+    let tables = find_unsettled_tables();
     load::yield_to_foreign(&tables);
     let above = placement::above_unprotected();
     let watched = load::Watched::by(policy);

@@ -13,7 +13,7 @@ use crate::{directory_trigger, errors, hooks};
 
 pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
 use plan::Plan;
-pub(crate) use plan::{Watched, find_tables};
+pub(crate) use plan::{Watched, find_unsettled_tables};
 
 /// `celador.load_policy(document, reason, base)`: the new revision's number.
 #[pg_extern]

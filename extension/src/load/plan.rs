@@ -85,13 +85,28 @@ FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 LEFT JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid
 WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'f']::pg_catalog.\"char\"[])
-  AND n.nspname OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_catalog', 'information_schema', 'pg_toast']::pg_catalog.name[])
-ORDER BY n.nspname, c.relname";
+  AND n.nspname OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_catalog', 'information_schema', 'pg_toast']::pg_catalog.name[])";
+
+/// Those that DDL may have changed something for: new ones, and those with a permissive policy of
+/// somebody else's. After each CREATE TEMP TABLE the others need no look.
+const UNSETTLED: &str = "\
+x.relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_policy AS p
+  WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid AND p.polpermissive
+    AND NOT pg_catalog.starts_with(p.polname::pg_catalog.text, 'celador_'))";
 
 /// The tables as they are found.
-pub(crate) fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
+fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
+    find(FOUND)
+}
+
+/// The tables that aren't protected, and those with a permissive policy of somebody else's.
+pub(crate) fn find_unsettled_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
+    find(&format!("{FOUND} AND ({UNSETTLED})"))
+}
+
+fn find(sql: &str) -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
     let rows = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| spi::read(FOUND, &[], Reads::Latest))
+        spi::connected(|| spi::read(sql, &[], Reads::Latest))
     });
     let mut tables = BTreeMap::new();
     for row in rows {

@@ -94,6 +94,12 @@ impl Change {
     }
 }
 
+/// Whether mistakes are put in with this version of PostgreSQL. What they test is the shadow test, which
+/// is the same with all of them: one is enough.
+pub fn are_tried() -> bool {
+    crate::major() == 15
+}
+
 /// Puts in one after the other: each must be found by the statements of an ordinary run, and none
 /// without one. `CELADOR_FAULT` takes those whose names contain it.
 ///
