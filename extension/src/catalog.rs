@@ -7,8 +7,9 @@ use std::rc::Rc;
 use celador_policy::PolicySet;
 use pgrx::prelude::*;
 
+use crate::fold::Question;
 use crate::spi::{self, Kept, Reads};
-use crate::{errors, hooks, relations, session};
+use crate::{errors, hooks, plan_stamp, relations, session};
 
 /// Everything of the policy that a backend holds.
 pub(crate) struct Catalog {
@@ -32,6 +33,10 @@ pub(crate) struct Catalog {
     pub(crate) assume: pg_sys::Oid,
     /// `celador.act_as(text)`.
     pub(crate) act_as: pg_sys::Oid,
+    /// The functions whose answers may be known while a statement is planned.
+    pub(crate) questions_asked: HashMap<pg_sys::Oid, Question>,
+    /// The relations whose invalidations tell of a new policy, and of a change of the directory.
+    pub(crate) signals: [pg_sys::Oid; 2],
     /// Statements by text: prepared once.
     kept: RefCell<HashMap<String, Rc<Kept>>>,
     /// What is asked of one record of a module: by module and cell, a statement for each table.
@@ -107,7 +112,8 @@ pub(crate) fn current() -> Option<Rc<Catalog>> {
     SIGNALS.set(Some(signals));
     // Cleared first: a change that arrives while the tables are read must be seen again.
     STALE.set(false);
-    let catalog = Rc::new(read().unwrap_or_else(|| {
+    plan_stamp::forget_marked();
+    let catalog = Rc::new(read(signals).unwrap_or_else(|| {
         STALE.set(true);
         errors::fault("the tables of schema celador can't be read")
     }));
@@ -128,7 +134,7 @@ fn find_signals() -> Option<Signals> {
         .then_some(Signals { policy, directory })
 }
 
-fn read() -> Option<Catalog> {
+fn read(signals: Signals) -> Option<Catalog> {
     let text = pg_sys::TEXTOID;
     let covered = relations::function("covered", &[])?;
     let version = [pg_sys::OIDOID, pg_sys::TIDOID, pg_sys::XIDOID];
@@ -136,7 +142,8 @@ fn read() -> Option<Catalog> {
     let guard = relations::function("guard", &[])?;
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
-    let (compiled, protected, registered, maintenance) =
+    plan_stamp::mark_by(covered);
+    let (compiled, protected, registered, maintenance, functions) =
         spi::with_rights_of(spi::superuser(), || {
             spi::connected(|| {
                 let read = |sql: &str| spi::read(sql, &[], Reads::Latest);
@@ -152,6 +159,7 @@ fn read() -> Option<Catalog> {
                     oids("SELECT relation::pg_catalog.oid FROM celador.protected"),
                     oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
                     oids("SELECT role::pg_catalog.oid FROM celador.maintenance_roles"),
+                    read(FUNCTIONS),
                 )
             })
         });
@@ -189,6 +197,15 @@ fn read() -> Option<Catalog> {
         guard,
         assume,
         act_as,
+        questions_asked: functions
+            .into_iter()
+            .filter_map(|row| {
+                let mut row = row.into_iter().flatten();
+                let function = row.next()?.parse::<u32>().ok()?;
+                Some((pg_sys::Oid::from(function), Question::from_name(&row.next()?)?))
+            })
+            .collect(),
+        signals: [signals.policy, signals.directory],
         kept: RefCell::default(),
         questions: RefCell::default(),
         materialized: RefCell::default(),
@@ -294,6 +311,11 @@ impl Catalog {
         tables
     }
 }
+
+const FUNCTIONS: &str = "\
+SELECT p.oid, p.proname FROM pg_catalog.pg_proc AS p
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
+WHERE n.nspname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name";
 
 const MATERIALIZED: &str = "\
 SELECT c.oid FROM pg_catalog.pg_class AS c

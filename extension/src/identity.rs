@@ -16,7 +16,7 @@ use pgrx::prelude::*;
 use crate::catalog::Catalog;
 use crate::session::{self, Nobody};
 use crate::spi::{self, Reads};
-use crate::{errors, key_file, relations};
+use crate::{errors, key_file, plan_stamp, relations};
 
 /// How long an identity that `act_as` makes lasts, in seconds.
 const ACT_AS_SECONDS: u64 = 12 * 60 * 60;
@@ -92,6 +92,7 @@ pub(crate) fn define_settings() {
             Some(hide_token),
         );
         crate::hooks::injected::define_setting();
+        crate::fold::define_setting();
         pg_sys::MarkGUCPrefixReserved(c"celador".as_ptr());
         pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subtransaction_ended), std::ptr::null_mut());
@@ -111,7 +112,13 @@ unsafe extern "C-unwind" fn check_token(
 }
 
 unsafe extern "C-unwind" fn token_assigned(_: *const c_char, _: *mut c_void) {
+    changed();
+}
+
+/// Whatever was answered for the one before isn't any more.
+fn changed() {
     EPOCH.set(EPOCH.get() + 1);
+    plan_stamp::forget_marked();
 }
 
 unsafe extern "C-unwind" fn hide_token() -> *const c_char {
@@ -158,7 +165,7 @@ unsafe extern "C-unwind" fn subtransaction_ended(
 /// A ROLLBACK would bring the previous person back: nobody instead, until the next `assume`.
 fn void() {
     VOID.set(true);
-    EPOCH.set(EPOCH.get() + 1);
+    changed();
 }
 
 /// Changes with every change of the identity, and of the session's user.
@@ -166,7 +173,7 @@ pub(crate) fn epoch() -> u64 {
     // SAFETY: reads the session's user.
     let login = unsafe { pg_sys::GetSessionUserId() };
     if LOGIN.replace(login) != login {
-        EPOCH.set(EPOCH.get() + 1);
+        changed();
     }
     EPOCH.get()
 }

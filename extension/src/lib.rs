@@ -1,8 +1,8 @@
 //! Celador's PostgreSQL extension: enforces a policy by row security, below the application.
 //!
 //! The flow: [`catalog`] holds the loaded policy, [`identity`] knows who asks, [`session`] has
-//! that person's access, [`reach`] and [`probe`] answer what generated policies ask, [`guard`]
-//! decides what a row may become, [`hooks`] see to it that no statement goes around.
+//! that person's access, [`reach`] and [`probe`] answer what generated policies ask, [`fold`] does so
+//! while a statement is planned, [`guard`] decides what a row may become, [`hooks`] see to it that no statement goes around.
 
 #![allow(clippy::missing_safety_doc)]
 
@@ -14,6 +14,7 @@ mod directory_trigger;
 mod errors;
 mod event;
 mod explain;
+mod fold;
 mod guard;
 mod hooks;
 mod identity;
@@ -21,6 +22,7 @@ mod kept_snapshot;
 mod key_file;
 mod load;
 mod placement;
+mod plan_stamp;
 mod probe;
 mod reach;
 mod relations;

@@ -138,9 +138,7 @@ fn is_record(
 /// The record of `name` with that key is in reach.
 pub(crate) fn in_reach(person: &Person, name: &str, cell: &CellRef, record: &str) -> bool {
     let policy = person.policy();
-    let nothing = |cell: &CellRef| *person.reach(name, &cell.text()) == Reach::default();
-    let claim = CellRef::Action(Action::Claim);
-    if nothing(cell) && (*cell != CellRef::Action(Action::Read) || nothing(&claim)) {
+    if reaches_nothing(person, name, cell) {
         return false;
     }
     is_record(person, name, record, &cell.text(), || {
@@ -172,6 +170,13 @@ fn record_in_reach(module: Option<&str>, cell: Option<&str>, record: Option<&str
     let cell = asked(cell);
     reaches_all(&person, module, &cell)
         || record.is_some_and(|record| in_reach(&person, module, &cell, record))
+}
+
+/// No record of the module is in reach; what may be claimed may be read.
+pub(crate) fn reaches_nothing(person: &Person, name: &str, cell: &CellRef) -> bool {
+    let nothing = |cell: &CellRef| *person.reach(name, &cell.text()) == Reach::default();
+    let claim = CellRef::Action(Action::Claim);
+    nothing(cell) && (*cell != CellRef::Action(Action::Read) || nothing(&claim))
 }
 
 /// Every record of the module is in reach, and no restriction narrows that.

@@ -30,14 +30,11 @@ unsafe extern "C-unwind" {
 
 /// The table and everything that inherits from it.
 pub(crate) fn heirs(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
-    #[pgrx::pg_guard]
-    unsafe extern "C-unwind" fn find(relation: pg_sys::Oid) -> *mut pg_sys::List {
-        // SAFETY: a catalog look-up.
-        unsafe { find_all_inheritors(relation, pg_sys::NoLock as i32, std::ptr::null_mut()) }
-    }
-    // SAFETY: the list is PostgreSQL's, and never NULL: it begins with the table itself.
+    // SAFETY: a catalog look-up; the list is PostgreSQL's, and never NULL: it begins with the table itself.
     unsafe {
-        let list = find(relation);
+        let list = pg_sys::ffi::pg_guard_ffi_boundary(|| {
+            find_all_inheritors(relation, pg_sys::NoLock as i32, std::ptr::null_mut())
+        });
         (0..(*list).length as usize)
             .map(|at| (*(*list).elements.add(at)).oid_value)
             .collect()

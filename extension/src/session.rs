@@ -15,7 +15,7 @@ use pgrx::prelude::*;
 use crate::catalog::{self, Catalog};
 use crate::identity::{self, Source, Who};
 use crate::spi::{self, Reads};
-use crate::{errors, hooks};
+use crate::{errors, hooks, plan_stamp};
 
 /// A person, with what that person may do.
 pub(crate) struct Person {
@@ -26,6 +26,8 @@ pub(crate) struct Person {
     /// How the session came to this person.
     pub(crate) source: Source,
     computed_at: f64,
+    /// Plans that hold answers of the same access have the same stamp.
+    pub(crate) stamp: u32,
     reaches: RefCell<HashMap<String, BTreeMap<String, Rc<Reach>>>>,
 }
 
@@ -113,9 +115,7 @@ pub(crate) fn portal_goes_on(statement: usize) {
         return;
     };
     let now = person();
-    let same = Rc::ptr_eq(&before, &now)
-        || (before.access.facts() == now.access.facts() && before.policy() == now.policy());
-    if !same {
+    if before.stamp != now.stamp {
         errors::raise(
             PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
             "your access has changed since the statement began",
@@ -153,7 +153,12 @@ pub(crate) fn begin_statement() {
             .as_ref()
             .is_some_and(|(epoch, _)| *epoch != identity::epoch())
     });
-    if STALE.get() || expired || other || identity::has_ended(now()) {
+    let ended = expired || identity::has_ended(now());
+    if ended {
+        // Nothing tells of it that the cache of plans would hear.
+        plan_stamp::forget_marked();
+    }
+    if STALE.get() || ended || other {
         STALE.set(false);
         CURRENT.set(None);
     }
@@ -214,13 +219,8 @@ fn stand_in(nobody: &Nobody) -> Option<Rc<Person>> {
     {
         return Some(known);
     }
-    let person = Rc::new(Person {
-        access: Access::compute(policy, Facts::default()),
-        catalog: Rc::clone(&catalog),
-        source: Source::Login,
-        computed_at: now(),
-        reaches: RefCell::default(),
-    });
+    let access = Access::compute(policy, Facts::default());
+    let person = Person::new(&catalog, access, Source::Login);
     STAND_IN.set(Some(Rc::clone(&person)));
     Some(person)
 }
@@ -239,9 +239,11 @@ pub(crate) fn lend<T>(person: Rc<Person>, work: impl FnOnce() -> T) -> T {
     impl Drop for Return {
         fn drop(&mut self) {
             LENT.with_borrow_mut(|lent| lent.pop());
+            plan_stamp::forget_marked();
         }
     }
     LENT.with_borrow_mut(|lent| lent.push(person));
+    plan_stamp::forget_marked();
     let _return = Return;
     work()
 }
@@ -298,13 +300,8 @@ pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Ask
             "Activate the user in the directory.",
         ));
     }
-    Ok(Rc::new(Person {
-        access: Access::compute(policy, facts),
-        catalog: Rc::clone(catalog),
-        source,
-        computed_at: now(),
-        reaches: RefCell::default(),
-    }))
+    let access = Access::compute(policy, facts);
+    Ok(Person::new(catalog, access, source))
 }
 
 fn facts(catalog: &Rc<Catalog>, policy: &PolicySet, key: &str) -> Option<Facts> {
@@ -365,6 +362,34 @@ pub(crate) fn can_be(key: &str, type_name: &str) -> bool {
 }
 
 impl Person {
+    fn new(catalog: &Rc<Catalog>, access: Access, source: Source) -> Rc<Self> {
+        let mut person = Self {
+            access,
+            catalog: Rc::clone(catalog),
+            source,
+            computed_at: now(),
+            stamp: 0,
+            reaches: RefCell::default(),
+        };
+        person.stamp = plan_stamp::of(&person);
+        let person = Rc::new(person);
+        plan_stamp::remember(&person);
+        person
+    }
+
+    /// Whether whatever a policy asks has the same answer for both, as they were computed.
+    pub(crate) fn has_same_access(&self, other: &Self) -> bool {
+        let facts = self.access.facts();
+        let live = |end: f64, person: &Self| end > person.computed_at;
+        facts == other.access.facts()
+            && (Rc::ptr_eq(&self.catalog, &other.catalog) || self.policy() == other.policy())
+            && facts
+                .shares
+                .iter()
+                .filter_map(|share| share.expires)
+                .all(|end| live(end, self) == live(end, other))
+    }
+
     /// The policy.
     pub(crate) fn policy(&self) -> &PolicySet {
         match &self.catalog.policy {

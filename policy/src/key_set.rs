@@ -40,6 +40,23 @@ impl KeySet {
         self.texts.contains(key)
     }
 
+    /// The keys that are integers, in their order.
+    pub fn integers(&self) -> Vec<i64> {
+        sorted(&self.integers)
+    }
+
+    /// The keys that are uuids, most significant byte first, in their order.
+    pub fn uuids(&self) -> Vec<u128> {
+        sorted(&self.uuids)
+    }
+
+    /// All keys as text, in their order.
+    pub fn texts(&self) -> Vec<&str> {
+        let mut texts: Vec<&str> = self.texts.iter().map(AsRef::as_ref).collect();
+        texts.sort_unstable();
+        texts
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.texts.len()
@@ -57,6 +74,12 @@ impl<'a> Extend<&'a str> for KeySet {
             self.insert(key);
         }
     }
+}
+
+fn sorted<T: Copy + Ord>(keys: &HashSet<T>) -> Vec<T> {
+    let mut keys: Vec<T> = keys.iter().copied().collect();
+    keys.sort_unstable();
+    keys
 }
 
 /// Only the form that PostgreSQL prints: `a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11`.
@@ -82,6 +105,12 @@ mod tests {
         assert!(keys.has_uuid(0xa0ee_bc99_9c0b_4ef8_bb6d_6bb9_bd38_0a11));
         assert!(!keys.has_integer(43) && !keys.has_uuid(42) && !keys.has_text("042"));
         assert_eq!(keys.len(), 3);
+        assert_eq!(keys.integers(), [42]);
+        assert_eq!(keys.uuids(), [0xa0ee_bc99_9c0b_4ef8_bb6d_6bb9_bd38_0a11]);
+        assert_eq!(
+            keys.texts(),
+            ["42", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "ana"]
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::ffi::c_int;
 use pgrx::prelude::*;
 
 use super::injected;
-use crate::{catalog, kept_snapshot, session, spi};
+use crate::{catalog, kept_snapshot, plan_stamp, session, spi};
 
 static mut NEXT_START: pg_sys::ExecutorStart_hook_type = None;
 static mut NEXT_RUN: pg_sys::ExecutorRun_hook_type = None;
@@ -126,7 +126,11 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
     };
     // SAFETY: reads the planned statement and the backend's state.
     unsafe {
-        if pg_sys::InNoForceRLSOperation() {
+        if is_part_of_parallel(query) {
+            return;
+        }
+        let stamped = plan_stamp::is_stamped((*query).plannedstmt);
+        if pg_sys::InNoForceRLSOperation() && !stamped {
             return;
         }
         let tables = (*(*query).plannedstmt).rtable;
@@ -138,11 +142,22 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
                 (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION
                     && catalog.protected.contains(&(*entry).relid)
             });
-        if !protected {
+        if !protected && !stamped {
             return;
         }
         let exempt = catalog.sees_all() || super::maintenance::is_on();
         let person = (!exempt).then(session::person);
+        plan_stamp::compare((*query).plannedstmt, person.as_deref());
         session::portal_opened(query as usize, person);
+    }
+}
+
+/// A worker runs a part of a statement that its leader has begun, and looked at. What a function
+/// runs in a worker begins there.
+unsafe fn is_part_of_parallel(query: *mut pg_sys::QueryDesc) -> bool {
+    // SAFETY: a statement has a destination.
+    unsafe {
+        pg_sys::ParallelWorkerNumber >= 0
+            && (*(*query).dest).mydest == pg_sys::CommandDest::DestTupleQueue
     }
 }

@@ -11,7 +11,8 @@ pub(crate) mod maintenance;
 mod own_statement;
 mod planner;
 mod statistics;
-mod tree;
+pub(crate) mod tree;
+mod unreachable;
 mod utility;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,6 +33,7 @@ pub(crate) fn install() {
     foreign_code::install();
     extension::install();
     executor::install();
+    unreachable::install();
     utility::install();
 }
 

@@ -1,7 +1,8 @@
 //! The planner's hook: takes `covered()` out of the statements that it has seen, and refuses
 //! those in which a protected table stands without its policy.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::cell::{Cell, OnceCell};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::rc::Rc;
 
 use celador_policy::Action;
@@ -13,7 +14,9 @@ use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
 use super::{foreign_code, maintenance, own_statement, statistics};
 use crate::catalog::{self, Catalog};
-use crate::{errors, kept_snapshot, relations, session, spi};
+use crate::plan_stamp::{self, Mark};
+use crate::session::{self, Person};
+use crate::{errors, fold, kept_snapshot, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 static mut NEXT_NEEDS_FMGR: pg_sys::needs_fmgr_hook_type = None;
@@ -46,11 +49,14 @@ unsafe extern "C-unwind" fn planner(
 ) -> *mut pg_sys::PlannedStmt {
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
-        cover(parse);
+        let mark = cover(parse);
         let plan = match NEXT {
             Some(next) => next(parse, query_string, cursor_options, bound_params),
             None => standard_planner(parse, query_string, cursor_options, bound_params),
         };
+        if mark.stamp != 0 || mark.calls_sql {
+            stamp(plan, mark);
+        }
         if spi::is_internal() {
             // Compiling a statement over trees and sets takes longer than running it.
             (*plan).jitFlags = pg_sys::PGJIT_NONE as i32;
@@ -79,8 +85,34 @@ unsafe extern "C-unwind" fn must_be_called(function: pg_sys::Oid) -> bool {
     unsafe { foreign_code::is_watched(function) || is_sql_set(function) }
 }
 
+/// A function in SQL keeps its plans while the statement that calls it is kept.
+unsafe fn calls_sql(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: the node is one of an expression; the checker raises nothing.
+    unsafe { pg_sys::check_functions_in_node(node, Some(check_sql), std::ptr::null_mut()) }
+}
+
+unsafe extern "C-unwind" fn check_sql(function: pg_sys::Oid, _: *mut c_void) -> bool {
+    // SAFETY: a cache look-up.
+    function.to_u32() >= pg_sys::FirstNormalObjectId
+        && unsafe { procedure(function, |form| form.prolang.to_u32() == SQL_LANGUAGE) }
+}
+
+/// `sql` in `pg_language`.
+const SQL_LANGUAGE: u32 = 14;
+
 unsafe fn is_sql_set(function: pg_sys::Oid) -> bool {
-    const SQL_LANGUAGE: u32 = 14;
+    // SAFETY: a cache look-up.
+    unsafe {
+        procedure(function, |form| {
+            form.proretset && form.prolang.to_u32() == SQL_LANGUAGE
+        })
+    }
+}
+
+unsafe fn procedure(
+    function: pg_sys::Oid,
+    is_it: impl FnOnce(&pg_sys::FormData_pg_proc) -> bool,
+) -> bool {
     // SAFETY: a valid tuple of pg_proc begins with FormData_pg_proc; it is released after use.
     unsafe {
         let tuple = pg_sys::SearchSysCache1(
@@ -91,29 +123,48 @@ unsafe fn is_sql_set(function: pg_sys::Oid) -> bool {
             return false;
         }
         let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>();
-        let found = (*form).proretset && (*form).prolang.to_u32() == SQL_LANGUAGE;
+        let found = is_it(&*form);
         pg_sys::ReleaseSysCache(tuple);
         found
     }
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query) {
+unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query) -> Mark {
     injected::panic_if_asked("planner");
     if spi::is_internal() {
         // SAFETY: as below.
         unsafe { own_statement::verify(query) }
-        return;
+        return Mark::default();
     }
+    let Some(catalog) = catalog::current() else {
+        return Mark::default();
+    };
+    // The answers that are put in are those of now.
+    session::begin_statement();
+    let cover = Cover {
+        catalog,
+        asker: OnceCell::new(),
+        mark: Cell::default(),
+    };
+    // SAFETY: the planner owns the tree, and expects hooks to change it.
+    unsafe { cover.query(query, &mut Vec::new()) }
+    cover.mark.get()
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn stamp(plan: *mut pg_sys::PlannedStmt, mark: Mark) {
     if let Some(catalog) = catalog::current() {
-        let cover = Cover { catalog };
-        // SAFETY: the planner owns the tree, and expects hooks to change it.
-        unsafe { cover.query(query, &mut Vec::new()) }
+        // SAFETY: the planner's own plan.
+        unsafe { plan_stamp::put(plan, mark, catalog.signals) }
     }
 }
 
 struct Cover {
     catalog: Rc<Catalog>,
+    /// Who asks, once a protected table is met; `None`: nobody does.
+    asker: OnceCell<Option<Rc<Person>>>,
+    mark: Cell<Mark>,
 }
 
 impl Cover {
@@ -151,6 +202,12 @@ impl Cover {
                 }
             }
             self.checks(query);
+            if !self.mark.get().calls_sql && tree::walk_nodes(query, calls_sql) {
+                self.mark.set(Mark {
+                    calls_sql: true,
+                    ..self.mark.get()
+                });
+            }
             for expression in elements::<pg_sys::CommonTableExpr>((*query).cteList) {
                 self.query((*expression).ctequery.cast(), views);
             }
@@ -193,6 +250,9 @@ impl Cover {
             }
             let mut covered = false;
             (*entry).securityQuals = self.strip_list((*entry).securityQuals, &mut covered);
+            if covered {
+                (*entry).securityQuals = self.fold_list((*entry).securityQuals);
+            }
             let written = (*query).resultRelation == place
                 && elements::<pg_sys::WithCheckOption>((*query).withCheckOptions)
                     .into_iter()
@@ -365,10 +425,39 @@ impl Cover {
                         "Load the policy again.",
                     );
                 }
+                (*check).qual = self.fold((*check).qual);
                 kept = pg_sys::lappend(kept, check.cast());
             }
             (*query).withCheckOptions = kept;
         }
+    }
+
+    /// The conditions with the answers of whoever asks in them.
+    unsafe fn fold_list(&self, list: *mut pg_sys::List) -> *mut pg_sys::List {
+        // SAFETY: rebuilds a list of expressions.
+        unsafe {
+            let mut folded = std::ptr::null_mut();
+            for condition in elements::<pg_sys::Node>(list) {
+                folded = pg_sys::lappend(folded, self.fold(condition).cast());
+            }
+            folded
+        }
+    }
+
+    unsafe fn fold(&self, condition: *mut pg_sys::Node) -> *mut pg_sys::Node {
+        let asker = self.asker.get_or_init(|| session::asker().ok());
+        let Some(person) = asker.as_ref().filter(|_| fold::is_on()) else {
+            return condition;
+        };
+        // SAFETY: as in `query`.
+        let (condition, folded) = unsafe { fold::answers(condition, person) };
+        if folded {
+            self.mark.set(Mark {
+                stamp: person.stamp,
+                ..self.mark.get()
+            });
+        }
+        condition
     }
 
     unsafe fn target(&self, query: *mut pg_sys::Query) -> pg_sys::Oid {

@@ -72,7 +72,7 @@ unsafe extern "C-unwind" fn collect(node: *mut pg_sys::Node, found: *mut c_void)
 }
 
 /// The elements of a PostgreSQL list of pointers.
-pub(super) unsafe fn elements<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
+pub(crate) unsafe fn elements<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
     if list.is_null() {
         return Vec::new();
     }

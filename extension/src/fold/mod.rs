@@ -1,0 +1,365 @@
+//! Puts a person's answers into a statement while it is planned, so that the plan is the one that
+//! an expert would have got by writing the condition for that very person.
+//!
+//! ```sql
+//! celador.all_in_reach('contacts', 'read') OR celador.owner_in_reach('contacts', 'read', 'user', owner_id)
+//! ```
+//!
+//! becomes, for whoever reaches everything, nothing, one owner's records, or some owners':
+//!
+//! ```sql
+//! true
+//! false
+//! owner_id = 42
+//! owner_id = ANY ('{42,43}')
+//! ```
+//!
+//! What stays is asked row by row. A statement that holds an answer carries a stamp
+//! ([`crate::plan_stamp`]): it never runs for anybody else.
+
+mod keys;
+
+use std::ffi::{CStr, c_void};
+
+use celador_policy::Action;
+use celador_policy::policy_set::{CellRef, Placement};
+use celador_policy::{Reach, TableName};
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::prelude::*;
+
+use crate::probe::{reaches_all, reaches_nothing};
+use crate::session::Person;
+
+/// A function of Celador's whose answer may be known before a row is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    AllInReach,
+    Holds,
+    Restricted,
+    IsKnown,
+    Owner,
+    Group,
+    Creator,
+    CreatorIsMe,
+    Share,
+    MyKey,
+    MyAttribute,
+    HasRole,
+    Record,
+    Child,
+    Parent,
+    Related,
+    Link,
+    Unlinked,
+}
+
+impl Question {
+    /// The question that the function `celador.NAME` asks.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "all_in_reach" => Self::AllInReach,
+            "holds" => Self::Holds,
+            "restricted" => Self::Restricted,
+            "is_known" => Self::IsKnown,
+            "owner_in_reach" => Self::Owner,
+            "group_in_reach" => Self::Group,
+            "creator_in_reach" => Self::Creator,
+            "creator_is_me" => Self::CreatorIsMe,
+            "share_in_reach" => Self::Share,
+            "my_key" => Self::MyKey,
+            "my_attribute" => Self::MyAttribute,
+            "has_role" => Self::HasRole,
+            "record_in_reach" => Self::Record,
+            "child_in_reach" => Self::Child,
+            "parent_in_reach" => Self::Parent,
+            "related_in_reach" => Self::Related,
+            "link_in_reach" => Self::Link,
+            "unlinked_in_reach" => Self::Unlinked,
+            _ => return None,
+        })
+    }
+}
+
+static ON: GucSetting<bool> = GucSetting::<bool>::new(true);
+
+/// Defines the setting. Called once, when the library is loaded.
+pub(crate) fn define_setting() {
+    GucRegistry::define_bool_guc(
+        c"celador.fold",
+        c"Plan each statement for the person who asks.",
+        c"Off, plans are the same whoever asks, and conditions are asked row by row. The rows are the same.",
+        &ON,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+}
+
+/// Whether statements are planned for whoever asks.
+pub(crate) fn is_on() -> bool {
+    ON.get()
+}
+
+/// What is known before a row is looked at.
+enum Answer {
+    Bool(bool),
+    Text(Option<String>),
+    Condition(*mut pg_sys::Node),
+}
+
+struct Fold<'a> {
+    person: &'a Person,
+    folded: bool,
+}
+
+/// The condition with the person's answers in it, and whether there are any.
+pub(crate) unsafe fn answers(
+    condition: *mut pg_sys::Node,
+    person: &Person,
+) -> (*mut pg_sys::Node, bool) {
+    let mut fold = Fold {
+        person,
+        folded: false,
+    };
+    // SAFETY: the tree is the planner's, which expects hooks to change it.
+    let condition = unsafe { fold.node(condition) };
+    (condition, fold.folded)
+}
+
+impl Fold<'_> {
+    unsafe fn node(&mut self, node: *mut pg_sys::Node) -> *mut pg_sys::Node {
+        // SAFETY: node types are checked before they are read.
+        unsafe {
+            if node.is_null() {
+                return node;
+            }
+            match (*node).type_ {
+                pg_sys::NodeTag::T_BoolExpr => self.connected(node.cast()),
+                pg_sys::NodeTag::T_FuncExpr => self.function(node.cast()),
+                _ => self.parts(node),
+            }
+        }
+    }
+
+    /// AND, OR and NOT. What decides an AND or OR makes the rest of it superfluous.
+    unsafe fn connected(&mut self, expression: *mut pg_sys::BoolExpr) -> *mut pg_sys::Node {
+        // SAFETY: the arguments are a list of expressions.
+        unsafe {
+            let decides = match (*expression).boolop {
+                pg_sys::BoolExprType::AND_EXPR => false,
+                pg_sys::BoolExprType::OR_EXPR => true,
+                _ => return self.parts(expression.cast()),
+            };
+            let mut left = std::ptr::null_mut();
+            for argument in elements((*expression).args) {
+                let argument = self.node(argument);
+                match constant_bool(argument) {
+                    Some(value) if value == decides => return argument,
+                    Some(_) => {}
+                    None => left = pg_sys::lappend(left, argument.cast()),
+                }
+            }
+            match elements(left).as_slice() {
+                [] => pg_sys::makeBoolConst(!decides, false),
+                [one] => *one,
+                [..] => {
+                    (*expression).args = left;
+                    expression.cast()
+                }
+            }
+        }
+    }
+
+    unsafe fn parts(&mut self, node: *mut pg_sys::Node) -> *mut pg_sys::Node {
+        // SAFETY: the mutator gets this value back as its context, and nothing else uses it meanwhile.
+        unsafe {
+            let fold = std::ptr::from_mut(self).cast();
+            pg_sys::ffi::pg_guard_ffi_boundary(|| expression_tree_mutator(node, Some(part), fold))
+        }
+    }
+
+    unsafe fn function(&mut self, call: *mut pg_sys::FuncExpr) -> *mut pg_sys::Node {
+        // SAFETY: makes nodes in the planner's memory.
+        unsafe {
+            let question = self.person.catalog.questions_asked.get(&(*call).funcid);
+            let answer = question.and_then(|question| self.answer(*question, (*call).args));
+            let Some(answer) = answer else {
+                return self.parts(call.cast());
+            };
+            self.folded = true;
+            match answer {
+                Answer::Bool(value) => pg_sys::makeBoolConst(value, false),
+                Answer::Condition(condition) => condition,
+                Answer::Text(value) => {
+                    let is_null = value.is_none();
+                    pg_sys::makeConst(
+                        pg_sys::TEXTOID,
+                        -1,
+                        pg_sys::DEFAULT_COLLATION_OID,
+                        -1,
+                        value
+                            .and_then(IntoDatum::into_datum)
+                            .unwrap_or(pg_sys::Datum::from(0)),
+                        is_null,
+                        false,
+                    )
+                    .cast()
+                }
+            }
+        }
+    }
+
+    unsafe fn answer(&self, question: Question, arguments: *mut pg_sys::List) -> Option<Answer> {
+        let person = self.person;
+        // SAFETY: reads the arguments of one of Celador's functions.
+        unsafe {
+            let arguments = elements(arguments);
+            let text = |at: usize| constant_text(*arguments.get(at)?);
+            let last = *arguments.last().unwrap_or(&std::ptr::null_mut());
+            // Only what a policy grants is answered: never scopes that are written out.
+            let cell = |at: usize| match CellRef::from_text(&text(at)?)? {
+                CellRef::Action(action) => Some(action),
+                CellRef::Scopes(_) | CellRef::AssignTo(_) => None,
+            };
+            let reach = || {
+                let module = text(0)?;
+                person.policy().modules.contains_key(&module).then_some(())?;
+                Some(person.reach(&module, cell(1)?.name()))
+            };
+            let one_of = |keys: &[String]| {
+                let mut set = celador_policy::key_set::KeySet::default();
+                set.extend(keys.iter().map(String::as_str));
+                keys::condition(last, &set)
+            };
+            let never = |is_so: bool| is_so.then_some(Answer::Bool(false));
+            match question {
+                Question::AllInReach => Some(Answer::Bool(reach()?.all)),
+                Question::Holds => {
+                    let (reach, what) = (reach()?, text(2)?);
+                    Some(Answer::Bool(match what.strip_prefix("rule:") {
+                        Some(rule) => reach.rules.contains(rule),
+                        None => what == "unassigned" && reach.unassigned,
+                    }))
+                }
+                Question::Restricted => {
+                    let cell = CellRef::Action(cell(1)?);
+                    let restriction = text(0)?;
+                    Some(Answer::Bool(person.access.restricted(
+                        person.policy(),
+                        &restriction,
+                        &cell,
+                    )))
+                }
+                Question::IsKnown => Some(Answer::Bool(true)),
+                Question::Owner => {
+                    let key = text(2)?;
+                    match reach()?.owners.get(&key) {
+                        Some(owners) => keys::condition(last, owners),
+                        None => Some(Answer::Bool(false)),
+                    }
+                }
+                Question::Group => keys::condition(last, &reach()?.groups),
+                Question::Share => keys::condition(last, &reach()?.shared),
+                Question::Creator if reach()?.created => one_of(person.keys(&text(2)?)),
+                Question::Creator => Some(Answer::Bool(false)),
+                Question::CreatorIsMe => one_of(person.keys(&text(0)?)),
+                Question::MyKey => Some(Answer::Text(person.keys(&text(0)?).first().cloned())),
+                Question::MyAttribute => {
+                    let attributes = &person.access.facts().attributes;
+                    Some(Answer::Text(attributes.get(&text(0)?).cloned().flatten()))
+                }
+                Question::HasRole => Some(Answer::Bool(person.access.has_role(&text(0)?))),
+                Question::Record => self.followed(&text(0)?, cell(1)?),
+                Question::Child => {
+                    let table = TableName::new(text(0)?, text(1)?);
+                    match person.policy().tables.get(&table) {
+                        Some(Placement::Child { module, .. }) => self.followed(module, cell(2)?),
+                        _ => None,
+                    }
+                }
+                Question::Parent => never(reach()?.parents.is_empty()),
+                Question::Related => never(reach()?.related.is_empty()),
+                Question::Unlinked => never(*reach()? == Reach::default()),
+                Question::Link => {
+                    let reach = reach()?;
+                    never(match text(2)?.as_str() {
+                        "owner" => reach.owners.values().all(celador_policy::key_set::KeySet::is_empty),
+                        "group" => reach.groups.is_empty(),
+                        _ => return None,
+                    })
+                }
+            }
+        }
+    }
+
+    /// What follows records of a module of which all are in reach, or none.
+    fn followed(&self, module: &str, action: Action) -> Option<Answer> {
+        let cell = CellRef::Action(action);
+        self.person.policy().modules.contains_key(module).then_some(())?;
+        if reaches_all(self.person, module, &cell) {
+            Some(Answer::Bool(true))
+        } else if reaches_nothing(self.person, module, &cell) {
+            Some(Answer::Bool(false))
+        } else {
+            None
+        }
+    }
+}
+
+// pgrx binds it with a mutator that takes nothing.
+unsafe extern "C-unwind" {
+    #[cfg_attr(not(feature = "pg15"), link_name = "expression_tree_mutator_impl")]
+    fn expression_tree_mutator(
+        node: *mut pg_sys::Node,
+        mutator: Option<
+            unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> *mut pg_sys::Node,
+        >,
+        context: *mut c_void,
+    ) -> *mut pg_sys::Node;
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn part(
+    node: *mut pg_sys::Node,
+    fold: *mut c_void,
+) -> *mut pg_sys::Node {
+    // SAFETY: the context is the Fold of `parts`.
+    unsafe { (*fold.cast::<Fold<'_>>()).node(node) }
+}
+
+unsafe fn elements(list: *mut pg_sys::List) -> Vec<*mut pg_sys::Node> {
+    // SAFETY: a list of expressions.
+    unsafe { crate::hooks::tree::elements(list) }
+}
+
+/// The value of a constant that is a boolean; NULL lets nothing through.
+pub(crate) unsafe fn constant_bool(node: *mut pg_sys::Node) -> Option<bool> {
+    // SAFETY: the tag is checked before the node is read.
+    unsafe {
+        let constant = constant(node, pg_sys::BOOLOID)?;
+        Some(!(*constant).constisnull && (*constant).constvalue.value() != 0)
+    }
+}
+
+/// The value of a constant that is a text and not NULL.
+unsafe fn constant_text(node: *mut pg_sys::Node) -> Option<String> {
+    // SAFETY: the tag is checked before the node is read; the string is a copy of PostgreSQL's.
+    unsafe {
+        let constant = constant(node, pg_sys::TEXTOID)?;
+        if (*constant).constisnull {
+            return None;
+        }
+        let text = pg_sys::text_to_cstring((*constant).constvalue.cast_mut_ptr());
+        Some(CStr::from_ptr(text).to_string_lossy().into_owned())
+    }
+}
+
+unsafe fn constant(node: *mut pg_sys::Node, of: pg_sys::Oid) -> Option<*mut pg_sys::Const> {
+    // SAFETY: the tag is checked before the node is read.
+    unsafe {
+        if node.is_null() || (*node).type_ != pg_sys::NodeTag::T_Const {
+            return None;
+        }
+        let constant = node.cast::<pg_sys::Const>();
+        ((*constant).consttype == of).then_some(constant)
+    }
+}

@@ -1,0 +1,160 @@
+//! A plan that holds a person's answers is for that person's access alone.
+//!
+//! Such a plan carries a stamp. Where it starts, the stamp is compared: another one is an error,
+//! never rows. What makes the answers old makes PostgreSQL forget the plans that hold them: a
+//! change of identity those of this backend, a change of policy or directory those of all.
+//! Plans that call functions in SQL are marked as well: such a function keeps its own plans for
+//! as long as the plan that calls it.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use pgrx::prelude::*;
+
+use crate::errors;
+use crate::session::Person;
+
+/// The stamp stands among the things whose change makes a plan invalid, as one of a cache that
+/// PostgreSQL doesn't have.
+const STAMP: i32 = -1;
+/// How many people's stamps are remembered, to give the same access the same stamp again.
+const REMEMBERED: usize = 64;
+
+thread_local! {
+    static LAST: Cell<u32> = const { Cell::new(0) };
+    static KNOWN: RefCell<VecDeque<Rc<Person>>> = const { RefCell::new(VecDeque::new()) };
+    /// By what the cache of plans knows plans that are marked; 0: nothing is marked yet.
+    static MARK: Cell<u32> = const { Cell::new(0) };
+}
+
+/// What a statement's plan has to carry. Passed through C.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Mark {
+    /// The stamp of the person whose answers it holds; 0: it holds none.
+    pub(crate) stamp: u32,
+    /// It calls a function in SQL.
+    pub(crate) calls_sql: bool,
+}
+
+/// A stamp for a person whose access has just been computed: the known one, if it is the same as
+/// somebody's before.
+pub(crate) fn of(person: &Person) -> u32 {
+    let known = KNOWN.with_borrow(|known| {
+        let same = known.iter().find(|known| known.has_same_access(person));
+        same.map(|known| known.stamp)
+    });
+    known.unwrap_or_else(|| {
+        let next = LAST.get().checked_add(1).unwrap_or_else(|| {
+            errors::raise(
+                PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+                "this session has served too many people",
+                "Connect again.",
+            )
+        });
+        LAST.set(next);
+        next
+    })
+}
+
+/// Remembers a person for [`of`].
+pub(crate) fn remember(person: &Rc<Person>) {
+    KNOWN.with_borrow_mut(|known| {
+        known.retain(|known| known.stamp != person.stamp);
+        known.truncate(REMEMBERED - 1);
+        known.push_front(Rc::clone(person));
+    });
+}
+
+/// Tells by which function plans are marked. Called when the catalog is read.
+pub(crate) fn mark_by(function: pg_sys::Oid) {
+    // SAFETY: a cache look-up.
+    let hash = unsafe {
+        pg_sys::GetSysCacheHashValue(
+            pg_sys::SysCacheIdentifier::PROCOID as i32,
+            pg_sys::Datum::from(function),
+            pg_sys::Datum::from(0),
+            pg_sys::Datum::from(0),
+            pg_sys::Datum::from(0),
+        )
+    };
+    MARK.set(hash);
+}
+
+/// Puts the mark on a plan, and with it the relations whose changes make the answers old.
+pub(crate) unsafe fn put(
+    plan: *mut pg_sys::PlannedStmt,
+    mark: Mark,
+    relations: [pg_sys::Oid; 2],
+) {
+    // SAFETY: the plan has just been made, in this memory context.
+    unsafe {
+        let items = &mut (*plan).invalItems;
+        *items = pg_sys::lappend(
+            *items,
+            item(pg_sys::SysCacheIdentifier::PROCOID as i32, MARK.get()).cast(),
+        );
+        if mark.stamp == 0 {
+            return;
+        }
+        *items = pg_sys::lappend(*items, item(STAMP, mark.stamp).cast());
+        for relation in relations {
+            (*plan).relationOids = pg_sys::lappend_oid((*plan).relationOids, relation);
+        }
+    }
+}
+
+unsafe fn item(cache: i32, value: u32) -> *mut pg_sys::PlanInvalItem {
+    // SAFETY: a node of PostgreSQL's, in the planner's memory.
+    unsafe {
+        let size = size_of::<pg_sys::PlanInvalItem>();
+        let item = pg_sys::palloc0(size).cast::<pg_sys::PlanInvalItem>();
+        (*item).type_ = pg_sys::NodeTag::T_PlanInvalItem;
+        (*item).cacheId = cache;
+        (*item).hashValue = value;
+        item
+    }
+}
+
+/// The stamp of a plan.
+unsafe fn stamp(plan: *mut pg_sys::PlannedStmt) -> Option<u32> {
+    // SAFETY: invalItems is a list of PlanInvalItems.
+    unsafe {
+        let items = crate::hooks::tree::elements::<pg_sys::PlanInvalItem>((*plan).invalItems);
+        let stamp = items.into_iter().find(|item| (**item).cacheId == STAMP);
+        stamp.map(|item| (*item).hashValue)
+    }
+}
+
+/// Whether the plan holds a person's answers.
+pub(crate) unsafe fn is_stamped(plan: *mut pg_sys::PlannedStmt) -> bool {
+    // SAFETY: the caller's.
+    unsafe { stamp(plan).is_some() }
+}
+
+/// A plan that holds answers starts, for that person (`None`: for somebody exempt).
+pub(crate) unsafe fn compare(plan: *mut pg_sys::PlannedStmt, person: Option<&Person>) {
+    // SAFETY: the caller's.
+    let Some(stamp) = (unsafe { stamp(plan) }) else {
+        return;
+    };
+    if person.is_some_and(|person| person.stamp == stamp) {
+        return;
+    }
+    forget_marked();
+    errors::raise(
+        PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+        "your access has changed since the statement was planned",
+        "Run the transaction again.",
+    );
+}
+
+/// Makes the cache of plans forget the marked ones of this backend.
+pub(crate) fn forget_marked() {
+    let mark = MARK.get();
+    if mark != 0 {
+        // SAFETY: runs what a change of that function would: flags are set, nothing is read.
+        unsafe { pg_sys::CallSyscacheCallbacks(pg_sys::SysCacheIdentifier::PROCOID as i32, mark) }
+    }
+}

@@ -1,0 +1,174 @@
+//! A plan that holds a person's answers never serves another, whatever keeps it.
+
+mod desk;
+
+use celador_tests::{Database, small_crm};
+use desk::people::{act_as, carried};
+use desk::{desk, ids, number, run, text};
+use postgres::Client;
+
+/// Everything that keeps a plan: prepared statements, and functions.
+const PREPARED: &str = "
+PREPARE all_ids AS SELECT id FROM cases ORDER BY id;
+PREPARE one(integer) AS SELECT id FROM cases WHERE id = $1;
+";
+const FUNCTIONS: &str = "
+CREATE SCHEMA kept;
+GRANT USAGE ON SCHEMA kept TO PUBLIC;
+CREATE FUNCTION kept.plpgsql_ids() RETURNS SETOF integer LANGUAGE plpgsql
+  AS 'BEGIN RETURN QUERY SELECT c.id FROM public.cases AS c ORDER BY c.id; END';
+CREATE FUNCTION kept.sql_ids() RETURNS SETOF integer LANGUAGE sql STABLE
+  AS 'SELECT c.id FROM public.cases AS c ORDER BY c.id';
+CREATE FUNCTION kept.sql_count() RETURNS bigint LANGUAGE sql
+  AS 'SELECT count(*) FROM public.cases';
+CREATE FUNCTION kept.plpgsql_count() RETURNS bigint LANGUAGE plpgsql
+  AS 'DECLARE n bigint; BEGIN n := kept.sql_count(); RETURN n; END';
+";
+
+/// What the person sees by each of them; all must agree.
+fn seen(client: &mut Client, who: &str) -> Vec<i32> {
+    let all = ids(client, "SELECT id FROM cases ORDER BY id");
+    for sql in [
+        "EXECUTE all_ids",
+        "SELECT * FROM kept.plpgsql_ids()",
+        "SELECT * FROM kept.sql_ids()",
+    ] {
+        assert_eq!(ids(client, sql), all, "{who}: {sql}");
+    }
+    for sql in ["SELECT kept.sql_count()", "SELECT kept.plpgsql_count()"] {
+        assert_eq!(number(client, sql), all.len() as i64, "{who}: {sql}");
+    }
+    for id in 1..=12 {
+        let found = ids(client, &format!("EXECUTE one({id})"));
+        assert_eq!(!found.is_empty(), all.contains(&id), "{who}: case {id}");
+    }
+    all
+}
+
+fn alone(database: &Database, user: &str) -> Vec<i32> {
+    let mut pool = database.login("desk_pool");
+    act_as(&mut pool, user);
+    ids(&mut pool, "SELECT id FROM cases ORDER BY id")
+}
+
+#[test]
+fn people_in_turn_never_share_a_plan() {
+    let database = carried();
+    database.run(FUNCTIONS);
+    let people = ["1", "2", "3", "4"];
+    let expected: Vec<_> = people.iter().map(|user| alone(&database, user)).collect();
+    assert!(
+        expected.windows(2).all(|two| two[0] != two[1]),
+        "they see different cases: {expected:?}"
+    );
+    let parallel = if celador_tests::major() >= 16 {
+        "debug_parallel_query"
+    } else {
+        "force_parallel_mode"
+    };
+    for settings in [
+        String::new(),
+        "SET plan_cache_mode = force_generic_plan".to_owned(),
+        "SET plan_cache_mode = force_custom_plan".to_owned(),
+        format!("SET plan_cache_mode = force_generic_plan; SET {parallel} = on"),
+        format!("SET {parallel} = on"),
+        "SET celador.fold = off".to_owned(),
+    ] {
+        let mut pool = database.login("desk_pool");
+        run(&mut pool, &settings);
+        run(&mut pool, PREPARED);
+        for _ in 0..3 {
+            for (user, expected) in people.iter().zip(&expected) {
+                act_as(&mut pool, user);
+                let who = format!("{user} with {settings:?}");
+                assert_eq!(&seen(&mut pool, &who), expected, "{who}");
+                assert_eq!(&seen(&mut pool, &who), expected, "{who}, again");
+            }
+        }
+    }
+}
+
+/// Tried on PostgreSQL 15 before plans that call functions in SQL were marked: somebody without
+/// rights got the count of whoever came before.
+#[test]
+fn people_in_turn_within_one_function_never_share_a_plan() {
+    let database = carried();
+    database.run(FUNCTIONS);
+    let counts: Vec<String> = ["1", "2", "3", "4", "1"]
+        .iter()
+        .map(|user| alone(&database, user).len().to_string())
+        .collect();
+    database.run(
+        "CREATE FUNCTION kept.in_turn() RETURNS text LANGUAGE plpgsql AS $$
+         DECLARE u text; n bigint; all_of_them text := '';
+         BEGIN
+           FOREACH u IN ARRAY ARRAY['1', '2', '3', '4', '1'] LOOP
+             PERFORM celador.act_as(u);
+             n := kept.sql_count();
+             all_of_them := all_of_them || n || ' ';
+           END LOOP;
+           RETURN all_of_them;
+         END $$",
+    );
+    let mut pool = database.login("desk_pool");
+    let got = text(&mut pool, "SELECT kept.in_turn()").expect("counts");
+    assert_eq!(got.split_whitespace().collect::<Vec<_>>(), counts);
+}
+
+#[test]
+fn whoever_reaches_all_or_nothing_has_a_plan_without_conditions() {
+    let database = small_crm(
+        "[permissions.worker.companies]\nread = [\"own\"]\n[permissions.chief.companies]\nread = [\"all\"]\n",
+    );
+    database.run("SELECT celador.give_role('boss', 'chief')");
+    let plan = |login: &str, sql: &str| {
+        let mut client = database.login(login);
+        let lines = client
+            .simple_query(&format!("EXPLAIN {sql}"))
+            .expect("a plan");
+        lines
+            .iter()
+            .filter_map(|line| match line {
+                postgres::SimpleQueryMessage::Row(row) => row.get(0),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let sql = "SELECT name FROM companies WHERE region = 'north'";
+    assert_eq!(
+        plan("small_boss", sql),
+        "Seq Scan on companies\n  Filter: (region = 'north'::text)"
+    );
+    assert_eq!(plan("small_omar", sql), "Result\n  One-Time Filter: false");
+    assert_eq!(
+        plan("small_lena", sql),
+        "Seq Scan on companies\n  Filter: ((owner = 'lena'::text) AND (region = 'north'::text))"
+    );
+}
+
+/// PostgreSQL looks for changes where it takes a lock; a transaction that holds the locks already
+/// goes on with the plan that it has.
+#[test]
+fn a_kept_plan_in_an_open_transaction_never_gives_what_was_taken_away() {
+    let database = desk();
+    let mut session = database.login("desk_bea");
+    run(&mut session, "SET plan_cache_mode = force_generic_plan");
+    let all = session
+        .prepare("SELECT id FROM cases ORDER BY id")
+        .expect("a statement");
+    run(&mut session, "BEGIN");
+    let before = session.query(&all, &[]).expect("cases").len();
+    assert!(before > 0);
+    database.run("DELETE FROM roles WHERE user_id = 2");
+    let error = session.query(&all, &[]).expect_err("the plan is old");
+    assert_eq!(error.code().map(|code| code.code()), Some("40001"));
+    run(&mut session, "ROLLBACK; BEGIN");
+    assert_eq!(session.query(&all, &[]).expect("no case").len(), 0);
+    // Where another person's role changes, nothing does.
+    database.run("INSERT INTO roles VALUES (2, 'seller')");
+    run(&mut session, "ROLLBACK; BEGIN");
+    assert_eq!(session.query(&all, &[]).expect("cases").len(), before);
+    database.run("DELETE FROM roles WHERE user_id = 3");
+    assert_eq!(session.query(&all, &[]).expect("the same").len(), before);
+}
