@@ -202,7 +202,10 @@ fn read(signals: Signals) -> Option<Catalog> {
             .filter_map(|row| {
                 let mut row = row.into_iter().flatten();
                 let function = row.next()?.parse::<u32>().ok()?;
-                Some((pg_sys::Oid::from(function), Question::from_name(&row.next()?)?))
+                Some((
+                    pg_sys::Oid::from(function),
+                    Question::from_name(&row.next()?)?,
+                ))
             })
             .collect(),
         signals: [signals.policy, signals.directory],

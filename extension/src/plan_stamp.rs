@@ -83,11 +83,7 @@ pub(crate) fn mark_by(function: pg_sys::Oid) {
 }
 
 /// Puts the mark on a plan, and with it the relations whose changes make the answers old.
-pub(crate) unsafe fn put(
-    plan: *mut pg_sys::PlannedStmt,
-    mark: Mark,
-    relations: [pg_sys::Oid; 2],
-) {
+pub(crate) unsafe fn put(plan: *mut pg_sys::PlannedStmt, mark: Mark, relations: [pg_sys::Oid; 2]) {
     // SAFETY: the plan has just been made, in this memory context.
     unsafe {
         let items = &mut (*plan).invalItems;

@@ -222,7 +222,11 @@ impl Fold<'_> {
             };
             let reach = || {
                 let module = text(0)?;
-                person.policy().modules.contains_key(&module).then_some(())?;
+                person
+                    .policy()
+                    .modules
+                    .contains_key(&module)
+                    .then_some(())?;
                 Some(person.reach(&module, cell(1)?.name()))
             };
             let one_of = |keys: &[String]| {
@@ -282,7 +286,10 @@ impl Fold<'_> {
                 Question::Link => {
                     let reach = reach()?;
                     never(match text(2)?.as_str() {
-                        "owner" => reach.owners.values().all(celador_policy::key_set::KeySet::is_empty),
+                        "owner" => reach
+                            .owners
+                            .values()
+                            .all(celador_policy::key_set::KeySet::is_empty),
                         "group" => reach.groups.is_empty(),
                         _ => return None,
                     })
@@ -294,7 +301,11 @@ impl Fold<'_> {
     /// What follows records of a module of which all are in reach, or none.
     fn followed(&self, module: &str, action: Action) -> Option<Answer> {
         let cell = CellRef::Action(action);
-        self.person.policy().modules.contains_key(module).then_some(())?;
+        self.person
+            .policy()
+            .modules
+            .contains_key(module)
+            .then_some(())?;
         if reaches_all(self.person, module, &cell) {
             Some(Answer::Bool(true))
         } else if reaches_nothing(self.person, module, &cell) {
@@ -318,10 +329,7 @@ unsafe extern "C-unwind" {
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn part(
-    node: *mut pg_sys::Node,
-    fold: *mut c_void,
-) -> *mut pg_sys::Node {
+unsafe extern "C-unwind" fn part(node: *mut pg_sys::Node, fold: *mut c_void) -> *mut pg_sys::Node {
     // SAFETY: the context is the Fold of `parts`.
     unsafe { (*fold.cast::<Fold<'_>>()).node(node) }
 }
