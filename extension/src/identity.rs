@@ -118,6 +118,7 @@ unsafe extern "C-unwind" fn token_assigned(_: *const c_char, _: *mut c_void) {
 /// Whatever was answered for the one before isn't any more.
 fn changed() {
     EPOCH.set(EPOCH.get() + 1);
+    session::changed();
     plan_stamp::forget_marked();
 }
 
@@ -168,10 +169,14 @@ fn void() {
     changed();
 }
 
+// Asked for each row: the binding's guard would cost more than the rest.
+unsafe extern "C" {
+    safe fn GetSessionUserId() -> pg_sys::Oid;
+}
+
 /// Changes with every change of the identity, and of the session's user.
 pub(crate) fn epoch() -> u64 {
-    // SAFETY: reads the session's user.
-    let login = unsafe { pg_sys::GetSessionUserId() };
+    let login = GetSessionUserId();
     if LOGIN.replace(login) != login {
         changed();
     }

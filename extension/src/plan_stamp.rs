@@ -26,6 +26,8 @@ thread_local! {
     static KNOWN: RefCell<VecDeque<Rc<Person>>> = const { RefCell::new(VecDeque::new()) };
     /// By what the cache of plans knows plans that are marked; 0: nothing is marked yet.
     static MARK: Cell<u32> = const { Cell::new(0) };
+    /// The stamp of the answers that the planner has asked for while it plans a statement.
+    static NOTED: Cell<u32> = const { Cell::new(0) };
 }
 
 /// What a statement's plan has to carry. Passed through C.
@@ -65,6 +67,25 @@ pub(crate) fn remember(person: &Rc<Person>) {
         known.truncate(REMEMBERED - 1);
         known.push_front(Rc::clone(person));
     });
+}
+
+/// The planner has been given an answer of the person with that stamp.
+pub(crate) fn note_answer(stamp: u32) {
+    NOTED.set(stamp);
+}
+
+/// A statement's planning begins. Returns what [`planned`] takes.
+pub(crate) fn begin_planning() -> u32 {
+    NOTED.replace(0)
+}
+
+/// A statement is planned: the mark that its plan has to carry.
+pub(crate) fn planned(before: u32, mark: Mark) -> Mark {
+    let noted = NOTED.replace(before);
+    Mark {
+        stamp: if noted == 0 { mark.stamp } else { noted },
+        ..mark
+    }
 }
 
 /// Tells by which function plans are marked. Called when the catalog is read.

@@ -1,10 +1,17 @@
 //! What generated policies ask of the person's access, row by row.
+//!
+//! Those that are asked most look a value up in a set, which is found once for a statement.
 
+use std::ffi::c_void;
+use std::rc::Rc;
+
+use celador_policy::Reach;
 use celador_policy::key_set::KeySet;
 use celador_policy::policy_set::CellRef;
 use pgrx::prelude::*;
 
-use crate::session::{self, person};
+use crate::hooks::raw_function;
+use crate::session::{self, Person, person};
 
 /// Everything of the module is in reach.
 #[pg_extern]
@@ -22,7 +29,11 @@ fn is_known() -> bool {
 /// `unassigned`, or `rule:NAME`.
 #[pg_extern]
 fn holds(module: &str, cell: &str, what: &str) -> bool {
-    let reach = person().reach(module, cell);
+    holds_what(&person(), module, cell, what)
+}
+
+pub(crate) fn holds_what(person: &Person, module: &str, cell: &str, what: &str) -> bool {
+    let reach = person.reach(module, cell);
     match what.strip_prefix("rule:") {
         Some(rule) => reach.rules.contains(rule),
         None => what == "unassigned" && reach.unassigned,
@@ -46,7 +57,11 @@ fn my_key(key: &str) -> Option<String> {
 
 #[pg_extern]
 fn my_attribute(name: &str) -> Option<String> {
-    person()
+    attribute(&person(), name)
+}
+
+pub(crate) fn attribute(person: &Person, name: &str) -> Option<String> {
+    person
         .access
         .facts()
         .attributes
@@ -60,130 +75,196 @@ fn has_role(role: &str) -> bool {
     person().access.has_role(role)
 }
 
-/// A key in one of the types that keys have.
-pub(crate) trait Key {
-    /// Whether it is in the set.
-    fn is_in(&self, keys: &KeySet) -> bool;
-    /// The key as PostgreSQL prints it.
-    fn to_text(&self) -> String;
+/// A set of a person's keys that a value is looked up in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Set {
+    /// `owner_in_reach(module, cell, key, owner)`.
+    Owners,
+    /// `group_in_reach(module, cell, group)`.
+    Groups,
+    /// `share_in_reach(module, cell, record)`.
+    Shared,
+    /// `creator_in_reach(module, cell, key, creator)`.
+    Created,
+    /// `creator_is_me(key, creator)`.
+    Mine,
 }
 
-impl Key for i32 {
-    fn is_in(&self, keys: &KeySet) -> bool {
-        keys.has_integer(i64::from(*self))
+impl Set {
+    /// How many arguments say which set it is; the value comes after them.
+    pub(crate) fn names(self) -> usize {
+        match self {
+            Self::Mine => 1,
+            Self::Groups | Self::Shared => 2,
+            Self::Owners | Self::Created => 3,
+        }
     }
-    fn to_text(&self) -> String {
-        self.to_string()
+
+    /// The set that the names say.
+    pub(crate) fn of(self, person: &Person, names: &[&str]) -> Keys {
+        match (self, names) {
+            (Self::Owners, [module, cell, key]) => {
+                Keys::Owners(person.reach(module, cell), (*key).to_owned())
+            }
+            (Self::Groups, [module, cell]) => Keys::Groups(person.reach(module, cell)),
+            (Self::Shared, [module, cell]) => Keys::Shared(person.reach(module, cell)),
+            (Self::Created, [module, cell, key]) if person.reach(module, cell).created => {
+                mine(person, key)
+            }
+            (Self::Mine, [key]) => mine(person, key),
+            (Self::Owners | Self::Groups | Self::Shared | Self::Created | Self::Mine, _) => {
+                Keys::Nothing
+            }
+        }
     }
 }
 
-impl Key for i64 {
-    fn is_in(&self, keys: &KeySet) -> bool {
-        keys.has_integer(*self)
+fn mine(person: &Person, key: &str) -> Keys {
+    let mut keys = KeySet::default();
+    keys.extend(person.keys(key).iter().map(String::as_str));
+    Keys::Mine(keys)
+}
+
+/// The keys that a value is looked up in.
+pub(crate) enum Keys {
+    Owners(Rc<Reach>, String),
+    Groups(Rc<Reach>),
+    Shared(Rc<Reach>),
+    Mine(KeySet),
+    Nothing,
+}
+
+impl Keys {
+    /// The keys; `None`: there are none.
+    pub(crate) fn set(&self) -> Option<&KeySet> {
+        match self {
+            Self::Owners(reach, key) => reach.owners.get(key),
+            Self::Groups(reach) => Some(&reach.groups),
+            Self::Shared(reach) => Some(&reach.shared),
+            Self::Mine(keys) => Some(keys),
+            Self::Nothing => None,
+        }
     }
-    fn to_text(&self) -> String {
-        self.to_string()
+}
+
+/// The keys that a call has found, for the calls that follow in the same statement.
+struct Found {
+    version: u64,
+    keys: Keys,
+}
+
+unsafe extern "C-unwind" fn drop_found(found: *mut c_void) {
+    // SAFETY: made by Box::into_raw, and dropped once: with the memory of the call.
+    drop(unsafe { Box::from_raw(found.cast::<Found>()) });
+}
+
+/// Whether the value is among the keys that the other arguments name.
+unsafe fn look_up(
+    call: pg_sys::FunctionCallInfo,
+    set: Set,
+    is_in: impl FnOnce(&KeySet, pg_sys::Datum) -> bool,
+) -> pg_sys::Datum {
+    // SAFETY: a strict function with that many arguments; `fn_extra` is this function's own.
+    unsafe {
+        let function = (*call).flinfo;
+        let arguments = (*call).args.as_slice(set.names() + 1);
+        let value = arguments[set.names()].value;
+        let known = (*function).fn_extra.cast::<Found>();
+        let found = if !known.is_null() && (*known).version == session::version() {
+            &*known
+        } else {
+            let names: Vec<String> = arguments[..set.names()]
+                .iter()
+                .map(|name| String::from_datum(name.value, false).unwrap_or_default())
+                .collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let keys = set.of(&person(), &names);
+            // Asked after the person was computed.
+            let version = session::version();
+            let constant =
+                (0..set.names() as i32).all(|name| pg_sys::get_fn_expr_arg_stable(function, name));
+            if !constant {
+                return pg_sys::Datum::from(keys.set().is_some_and(|keys| is_in(keys, value)));
+            }
+            keep(function, known, Found { version, keys })
+        };
+        pg_sys::Datum::from(found.keys.set().is_some_and(|keys| is_in(keys, value)))
     }
 }
 
-impl Key for pgrx::Uuid {
-    fn is_in(&self, keys: &KeySet) -> bool {
-        keys.has_uuid(u128::from_be_bytes(*self.as_bytes()))
+/// Keeps what was found as long as the call's memory.
+unsafe fn keep<'a>(function: *mut pg_sys::FmgrInfo, known: *mut Found, found: Found) -> &'a Found {
+    // SAFETY: the callback is allocated in the memory that it belongs to.
+    unsafe {
+        if !known.is_null() {
+            *known = found;
+            return &*known;
+        }
+        let size = size_of::<pg_sys::MemoryContextCallback>();
+        let callback = pg_sys::MemoryContextAllocZero((*function).fn_mcxt, size)
+            .cast::<pg_sys::MemoryContextCallback>();
+        let kept = Box::into_raw(Box::new(found));
+        (*callback).func = Some(drop_found);
+        (*callback).arg = kept.cast();
+        pg_sys::MemoryContextRegisterResetCallback((*function).fn_mcxt, callback);
+        (*function).fn_extra = kept.cast();
+        &*kept
     }
-    fn to_text(&self) -> String {
-        self.to_string()
-    }
 }
 
-impl Key for &str {
-    fn is_in(&self, keys: &KeySet) -> bool {
-        keys.has_text(self)
-    }
-    fn to_text(&self) -> String {
-        (*self).to_owned()
-    }
+unsafe fn is_int4(keys: &KeySet, value: pg_sys::Datum) -> bool {
+    keys.has_integer(i64::from(value.value() as i32))
 }
 
-fn owned(module: &str, cell: &str, key: &str, owner: &impl Key) -> bool {
-    person()
-        .reach(module, cell)
-        .owners
-        .get(key)
-        .is_some_and(|owners| owner.is_in(owners))
+unsafe fn is_int8(keys: &KeySet, value: pg_sys::Datum) -> bool {
+    keys.has_integer(value.value() as i64)
 }
 
-fn filed(module: &str, cell: &str, group: &impl Key) -> bool {
-    group.is_in(&person().reach(module, cell).groups)
+unsafe fn is_uuid(keys: &KeySet, value: pg_sys::Datum) -> bool {
+    // SAFETY: a uuid is 16 bytes.
+    keys.has_uuid(u128::from_be_bytes(unsafe {
+        *value.cast_mut_ptr::<[u8; 16]>()
+    }))
 }
 
-fn is_me(key: &str, value: &impl Key) -> bool {
-    let text = value.to_text();
-    person().keys(key).contains(&text)
-}
-
-fn created(module: &str, cell: &str, key: &str, creator: &impl Key) -> bool {
-    person().reach(module, cell).created && is_me(key, creator)
-}
-
-fn shared(module: &str, cell: &str, record: &impl Key) -> bool {
-    record.is_in(&person().reach(module, cell).shared)
+unsafe fn is_text(keys: &KeySet, value: pg_sys::Datum) -> bool {
+    // SAFETY: a text that isn't NULL.
+    unsafe { <&str>::from_datum(value, false) }.is_some_and(|value| keys.has_text(value))
 }
 
 /// Each question once for each type of key: PostgreSQL picks the one for the column.
-macro_rules! for_type {
-    ($type:ty, $owner:ident, $group:ident, $creator:ident, $me:ident, $share:ident) => {
-        #[pg_extern]
-        fn $owner(module: &str, cell: &str, key: &str, owner: $type) -> bool {
-            owned(module, cell, key, &owner)
+macro_rules! look_up {
+    ($($set:ident, $is_in:ident, $symbol:ident, $info:ident, $name:ident;)*) => {$(
+        raw_function!(
+            #[doc = concat!("`celador.", stringify!($symbol), "`")]
+            $symbol, $info, $name
+        );
+        unsafe fn $name(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+            // SAFETY: the value is of the type that the function is declared with.
+            unsafe { look_up(call, Set::$set, |keys, value| $is_in(keys, value)) }
         }
-        #[pg_extern]
-        fn $group(module: &str, cell: &str, group: $type) -> bool {
-            filed(module, cell, &group)
-        }
-        #[pg_extern]
-        fn $creator(module: &str, cell: &str, key: &str, creator: $type) -> bool {
-            created(module, cell, key, &creator)
-        }
-        #[pg_extern]
-        fn $me(key: &str, creator: $type) -> bool {
-            is_me(key, &creator)
-        }
-        #[pg_extern]
-        fn $share(module: &str, cell: &str, record: $type) -> bool {
-            shared(module, cell, &record)
-        }
-    };
+    )*};
 }
 
-for_type!(
-    i32,
-    owner_in_reach_int4,
-    group_in_reach_int4,
-    creator_in_reach_int4,
-    creator_is_me_int4,
-    share_in_reach_int4
-);
-for_type!(
-    i64,
-    owner_in_reach_int8,
-    group_in_reach_int8,
-    creator_in_reach_int8,
-    creator_is_me_int8,
-    share_in_reach_int8
-);
-for_type!(
-    pgrx::Uuid,
-    owner_in_reach_uuid,
-    group_in_reach_uuid,
-    creator_in_reach_uuid,
-    creator_is_me_uuid,
-    share_in_reach_uuid
-);
-for_type!(
-    &str,
-    owner_in_reach_text,
-    group_in_reach_text,
-    creator_in_reach_text,
-    creator_is_me_text,
-    share_in_reach_text
-);
+look_up! {
+    Owners, is_int4, owner_in_reach_int4_wrapper, pg_finfo_owner_in_reach_int4_wrapper, owner_int4;
+    Owners, is_int8, owner_in_reach_int8_wrapper, pg_finfo_owner_in_reach_int8_wrapper, owner_int8;
+    Owners, is_uuid, owner_in_reach_uuid_wrapper, pg_finfo_owner_in_reach_uuid_wrapper, owner_uuid;
+    Owners, is_text, owner_in_reach_text_wrapper, pg_finfo_owner_in_reach_text_wrapper, owner_text;
+    Groups, is_int4, group_in_reach_int4_wrapper, pg_finfo_group_in_reach_int4_wrapper, group_int4;
+    Groups, is_int8, group_in_reach_int8_wrapper, pg_finfo_group_in_reach_int8_wrapper, group_int8;
+    Groups, is_uuid, group_in_reach_uuid_wrapper, pg_finfo_group_in_reach_uuid_wrapper, group_uuid;
+    Groups, is_text, group_in_reach_text_wrapper, pg_finfo_group_in_reach_text_wrapper, group_text;
+    Created, is_int4, creator_in_reach_int4_wrapper, pg_finfo_creator_in_reach_int4_wrapper, creator_int4;
+    Created, is_int8, creator_in_reach_int8_wrapper, pg_finfo_creator_in_reach_int8_wrapper, creator_int8;
+    Created, is_uuid, creator_in_reach_uuid_wrapper, pg_finfo_creator_in_reach_uuid_wrapper, creator_uuid;
+    Created, is_text, creator_in_reach_text_wrapper, pg_finfo_creator_in_reach_text_wrapper, creator_text;
+    Mine, is_int4, creator_is_me_int4_wrapper, pg_finfo_creator_is_me_int4_wrapper, me_int4;
+    Mine, is_int8, creator_is_me_int8_wrapper, pg_finfo_creator_is_me_int8_wrapper, me_int8;
+    Mine, is_uuid, creator_is_me_uuid_wrapper, pg_finfo_creator_is_me_uuid_wrapper, me_uuid;
+    Mine, is_text, creator_is_me_text_wrapper, pg_finfo_creator_is_me_text_wrapper, me_text;
+    Shared, is_int4, share_in_reach_int4_wrapper, pg_finfo_share_in_reach_int4_wrapper, shared_int4;
+    Shared, is_int8, share_in_reach_int8_wrapper, pg_finfo_share_in_reach_int8_wrapper, shared_int8;
+    Shared, is_uuid, share_in_reach_uuid_wrapper, pg_finfo_share_in_reach_uuid_wrapper, shared_uuid;
+    Shared, is_text, share_in_reach_text_wrapper, pg_finfo_share_in_reach_text_wrapper, shared_text;
+}

@@ -67,6 +67,8 @@ thread_local! {
     /// Who stands in for nobody.
     static STAND_IN: RefCell<Option<Rc<Person>>> = const { RefCell::new(None) };
     static STALE: Cell<bool> = const { Cell::new(false) };
+    /// Changes whenever [`asker`] may give somebody else, or another access.
+    static VERSION: Cell<u64> = const { Cell::new(1) };
     /// Whose eyes are looked through, by `explain_access`.
     static LENT: RefCell<Vec<Rc<Person>>> = const { RefCell::new(Vec::new()) };
     /// Statements over protected tables that have begun and not ended, by address, and for whom;
@@ -97,6 +99,7 @@ unsafe extern "C-unwind" fn transaction_ended(
     ) {
         OPEN.with_borrow_mut(BTreeMap::clear);
         LENT.with_borrow_mut(Vec::clear);
+        changed();
         hooks::foreign_code::forget();
         hooks::maintenance::end();
     }
@@ -134,6 +137,17 @@ pub(crate) fn has_open_portals() -> bool {
     OPEN.with_borrow(|open| !open.is_empty())
 }
 
+/// While this is the same, so is whoever asks, and the access.
+pub(crate) fn version() -> u64 {
+    let _renews = identity::epoch();
+    VERSION.get()
+}
+
+/// Whoever asks may be somebody else from here on.
+pub(crate) fn changed() {
+    VERSION.set(VERSION.get() + 1);
+}
+
 /// Where a statement begins: takes note of changes in other sessions.
 pub(crate) fn begin_statement() {
     // SAFETY: what PostgreSQL does itself whenever it takes a lock.
@@ -161,6 +175,7 @@ pub(crate) fn begin_statement() {
     if STALE.get() || ended || other {
         STALE.set(false);
         CURRENT.set(None);
+        changed();
     }
 }
 
@@ -193,6 +208,7 @@ pub(crate) fn asker() -> Asker {
     }
     let asker = compute();
     CURRENT.set(Some((epoch, asker.clone())));
+    changed();
     asker
 }
 
@@ -239,10 +255,12 @@ pub(crate) fn lend<T>(person: Rc<Person>, work: impl FnOnce() -> T) -> T {
     impl Drop for Return {
         fn drop(&mut self) {
             LENT.with_borrow_mut(|lent| lent.pop());
+            changed();
             plan_stamp::forget_marked();
         }
     }
     LENT.with_borrow_mut(|lent| lent.push(person));
+    changed();
     plan_stamp::forget_marked();
     let _return = Return;
     work()

@@ -2,12 +2,15 @@
 
 use std::collections::HashSet;
 
+use rustc_hash::FxHashSet;
+
 /// Keys of people, groups or records. Written as text, asked for in the column's own type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySet {
     texts: HashSet<Box<str>>,
-    integers: HashSet<i64>,
-    uuids: HashSet<u128>,
+    // Asked for each row. The keys are the directory's, not an attacker's.
+    integers: FxHashSet<i64>,
+    uuids: FxHashSet<u128>,
 }
 
 impl KeySet {
@@ -76,7 +79,7 @@ impl<'a> Extend<&'a str> for KeySet {
     }
 }
 
-fn sorted<T: Copy + Ord>(keys: &HashSet<T>) -> Vec<T> {
+fn sorted<T: Copy + Ord>(keys: &FxHashSet<T>) -> Vec<T> {
     let mut keys: Vec<T> = keys.iter().copied().collect();
     keys.sort_unstable();
     keys

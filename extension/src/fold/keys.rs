@@ -61,43 +61,88 @@ const TEXT: Type = Type {
 /// owner_id = ANY ('{42,43}'::int4[])
 /// ```
 pub(super) unsafe fn condition(value: *mut pg_sys::Node, keys: &KeySet) -> Option<Answer> {
-    // SAFETY: the value is an argument of one of Celador's functions; nodes are made in the
-    // planner's memory.
+    // SAFETY: the value is an argument of one of Celador's functions.
+    unsafe {
+        if keys.len() > MOST {
+            return None;
+        }
+        let (kind, collation) = kind(value)?;
+        let values = kind.values(keys);
+        Some(match values.as_slice() {
+            [] => Answer::Bool(false),
+            [one] => Answer::Condition(equals(&kind, value, *one, collation)),
+            [..] => Answer::Condition(is_any(&kind, value, values, collation).cast()),
+        })
+    }
+}
+
+/// `value = ANY (keys)`, however many there are.
+pub(super) unsafe fn any(
+    value: *mut pg_sys::Node,
+    keys: &KeySet,
+) -> Option<*mut pg_sys::ScalarArrayOpExpr> {
+    // SAFETY: the value is an argument of one of Celador's functions.
+    unsafe {
+        let (kind, collation) = kind(value)?;
+        Some(is_any(&kind, value, kind.values(keys), collation))
+    }
+}
+
+/// Whether a value of the type is among the keys.
+pub(super) unsafe fn holds(keys: &KeySet, of: pg_sys::Oid, value: pg_sys::Datum) -> bool {
+    // SAFETY: the value is of that type.
+    unsafe {
+        if of == INT4.oid {
+            keys.has_integer(i64::from(value.value() as i32))
+        } else if of == INT8.oid {
+            keys.has_integer(value.value() as i64)
+        } else if of == UUID.oid {
+            keys.has_uuid(u128::from_be_bytes(*value.cast_mut_ptr::<[u8; 16]>()))
+        } else {
+            of == TEXT.oid
+                && <&str>::from_datum(value, false).is_some_and(|value| keys.has_text(value))
+        }
+    }
+}
+
+/// The type and collation of a value that keys are compared with. Where texts that differ may be
+/// equal there is none.
+unsafe fn kind(value: *mut pg_sys::Node) -> Option<(Type, pg_sys::Oid)> {
+    // SAFETY: the value is an expression.
     unsafe {
         if value.is_null() {
             return None;
         }
         let of = pg_sys::exprType(value);
         let collation = pg_sys::exprCollation(value);
-        let (kind, values) = if of == INT4.oid {
+        let kind = [INT4, INT8, UUID, TEXT]
+            .into_iter()
+            .find(|kind| kind.oid == of)?;
+        let exact = of != TEXT.oid
+            || collation != pg_sys::InvalidOid && pg_sys::get_collation_isdeterministic(collation);
+        exact.then_some((kind, collation))
+    }
+}
+
+impl Type {
+    /// Those of the keys that can be values of the type.
+    fn values(&self, keys: &KeySet) -> Vec<pg_sys::Datum> {
+        if self.oid == INT4.oid {
             let integers = keys.integers().into_iter();
-            let values = integers.filter_map(|key| i32::try_from(key).ok()?.into_datum());
-            (INT4, values.collect::<Vec<_>>())
-        } else if of == INT8.oid {
+            integers
+                .filter_map(|key| i32::try_from(key).ok()?.into_datum())
+                .collect()
+        } else if self.oid == INT8.oid {
             let integers = keys.integers().into_iter();
-            (INT8, integers.filter_map(IntoDatum::into_datum).collect())
-        } else if of == UUID.oid {
+            integers.filter_map(IntoDatum::into_datum).collect()
+        } else if self.oid == UUID.oid {
             let uuids = keys.uuids().into_iter();
-            let values = uuids.map(|key| pgrx::Uuid::from_bytes(key.to_be_bytes()));
-            (UUID, values.filter_map(IntoDatum::into_datum).collect())
-        } else if of == TEXT.oid {
-            // Elsewhere texts that differ may be equal.
-            if collation == pg_sys::InvalidOid || !pg_sys::get_collation_isdeterministic(collation)
-            {
-                return None;
-            }
-            let texts = keys.texts().into_iter();
-            (TEXT, texts.filter_map(IntoDatum::into_datum).collect())
+            uuids
+                .filter_map(|key| pgrx::Uuid::from_bytes(key.to_be_bytes()).into_datum())
+                .collect()
         } else {
-            return None;
-        };
-        match values.as_slice() {
-            [] => Some(Answer::Bool(false)),
-            [one] => Some(Answer::Condition(equals(&kind, value, *one, collation))),
-            [..] if values.len() <= MOST => {
-                Some(Answer::Condition(is_any(&kind, value, values, collation)))
-            }
-            [..] => None,
+            let texts = keys.texts().into_iter();
+            texts.filter_map(IntoDatum::into_datum).collect()
         }
     }
 }
@@ -137,7 +182,7 @@ unsafe fn is_any(
     value: *mut pg_sys::Node,
     mut keys: Vec<pg_sys::Datum>,
     collation: pg_sys::Oid,
-) -> *mut pg_sys::Node {
+) -> *mut pg_sys::ScalarArrayOpExpr {
     // SAFETY: makes nodes in the planner's memory; the planner looks the function up.
     unsafe {
         let array = pg_sys::construct_array(
@@ -166,6 +211,7 @@ unsafe fn is_any(
         (*any).location = -1;
         (*any).args = pg_sys::lappend(std::ptr::null_mut(), value.cast());
         (*any).args = pg_sys::lappend((*any).args, list.cast());
-        any.cast()
+        (*any).opfuncid = pg_sys::get_opcode((*any).opno);
+        any
     }
 }

@@ -18,6 +18,7 @@
 //! ([`crate::plan_stamp`]): it never runs for anybody else.
 
 mod keys;
+mod support;
 
 use std::ffi::{CStr, c_void};
 
@@ -28,6 +29,7 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
 
 use crate::probe::{reaches_all, reaches_nothing};
+use crate::reach::{Set, attribute, holds_what};
 use crate::session::Person;
 
 /// A function of Celador's whose answer may be known before a row is looked at.
@@ -37,11 +39,7 @@ pub(crate) enum Question {
     Holds,
     Restricted,
     IsKnown,
-    Owner,
-    Group,
-    Creator,
-    CreatorIsMe,
-    Share,
+    Set(Set),
     MyKey,
     MyAttribute,
     HasRole,
@@ -61,11 +59,11 @@ impl Question {
             "holds" => Self::Holds,
             "restricted" => Self::Restricted,
             "is_known" => Self::IsKnown,
-            "owner_in_reach" => Self::Owner,
-            "group_in_reach" => Self::Group,
-            "creator_in_reach" => Self::Creator,
-            "creator_is_me" => Self::CreatorIsMe,
-            "share_in_reach" => Self::Share,
+            "owner_in_reach" => Self::Set(Set::Owners),
+            "group_in_reach" => Self::Set(Set::Groups),
+            "creator_in_reach" => Self::Set(Set::Created),
+            "creator_is_me" => Self::Set(Set::Mine),
+            "share_in_reach" => Self::Set(Set::Shared),
             "my_key" => Self::MyKey,
             "my_attribute" => Self::MyAttribute,
             "has_role" => Self::HasRole,
@@ -229,20 +227,18 @@ impl Fold<'_> {
                     .then_some(())?;
                 Some(person.reach(&module, cell(1)?.name()))
             };
-            let one_of = |keys: &[String]| {
-                let mut set = celador_policy::key_set::KeySet::default();
-                set.extend(keys.iter().map(String::as_str));
-                keys::condition(last, &set)
-            };
             let never = |is_so: bool| is_so.then_some(Answer::Bool(false));
             match question {
                 Question::AllInReach => Some(Answer::Bool(reach()?.all)),
                 Question::Holds => {
-                    let (reach, what) = (reach()?, text(2)?);
-                    Some(Answer::Bool(match what.strip_prefix("rule:") {
-                        Some(rule) => reach.rules.contains(rule),
-                        None => what == "unassigned" && reach.unassigned,
-                    }))
+                    let _known = reach()?;
+                    let (module, cell, what) = (text(0)?, cell(1)?, text(2)?);
+                    Some(Answer::Bool(holds_what(
+                        person,
+                        &module,
+                        cell.name(),
+                        &what,
+                    )))
                 }
                 Question::Restricted => {
                     let cell = CellRef::Action(cell(1)?);
@@ -254,23 +250,21 @@ impl Fold<'_> {
                     )))
                 }
                 Question::IsKnown => Some(Answer::Bool(true)),
-                Question::Owner => {
-                    let key = text(2)?;
-                    match reach()?.owners.get(&key) {
-                        Some(owners) => keys::condition(last, owners),
+                Question::Set(set) => {
+                    let _known = if set == Set::Mine {
+                        None
+                    } else {
+                        Some(reach()?)
+                    };
+                    let names: Vec<String> = (0..set.names()).map(text).collect::<Option<_>>()?;
+                    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                    match set.of(person, &names).set() {
+                        Some(keys) => keys::condition(last, keys),
                         None => Some(Answer::Bool(false)),
                     }
                 }
-                Question::Group => keys::condition(last, &reach()?.groups),
-                Question::Share => keys::condition(last, &reach()?.shared),
-                Question::Creator if reach()?.created => one_of(person.keys(&text(2)?)),
-                Question::Creator => Some(Answer::Bool(false)),
-                Question::CreatorIsMe => one_of(person.keys(&text(0)?)),
                 Question::MyKey => Some(Answer::Text(person.keys(&text(0)?).first().cloned())),
-                Question::MyAttribute => {
-                    let attributes = &person.access.facts().attributes;
-                    Some(Answer::Text(attributes.get(&text(0)?).cloned().flatten()))
-                }
+                Question::MyAttribute => Some(Answer::Text(attribute(person, &text(0)?))),
                 Question::HasRole => Some(Answer::Bool(person.access.has_role(&text(0)?))),
                 Question::Record => self.followed(&text(0)?, cell(1)?),
                 Question::Child => {

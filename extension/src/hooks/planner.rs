@@ -50,10 +50,12 @@ unsafe extern "C-unwind" fn planner(
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
         let mark = cover(parse);
+        let before = plan_stamp::begin_planning();
         let plan = match NEXT {
             Some(next) => next(parse, query_string, cursor_options, bound_params),
             None => standard_planner(parse, query_string, cursor_options, bound_params),
         };
+        let mark = plan_stamp::planned(before, mark);
         if mark.stamp != 0 || mark.calls_sql {
             stamp(plan, mark);
         }

@@ -1,0 +1,270 @@
+//! The planner's support for sets that are too large to be written into the statement: how many
+//! rows a look-up lets through, what it costs, and the index that finds these rows.
+//!
+//! ```sql
+//! celador.owner_in_reach('contacts', 'read', 'user', owner_id)
+//! owner_id = ANY ('{1,2,…,2000}')    -- as an index condition, where that is the cheapest way
+//! ```
+
+use celador_policy::key_set::KeySet;
+use pgrx::prelude::*;
+
+use super::{Question, keys};
+use crate::hooks::raw_function;
+use crate::hooks::tree::elements;
+use crate::plan_stamp;
+use crate::session::{self, Person};
+use crate::{catalog, spi};
+
+raw_function!(
+    /// `celador.reach_support(internal)`.
+    reach_support_wrapper,
+    pg_finfo_reach_support_wrapper,
+    support
+);
+
+/// A look-up costs as much as this many operators.
+const LOOK_UP: f64 = 1.0;
+/// What planning with one more key costs, in the planner's units: half a microsecond, where reading
+/// a page in order is 1 and takes about ten.
+const KEY_IN_PLAN: f64 = 0.05;
+/// `=` among a B-tree's strategies.
+const EQUAL: i16 = 3;
+
+unsafe fn support(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    let nothing = pg_sys::Datum::from(0);
+    if !super::is_on() || spi::is_internal() {
+        return nothing;
+    }
+    // SAFETY: PostgreSQL passes the request as the only argument.
+    unsafe {
+        let request = (*(*call).args.as_ptr())
+            .value
+            .cast_mut_ptr::<pg_sys::Node>();
+        let answered = match (*request).type_ {
+            pg_sys::NodeTag::T_SupportRequestSelectivity => selectivity(request.cast()),
+            pg_sys::NodeTag::T_SupportRequestCost => cost(request.cast()),
+            pg_sys::NodeTag::T_SupportRequestIndexCondition => {
+                return index_condition(request.cast())
+                    .map_or(nothing, |list| pg_sys::Datum::from(list));
+            }
+            _ => false,
+        };
+        if answered {
+            pg_sys::Datum::from(request)
+        } else {
+            nothing
+        }
+    }
+}
+
+/// Whoever asks, and the set and the value of a call.
+unsafe fn look_up<T>(
+    function: pg_sys::Oid,
+    arguments: *mut pg_sys::List,
+    with: impl FnOnce(&Person, &KeySet, *mut pg_sys::Node) -> Option<T>,
+) -> Option<T> {
+    let catalog = catalog::current()?;
+    let Question::Set(set) = catalog.questions_asked.get(&function)? else {
+        return None;
+    };
+    let person = session::asker().ok()?;
+    // SAFETY: the arguments of one of Celador's functions.
+    unsafe {
+        let arguments = elements::<pg_sys::Node>(arguments);
+        let names: Vec<String> = arguments
+            .iter()
+            .take(set.names())
+            .map(|name| super::constant_text(*name))
+            .collect::<Option<_>>()?;
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let value = *arguments.get(set.names())?;
+        let keys = set.of(&person, &names);
+        with(&person, keys.set().unwrap_or(&KeySet::default()), value)
+    }
+}
+
+unsafe fn cost(request: *mut pg_sys::SupportRequestCost) -> bool {
+    // SAFETY: the request's own fields.
+    unsafe {
+        (*request).startup = 0.0;
+        (*request).per_tuple = LOOK_UP * pg_sys::cpu_operator_cost;
+    }
+    true
+}
+
+unsafe fn selectivity(request: *mut pg_sys::SupportRequestSelectivity) -> bool {
+    // SAFETY: the request's own fields.
+    unsafe {
+        let (root, relation) = ((*request).root, (*request).varRelid);
+        let share = look_up((*request).funcid, (*request).args, |_, keys, value| {
+            Some(share(root, value, relation, keys))
+        });
+        if let Some(share) = share {
+            (*request).selectivity = share;
+        }
+        share.is_some()
+    }
+}
+
+/// The share of the rows whose value is among the keys: the most common values one by one, the
+/// others as if all were equally common.
+unsafe fn share(
+    root: *mut pg_sys::PlannerInfo,
+    value: *mut pg_sys::Node,
+    relation: i32,
+    keys: &KeySet,
+) -> f64 {
+    // SAFETY: the statistics are released after use.
+    unsafe {
+        let mut variable = pg_sys::VariableStatData::default();
+        pg_sys::examine_variable(root, value, relation, &mut variable);
+        let mut is_default = false;
+        let distinct = pg_sys::get_variable_numdistinct(&mut variable, &mut is_default).max(1.0);
+        let (mut found, mut among, mut common, mut common_share, mut nulls) =
+            (0.0, 0.0, 0.0, 0.0, 0.0);
+        if !variable.statsTuple.is_null() {
+            let statistics =
+                pg_sys::GETSTRUCT(variable.statsTuple).cast::<pg_sys::FormData_pg_statistic>();
+            nulls = f64::from((*statistics).stanullfrac);
+            let mut slot = pg_sys::AttStatsSlot::default();
+            let flags = pg_sys::ATTSTATSSLOT_VALUES | pg_sys::ATTSTATSSLOT_NUMBERS;
+            if pg_sys::get_attstatsslot(
+                &mut slot,
+                variable.statsTuple,
+                pg_sys::STATISTIC_KIND_MCV as i32,
+                pg_sys::InvalidOid,
+                flags as i32,
+            ) {
+                let of = pg_sys::exprType(value);
+                for at in 0..(slot.nvalues.min(slot.nnumbers)) as usize {
+                    let frequency = f64::from(*slot.numbers.add(at));
+                    common += 1.0;
+                    common_share += frequency;
+                    if keys::holds(keys, of, *slot.values.add(at)) {
+                        among += 1.0;
+                        found += frequency;
+                    }
+                }
+                pg_sys::free_attstatsslot(&mut slot);
+            }
+            if let Some(free) = variable.freefunc {
+                free(variable.statsTuple);
+            }
+        }
+        let (others, rest) = (
+            (distinct - common).max(1.0),
+            (1.0 - nulls - common_share).max(0.0),
+        );
+        let left = (keys.len() as f64 - among).max(0.0);
+        (found + rest * (left / others).min(1.0)).clamp(0.0, 1.0)
+    }
+}
+
+/// The condition that an index answers, where reading what it finds is cheaper than what the
+/// statement's other conditions allow, the planning included.
+unsafe fn index_condition(
+    request: *mut pg_sys::SupportRequestIndexCondition,
+) -> Option<*mut pg_sys::List> {
+    // SAFETY: the request's own fields, and the planner's of the table and its indexes.
+    unsafe {
+        if !pg_sys::is_funcclause((*request).node.cast()) {
+            return None;
+        }
+        let call = (*request).node.cast::<pg_sys::FuncExpr>();
+        let index = (*request).index;
+        look_up((*call).funcid, (*call).args, |person, keys, value| {
+            let set_names = elements::<pg_sys::Node>((*call).args).len() - 1;
+            if (*request).indexarg != set_names as i32
+                || !(*index).amsearcharray
+                || (*index).relam != pg_sys::BTREE_AM_OID
+            {
+                return None;
+            }
+            let table = (*index).rel;
+            let rows = (*table).tuples * share((*request).root, value, (*table).relid as i32, keys);
+            if by_index(table, keys.len() as f64, rows) >= otherwise(request, rows) {
+                return None;
+            }
+            let condition = keys::any(value, keys)?;
+            let operator = (*condition).opno;
+            let strategy = pg_sys::get_op_opfamily_strategy(operator, (*request).opfamily);
+            let same_order = (*condition).inputcollid == pg_sys::InvalidOid
+                || (*condition).inputcollid == (*request).indexcollation;
+            if strategy != i32::from(EQUAL) || !same_order {
+                return None;
+            }
+            plan_stamp::note_answer(person.stamp);
+            (*request).lossy = false;
+            Some(pg_sys::lappend(std::ptr::null_mut(), condition.cast()))
+        })
+    }
+}
+
+/// What reading these rows by an index costs: no page is read twice, and each key is looked for.
+unsafe fn by_index(table: *mut pg_sys::RelOptInfo, keys: f64, rows: f64) -> f64 {
+    // SAFETY: the planner's own numbers.
+    unsafe {
+        let pages = f64::from((*table).pages).min(rows);
+        keys * (KEY_IN_PLAN + 2.0 * pg_sys::cpu_operator_cost)
+            + pages * pg_sys::random_page_cost
+            + rows * (pg_sys::cpu_index_tuple_cost + pg_sys::cpu_tuple_cost)
+    }
+}
+
+/// What the cheapest of the other ways costs: all pages in order, another condition's index, or an
+/// order in which a few rows are soon found.
+unsafe fn otherwise(request: *mut pg_sys::SupportRequestIndexCondition, rows: f64) -> f64 {
+    // SAFETY: the planner's own numbers and lists.
+    unsafe {
+        let (root, table) = ((*request).root, (*(*request).index).rel);
+        let all = (*table).tuples.max(1.0);
+        let fetch = pg_sys::random_page_cost + pg_sys::cpu_tuple_cost;
+        let in_order = f64::from((*table).pages) * pg_sys::seq_page_cost
+            + all * (pg_sys::cpu_tuple_cost + pg_sys::cpu_operator_cost);
+        let (mut others, mut indexed) = (1.0, 1.0);
+        for condition in elements::<pg_sys::RestrictInfo>((*table).baserestrictinfo) {
+            let selectivity = (*condition).norm_selec;
+            if (*condition).clause.cast() == (*request).node || !(0.0..=1.0).contains(&selectivity)
+            {
+                continue;
+            }
+            others *= selectivity;
+            if has_index(table, condition) {
+                indexed *= selectivity;
+            }
+        }
+        let mut cheapest = in_order;
+        if indexed < 1.0 {
+            cheapest = cheapest.min(all * indexed * fetch);
+        }
+        let limit = (*root).limit_tuples;
+        if limit > 0.0 && !(*root).query_pathkeys.is_null() {
+            let found = (rows * others).max(1.0);
+            cheapest = cheapest.min(limit / found * all * fetch);
+        }
+        cheapest
+    }
+}
+
+/// Whether a condition compares what an index begins with.
+unsafe fn has_index(table: *mut pg_sys::RelOptInfo, condition: *mut pg_sys::RestrictInfo) -> bool {
+    // SAFETY: node types are checked before they are read.
+    unsafe {
+        let clause = (*condition).clause.cast::<pg_sys::Node>();
+        let arguments = match (*clause).type_ {
+            pg_sys::NodeTag::T_OpExpr => (*clause.cast::<pg_sys::OpExpr>()).args,
+            pg_sys::NodeTag::T_ScalarArrayOpExpr => {
+                (*clause.cast::<pg_sys::ScalarArrayOpExpr>()).args
+            }
+            _ => return false,
+        };
+        elements::<pg_sys::IndexOptInfo>((*table).indexlist)
+            .into_iter()
+            .any(|index| {
+                elements::<pg_sys::Node>(arguments)
+                    .into_iter()
+                    .any(|argument| pg_sys::match_index_to_operand(argument, 0, index))
+            })
+    }
+}
