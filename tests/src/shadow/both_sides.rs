@@ -7,6 +7,7 @@ use postgres::Client;
 use super::compare::{Outcome, run};
 use super::copy::{NOBODY, state};
 use super::excuse::{Excuse, excuse};
+use super::features;
 use super::generator::Statement;
 use super::oracle::Action;
 use super::report::short;
@@ -121,8 +122,14 @@ impl Shadows<'_> {
             }
             gave |= real.gave();
         }
-        if gave {
+        // What stands prepared names a protected table, and EXECUTE doesn't.
+        let steps = || statement.steps.iter();
+        let protected = steps().any(|step| self.schema.names_protected(&step.sql));
+        if gave && (protected || statement.kind == "standing") {
             report.effective += 1;
+            for feature in features::of(statement) {
+                *report.features.entry(feature.to_owned()).or_default() += 1;
+            }
             *report.telling.entry(statement.kind.to_owned()).or_default() += 1;
             let person = self.pairs[turn].person.clone();
             *report.people.entry(person).or_default() += 1;

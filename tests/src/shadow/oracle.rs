@@ -39,6 +39,11 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
+    /// The columns by which a row is given to somebody.
+    pub fn given(&self) -> impl Iterator<Item = &str> {
+        self.owner.into_iter().chain(self.group)
+    }
+
     /// Nothing in it says whose a row is.
     pub fn is_nobodys(&self) -> bool {
         self.creator.is_none() && self.owner.is_none() && self.group.is_none()
@@ -136,7 +141,7 @@ pub fn trigger(
             .map(|column| differs(column))
             .collect::<Vec<_>>())
     };
-    let given: Vec<&str> = record.owner.into_iter().chain(record.group).collect();
+    let given: Vec<&str> = record.given().collect();
     let besides_giving: Vec<&str> = stored
         .iter()
         .map(String::as_str)

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::compare::Outcome;
+use super::features;
 use super::generator::Statement;
 use super::oracle::Counts;
+
+/// A run of so many statements has the whole grammar.
+const WHOLE_GRAMMAR: usize = 1000;
 
 /// What a run has seen.
 #[derive(Debug, Default, Clone)]
@@ -22,6 +26,12 @@ pub struct Report {
     pub kinds: Counts,
     /// The same of those that gave or changed a row.
     pub telling: Counts,
+    /// What the grammar has to have, and how many statements with it gave or changed a row.
+    pub features: Counts,
+    /// Cells that were tried, over all people: see [`super::aim`].
+    pub tried: usize,
+    /// Cells that there are.
+    pub cells: usize,
     /// Statements of each person that gave or changed a row.
     pub people: Counts,
     /// Entries of the closed list, and how often each explained a difference.
@@ -37,7 +47,17 @@ pub struct Report {
 }
 
 impl Report {
-    /// Enough statements touch something, and enough of them write.
+    /// Counts what a person has tried.
+    pub fn cover(&mut self, (tried, cells): (usize, usize)) {
+        self.tried += tried;
+        self.cells += cells;
+    }
+
+    fn percent(&self, of: usize) -> usize {
+        of * 100 / self.statements.max(1)
+    }
+
+    /// Enough statements touch something, enough of them write, and the whole grammar occurs.
     ///
     /// # Panics
     ///
@@ -50,6 +70,16 @@ impl Report {
         assert!(
             self.writes * 100 >= self.statements * 28,
             "too few writes: {self}"
+        );
+        if self.statements < WHOLE_GRAMMAR {
+            return;
+        }
+        let missing: Vec<&str> = features::all()
+            .filter(|feature| !self.features.contains_key(*feature))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "no statement that did anything has {missing:?}: {self}"
         );
     }
 }
@@ -119,8 +149,16 @@ impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(
             f,
-            "{} statements, {} of them writes, {} gave or changed a row, {} refused on both sides",
-            self.statements, self.writes, self.effective, self.refused
+            "{} statements, {} % of them writes; {} % gave or changed a row of a protected table, {} % were refused on both sides",
+            self.statements,
+            self.percent(self.writes),
+            self.percent(self.effective),
+            self.percent(self.refused)
+        )?;
+        writeln!(
+            f,
+            "cells of person, table, deed, allowed or not: {} of {} tried",
+            self.tried, self.cells
         )?;
         let kinds: Vec<String> = self
             .kinds
@@ -131,6 +169,7 @@ impl std::fmt::Display for Report {
             })
             .collect();
         writeln!(f, "grammar: {}", kinds.join(", "))?;
+        writeln!(f, "with: {:?}", self.features)?;
         writeln!(f, "people: {:?}", self.people)?;
         writeln!(
             f,

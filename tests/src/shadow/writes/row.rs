@@ -1,6 +1,7 @@
 //! What is written into rows, and which rows are written.
 
 use super::Writer;
+use crate::shadow::aim::Deed;
 use crate::shadow::generator::Source;
 use crate::shadow::oracle::Action;
 use crate::shadow::schema::{Column, Family, Table};
@@ -87,7 +88,9 @@ impl<'a> Writer<'a> {
         table: &'a Table,
         may_omit_key: bool,
     ) -> (Vec<String>, Vec<String>) {
+        let aimed = self.aimed_pool();
         let pool = match self.chance().below(10) {
+            0..8 if aimed.is_some() => aimed.unwrap_or(Pool::Visible),
             0..6 => Pool::Changeable,
             6..8 => Pool::Visible,
             _ => Pool::Hidden,
@@ -147,6 +150,7 @@ impl<'a> Writer<'a> {
     /// What an UPDATE of a table could be meant to do.
     pub(super) fn intent(&mut self, table: &'a Table) -> Intent {
         let record = self.record(table);
+        let aimed = self.aim.as_ref().map(|cell| cell.deed);
         let can = |intent| match intent {
             Intent::Give => record.owner.is_some() || record.names_owner.is_some(),
             Intent::Refile => record.group.is_some(),
@@ -156,6 +160,11 @@ impl<'a> Writer<'a> {
             Intent::Edit | Intent::Anything => true,
         };
         let wanted = match self.generator.chance.below(100) {
+            _ if aimed == Some(Deed::Claim) => Intent::Give,
+            0..30 if aimed == Some(Deed::Assign) && can(Intent::Refile) => Intent::Refile,
+            _ if aimed == Some(Deed::Assign) && can(Intent::Give) => Intent::Give,
+            _ if aimed == Some(Deed::Assign) => Intent::Refile,
+            0..34 if aimed == Some(Deed::Update) => Intent::Edit,
             0..22 => Intent::Give,
             22..34 => Intent::Refile,
             34..43 => Intent::Move,
@@ -246,6 +255,9 @@ impl<'a> Writer<'a> {
 
     /// The rows that a write is most telling for, one in five times any.
     pub(super) fn pool(&mut self, action: Action, intent: Intent) -> Option<Pool> {
+        if let Some(pool) = self.aimed_pool() {
+            return Some(pool);
+        }
         let pools: &[Pool] = match (action, intent) {
             (Action::Update, Intent::Give | Intent::Refile) => &[
                 Pool::Assignable,
@@ -268,7 +280,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A row that is there.
-    fn row(&mut self, table: &Table, pool: Option<Pool>) -> Option<&'a Row> {
+    pub(super) fn row(&mut self, table: &Table, pool: Option<Pool>) -> Option<&'a Row> {
         let (values, chance) = (self.generator.values, &mut *self.generator.chance);
         match pool {
             Some(pool) => values.row_of(chance, pool, &table.name),
@@ -297,13 +309,10 @@ impl<'a> Writer<'a> {
         alias: &str,
         (action, intent): (Action, Intent),
     ) -> String {
-        if self.chance().percent(80) {
-            let wanted = 1 + self.chance().below(2);
-            let rows: Vec<String> = (0..wanted)
-                .filter_map(|_| {
-                    let pool = self.pool(action, intent);
-                    self.row(table, pool)
-                })
+        if self.aim.is_some() || self.chance().percent(80) {
+            let rows: Vec<String> = self
+                .few_rows(table, (action, intent))
+                .into_iter()
                 .map(|row| {
                     let parts: Vec<String> = table
                         .key
@@ -337,7 +346,8 @@ impl<'a> Writer<'a> {
 
     /// Another table that this one refers to: `FROM other o WHERE n.column = o.key AND …`.
     pub(super) fn other(&mut self, table: &'a Table, word: &str) -> Option<(String, String)> {
-        if table.references.is_empty() || !self.chance().percent(25) {
+        let percent = if self.aim.is_some() { 8 } else { 25 };
+        if table.references.is_empty() || !self.chance().percent(percent) {
             return None;
         }
         let reference = self.pick(&table.references);
