@@ -82,8 +82,10 @@ const CHOSEN: [Fault; 11] = [
             "celador.owner_in_reach('opportunities'::text, 'read'::text, 'employee'::text, employee) AND",
         ),
     },
-    Fault { name: "who may change a row sees it",
-    change: Policy("ir_note", "celador_read", "'read'::text", "'update'::text"), },
+    Fault {
+        name: "who may change a row sees it",
+        change: Policy("ir_note", "celador_read", "'read'::text", "'update'::text"),
+    },
     Fault {
         name: "a share escapes a restriction",
         change: Policy(

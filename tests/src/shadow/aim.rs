@@ -97,7 +97,11 @@ impl Aims {
                 for allowed in [true, false] {
                     if is_there(oracle, table, values, deed, allowed) {
                         let table = table.name.clone();
-                        let cell = Cell { table, deed, allowed };
+                        let cell = Cell {
+                            table,
+                            deed,
+                            allowed,
+                        };
                         self.tried.entry(cell).or_default();
                     }
                 }
@@ -133,9 +137,26 @@ impl Aims {
 
     /// How many cells were tried, and how many there are.
     pub fn covered(&self) -> (usize, usize) {
-        let tried = self.tried.values().filter(|times| **times > 0).count();
-        (tried, self.tried.len())
+        count(self.tried.iter())
     }
+
+    /// The same of those where some rows are allowed and some aren't.
+    pub fn dividing(&self) -> (usize, usize) {
+        let divides = |(cell, _): &(&Cell, &usize)| {
+            let other = Cell {
+                allowed: !cell.allowed,
+                ..(*cell).clone()
+            };
+            self.tried.contains_key(&other)
+        };
+        count(self.tried.iter().filter(divides))
+    }
+}
+
+fn count<'a>(cells: impl Iterator<Item = (&'a Cell, &'a usize)>) -> (usize, usize) {
+    cells.fold((0, 0), |(tried, all), (_, times)| {
+        (tried + usize::from(*times > 0), all + 1)
+    })
 }
 
 /// Whether there is such a cell: a row to try it with, and what the deed is about.

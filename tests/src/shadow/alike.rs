@@ -34,7 +34,7 @@ pub fn kind(oracle: &dyn Oracle, phase: usize, person: &str, table: &str) -> Str
     let given = oracle.assigns(phase, person, table);
     conditions.extend(given.into_iter().map(|(old, _)| old));
     if let Some(owner) = record.owner {
-        let me = oracle.owner_key(person, table);
+        let me = oracle.owner_key(phase, person, table);
         conditions.push(format!("r.{owner} IS NULL OR r.{owner} = {me}"));
     }
     if let Some(creator) = record.creator {
@@ -109,14 +109,19 @@ mod tests {
     #[test]
     fn a_condition_falls_into_what_its_rows_are_reached_by() {
         assert_eq!(
-            parts("((r.owner IN (1, 2)) OR (r.id IN (SELECT a FROM b WHERE c OR d))) AND r.state <> 'a OR b'"),
+            parts(
+                "((r.owner IN (1, 2)) OR (r.id IN (SELECT a FROM b WHERE c OR d))) AND r.state <> 'a OR b'"
+            ),
             [
                 "r.owner IN (1, 2)",
                 "r.id IN (SELECT a FROM b WHERE c OR d)",
                 "r.state <> 'a OR b'"
             ]
         );
-        assert_eq!(parts("(r.team BETWEEN 1 AND 12)"), ["r.team BETWEEN 1 AND 12"]);
+        assert_eq!(
+            parts("(r.team BETWEEN 1 AND 12)"),
+            ["r.team BETWEEN 1 AND 12"]
+        );
         assert_eq!(parts("(a) AND (b)"), ["a", "b"]);
     }
 }

@@ -111,7 +111,7 @@ impl Shadow {
             database,
             triggers: BTreeMap::new(),
         };
-        shadow.fill(&schema, oracle, 0);
+        shadow.fill(&schema, oracle, 0, |_| true);
         let triggers: Vec<String> = schema
             .whole()
             .map(|Table { name, .. }| {
@@ -137,11 +137,18 @@ impl Shadow {
         });
     }
 
-    /// Moves the rows that come into reach or leave it, and sets the rights of a phase.
-    pub fn fill(&mut self, schema: &Schema, oracle: &dyn Oracle, phase: usize) {
+    /// Moves the rows that come into reach or leave it, and sets the rights of a phase, in some tables.
+    pub fn fill(
+        &mut self,
+        schema: &Schema,
+        oracle: &dyn Oracle,
+        phase: usize,
+        suits: impl Fn(&Table) -> bool,
+    ) {
+        let tables: Vec<&Table> = schema.whole().filter(|table| suits(table)).collect();
         // What is in reach depends on all rows, which don't change as they move.
         let mut sql = String::from("SET session_replication_role = replica;\n");
-        for table in schema.whole() {
+        for table in &tables {
             let (name, columns) = (&table.name, table.stored().join(", "));
             let reach = oracle.reach(phase, &self.person, name, Action::Read);
             let mut move_rows = |from: &str, to: &str, condition: &str| {
@@ -154,7 +161,7 @@ impl Shadow {
             move_rows("hidden", "public", &reach);
         }
         sql.push_str("RESET session_replication_role;\n");
-        for table in schema.whole() {
+        for table in &tables {
             let text = trigger(oracle, phase, &self.person, &table.name, &table.stored());
             if self.triggers.get(&table.name) != Some(&text) {
                 sql.push_str(&text);
@@ -211,7 +218,10 @@ impl Shadow {
         most: usize,
     ) -> Vec<Row> {
         let key = table.key.join(", ");
-        let columns = table.columns.iter().map(|column| format!("r.{}", column.name));
+        let columns = table
+            .columns
+            .iter()
+            .map(|column| format!("r.{}", column.name));
         let outputs: Vec<String> = columns.chain(asked.iter().cloned()).collect();
         let sql = format!(
             "SELECT {} FROM (SELECT r.*, row_number() OVER (PARTITION BY {kind} ORDER BY md5(concat({key})), {key}) AS \"~nth\" FROM {from}.{} r) r

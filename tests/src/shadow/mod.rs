@@ -198,7 +198,7 @@ impl<'a> Shadows<'a> {
             })?;
         }
         for pair in &self.pairs {
-            report.cover(pair.aims.covered());
+            report.cover(&pair.aims);
         }
         Ok(report)
     }
@@ -227,9 +227,11 @@ impl<'a> Shadows<'a> {
                 both.join(";")
             ));
             let concerned = concerned.contains(&pair.person.as_str());
-            if concerned {
-                pair.shadow.fill(&self.schema, self.oracle, phase);
-            }
+            let changed = |table: &schema::Table| {
+                let name = format!("{{s}}.{} ", table.name);
+                concerned || change.tables.contains(&name)
+            };
+            pair.shadow.fill(&self.schema, self.oracle, phase, changed);
             if !pair.values.contains_key(&phase) {
                 let values = if concerned {
                     Rc::new(pair.shadow.values(&self.schema, self.oracle, phase))
@@ -276,7 +278,10 @@ impl<'a> Shadows<'a> {
             let person = pair.person.as_str();
             let aimed = chance.percent(AIMED);
             let cell = aimed
-                .then(|| pair.aims.next(chance, (self.oracle, person), &self.schema, values))
+                .then(|| {
+                    pair.aims
+                        .next(chance, (self.oracle, person), &self.schema, values)
+                })
                 .flatten();
             let whose = (self.phase, person);
             let fresh = 1_000_000 + at * 100;
@@ -288,7 +293,9 @@ impl<'a> Shadows<'a> {
         }
         if chance.percent(5) {
             let steps = vec![Step {
-                sql: state(&pair.aims.to_read(&self.schema), |table| format!("{table} r")),
+                sql: state(&pair.aims.to_read(&self.schema), |table| {
+                    format!("{table} r")
+                }),
                 ordered: false,
             }];
             return Statement {

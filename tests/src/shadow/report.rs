@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::aim::Aims;
 use super::compare::Outcome;
 use super::features;
 use super::generator::Statement;
@@ -26,12 +27,16 @@ pub struct Report {
     pub kinds: Counts,
     /// The same of those that gave or changed a row.
     pub telling: Counts,
+    /// The time that productions took on both sides.
+    pub times: BTreeMap<String, Duration>,
     /// What the grammar has to have, and how many statements with it gave or changed a row.
     pub features: Counts,
     /// Cells that were tried, over all people: see [`super::aim`].
     pub tried: usize,
     /// Cells that there are.
     pub cells: usize,
+    /// The same of those that are one side of a condition which divides the rows that are seen.
+    pub dividing: (usize, usize),
     /// Statements of each person that gave or changed a row.
     pub people: Counts,
     /// Entries of the closed list, and how often each explained a difference.
@@ -48,9 +53,11 @@ pub struct Report {
 
 impl Report {
     /// Counts what a person has tried.
-    pub fn cover(&mut self, (tried, cells): (usize, usize)) {
+    pub fn cover(&mut self, aims: &Aims) {
+        let ((tried, cells), (some, all)) = (aims.covered(), aims.dividing());
         self.tried += tried;
         self.cells += cells;
+        self.dividing = (self.dividing.0 + some, self.dividing.1 + all);
     }
 
     fn percent(&self, of: usize) -> usize {
@@ -157,15 +164,16 @@ impl std::fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "cells of person, table, deed, allowed or not: {} of {} tried",
-            self.tried, self.cells
+            "cells of person, table, deed, allowed or not: {} of {} tried; where both are seen, {} of {}",
+            self.tried, self.cells, self.dividing.0, self.dividing.1
         )?;
         let kinds: Vec<String> = self
             .kinds
             .iter()
             .map(|(kind, times)| {
                 let telling = self.telling.get(kind).unwrap_or(&0);
-                format!("{kind} {telling} of {times}")
+                let seconds = self.times.get(kind).map_or(0.0, Duration::as_secs_f64);
+                format!("{kind} {telling} of {times} in {seconds:.1} s")
             })
             .collect();
         writeln!(f, "grammar: {}", kinds.join(", "))?;

@@ -3,6 +3,7 @@
 //! ```text
 //! write := INSERT VALUES | INSERT SELECT | ON CONFLICT | UPDATE [FROM] | DELETE [USING] | MERGE
 //!        | WITH changed AS (UPDATE … RETURNING …) SELECT | UPDATE WHERE CURRENT OF | prepared
+//!        | in turn: INSERTs or UPDATEs that differ in one value, each undone before the next
 //! ```
 //!
 //! Part of them are aimed: at a table, at what is done, and at rows with which it may or may not be done,
@@ -11,6 +12,7 @@
 //! isn't written here: it changes in phases, see [`super::oracle::Oracle::change`].
 
 mod aimed;
+mod in_turn;
 mod row;
 
 use super::aim::{Cell, Deed};

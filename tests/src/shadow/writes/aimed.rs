@@ -18,8 +18,9 @@ impl<'a> Writer<'a> {
         let production = self.chance().below(100);
         match cell.deed {
             Deed::Create => match production {
-                0..12 if can_be_copied(table) => self.insert_select(),
-                12..30 if has_one_key => self.on_conflict(),
+                0..50 => self.in_turn(table, cell),
+                50..62 if can_be_copied(table) => self.insert_select(),
+                62..72 if has_one_key => self.on_conflict(),
                 _ => self.insert(),
             },
             Deed::Delete => match production {
@@ -27,10 +28,11 @@ impl<'a> Writer<'a> {
                 _ => self.delete(),
             },
             Deed::Update | Deed::Assign | Deed::Claim => match production {
-                0..12 if has_one_key => self.merge(),
-                12..20 if has_one_key => self.current_of(),
-                20..28 if has_one_key => self.prepared(),
-                28..36 => self.with_changed(),
+                0..35 => self.in_turn(table, cell),
+                35..46 if has_one_key => self.merge(),
+                46..53 if has_one_key => self.current_of(),
+                53..60 if has_one_key => self.prepared(),
+                60..67 => self.with_changed(),
                 _ => self.update(),
             },
         }
@@ -43,7 +45,11 @@ impl<'a> Writer<'a> {
     }
 
     /// One row or two; where the statement is aimed at what it may not do, more: it passes over them.
-    pub(super) fn few_rows(&mut self, table: &Table, (action, intent): (Action, Intent)) -> Vec<&'a Row> {
+    pub(super) fn few_rows(
+        &mut self,
+        table: &Table,
+        (action, intent): (Action, Intent),
+    ) -> Vec<&'a Row> {
         let denied = self.aim.as_ref().filter(|cell| !cell.allowed);
         let many = match denied.map(|cell| cell.deed) {
             Some(Deed::Delete) => Some(Pool::Undeletable),
@@ -56,7 +62,7 @@ impl<'a> Writer<'a> {
         let mut rows = many.map_or_else(Vec::new, |pool| {
             values.several(chance, (pool, &table.name), MANY)
         });
-        if rows.is_empty() || self.chance().percent(30) {
+        if rows.is_empty() || self.chance().percent(50) {
             let allowed = self.aim.as_ref().map(|cell| cell.deed.pool(true));
             for _ in 0..=self.chance().below(2) {
                 let pool = match allowed {

@@ -38,13 +38,13 @@ impl<'a> Writer<'a> {
             record.names_owner,
         ];
         if means.contains(&name)
-            && let Some(mut keys) = self
-                .oracle
-                .candidates(self.person, &table.name, &column.name)
+            && let Some(mut keys) =
+                self.oracle
+                    .candidates(self.phase, self.person, &table.name, &column.name)
         {
             if record.names_owner == name {
                 // Whoever made a record without owner linking it to himself is left open.
-                let me = self.oracle.owner_key(self.person, &table.name);
+                let me = self.oracle.owner_key(self.phase, self.person, &table.name);
                 keys.retain(|key| *key != me);
             }
             if column.nullable && self.chance().percent(12) {
@@ -126,7 +126,7 @@ impl<'a> Writer<'a> {
                     _ => self.new_value(table, column),
                 }
             } else if record.owner == name && self.chance().percent(55) {
-                self.oracle.owner_key(self.person, &table.name)
+                self.oracle.owner_key(self.phase, self.person, &table.name)
             } else if record.owner == name && self.chance().percent(60)
                 || record.group == name && self.chance().percent(35)
                 || record.names_owner == name
@@ -313,23 +313,7 @@ impl<'a> Writer<'a> {
             let rows: Vec<String> = self
                 .few_rows(table, (action, intent))
                 .into_iter()
-                .map(|row| {
-                    let parts: Vec<String> = table
-                        .key
-                        .iter()
-                        .filter_map(|key| {
-                            let at = table
-                                .columns
-                                .iter()
-                                .position(|column| column.name == *key)?;
-                            Some(format!(
-                                "{alias}.{key} = {}",
-                                literal(&table.columns[at], row[at].as_deref())
-                            ))
-                        })
-                        .collect();
-                    format!("({})", parts.join(" AND "))
-                })
+                .map(|row| is_row(table, alias, row))
                 .collect();
             if !rows.is_empty() {
                 return rows.join(" OR ");
@@ -367,4 +351,19 @@ impl<'a> Writer<'a> {
             ),
         ))
     }
+}
+
+/// The row is this one.
+pub(super) fn is_row(table: &Table, alias: &str, row: &Row) -> String {
+    let parts: Vec<String> = table
+        .columns
+        .iter()
+        .zip(row)
+        .filter(|(column, _)| table.key.contains(&column.name))
+        .map(|(column, value)| {
+            let value = literal(column, value.as_deref());
+            format!("{alias}.{} = {value}", column.name)
+        })
+        .collect();
+    format!("({})", parts.join(" AND "))
 }
