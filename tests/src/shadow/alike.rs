@@ -55,6 +55,13 @@ pub fn kind(oracle: &dyn Oracle, phase: usize, person: &str, table: &str) -> Str
     format!("concat({})", holds.join(", "))
 }
 
+/// SQL that says of which kind a row `r` of a table is for what rules look at, as text.
+pub fn ruled_kind(oracle: &dyn Oracle, table: &str) -> String {
+    let ruled = oracle.record(table).ruled;
+    let columns = ruled.iter().map(|column| format!(", r.{column}::text"));
+    format!("concat_ws('|', ''{})", columns.collect::<String>())
+}
+
 /// What stands between the brackets, if they are around all of it.
 fn unwrapped(condition: &str) -> &str {
     let inner = condition

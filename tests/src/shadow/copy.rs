@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use postgres::{Client, SimpleQueryMessage};
 
-use super::alike::kind;
+use super::alike::{kind, ruled_kind};
 use super::oracle::{Action, Oracle, any, trigger};
 use super::schema::{Schema, Table};
 use super::values::{Pool, Rights, Row, Values};
@@ -202,7 +202,8 @@ impl Shadow {
                 };
                 values.put_seen(name, &row, rights);
             }
-            for row in self.rows(table, ("hidden", "''"), &[], 30) {
+            let ruled = ruled_kind(oracle, name);
+            for row in self.rows(table, ("hidden", &ruled), &[], 30) {
                 values.put(Pool::Hidden, name, row);
             }
         }

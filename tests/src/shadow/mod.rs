@@ -70,7 +70,7 @@ const STATEMENTS_A_PHASE: usize = 96;
 /// Statements that each session prepares at its start and executes now and then.
 const STANDING: usize = 6;
 /// So many of a hundred writes are aimed.
-const AIMED: usize = 60;
+const AIMED: usize = 75;
 
 /// A person's two sessions.
 #[derive(Debug)]

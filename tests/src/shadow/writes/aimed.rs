@@ -18,9 +18,9 @@ impl<'a> Writer<'a> {
         let production = self.chance().below(100);
         match cell.deed {
             Deed::Create => match production {
-                0..50 => self.in_turn(table, cell),
-                50..62 if can_be_copied(table) => self.insert_select(),
-                62..72 if has_one_key => self.on_conflict(),
+                0..80 => self.in_turn(table, cell),
+                80..88 if can_be_copied(table) => self.insert_select(),
+                88..94 if has_one_key => self.on_conflict(),
                 _ => self.insert(),
             },
             Deed::Delete => match production {
@@ -28,11 +28,11 @@ impl<'a> Writer<'a> {
                 _ => self.delete(),
             },
             Deed::Update | Deed::Assign | Deed::Claim => match production {
-                0..35 => self.in_turn(table, cell),
-                35..46 if has_one_key => self.merge(),
-                46..53 if has_one_key => self.current_of(),
-                53..60 if has_one_key => self.prepared(),
-                60..67 => self.with_changed(),
+                0..45 => self.in_turn(table, cell),
+                45..54 if has_one_key => self.merge(),
+                54..60 if has_one_key => self.current_of(),
+                60..66 if has_one_key => self.prepared(),
+                66..72 => self.with_changed(),
                 _ => self.update(),
             },
         }

@@ -1,6 +1,8 @@
 //! Statements that differ in one value, one after the other, each undone before the next: whether a row
 //! may be written often hangs on one of them.
 
+use std::collections::BTreeSet;
+
 use super::row::is_row;
 use super::{Made, Writer};
 use crate::shadow::aim::{Cell, Deed};
@@ -96,12 +98,8 @@ impl<'a> Writer<'a> {
         }
         for name in &record.ruled {
             let column = table.column(name);
-            for pool in [Pool::Visible, Pool::Hidden] {
-                others.extend(
-                    self.value_of(table, column, pool)
-                        .map(|value| (column, value)),
-                );
-            }
+            let values = self.telling_values(table, column);
+            others.extend(values.into_iter().map(|value| (column, value)));
         }
         let relations: Vec<_> = self.generator.schema.relations(table).collect();
         for reference in relations {
@@ -127,6 +125,27 @@ impl<'a> Writer<'a> {
             keys.retain(|key| !mine.contains(key));
         }
         (!keys.is_empty()).then_some(keys)
+    }
+
+    /// Values of a column, some of those first that only hidden rows have: they may be why.
+    fn telling_values(&mut self, table: &'a Table, column: &Column) -> Vec<String> {
+        let at = table.columns.iter().position(|c| c.name == column.name);
+        let all = |pool| -> BTreeSet<&'a str> {
+            let rows = self.generator.values.of(pool, &table.name).iter();
+            rows.filter_map(|row| row[at?].as_deref()).collect()
+        };
+        let (seen, hidden) = (all(Pool::Visible), all(Pool::Hidden));
+        let only_hidden: Vec<&str> = hidden.difference(&seen).copied().collect();
+        let mut values = Vec::new();
+        if !only_hidden.is_empty() {
+            values.extend(self.chance().some(&only_hidden, 2));
+        }
+        let seen: Vec<&str> = seen.into_iter().collect();
+        if !seen.is_empty() {
+            values.push(self.pick(&seen));
+        }
+        let literals = values.into_iter().map(|value| literal(column, Some(value)));
+        literals.collect()
     }
 
     /// A value of a column in the rows of a pool, if there are any.
