@@ -198,7 +198,9 @@ fn may_hang(
         return false;
     };
     let reaches = |module: &str, action: Action, record: &str| {
-        let cell = person.policy().writing_cell(module, &CellRef::Action(action));
+        let cell = person
+            .policy()
+            .writing_cell(module, &CellRef::Action(action));
         reaches_all(&person, module, &cell) || in_reach(&person, module, &cell, record)
     };
     let reads = match above {

@@ -17,7 +17,12 @@ pub(super) unsafe fn module_of<'a>(
     row: pg_sys::HeapTuple,
 ) -> Option<&'a str> {
     let policy = person.policy();
-    let filter = |name: &String| policy.modules.get(name).and_then(|module| module.rows.as_ref());
+    let filter = |name: &String| {
+        policy
+            .modules
+            .get(name)
+            .and_then(|module| module.rows.as_ref())
+    };
     if let ([only], None) = (names, names.first().and_then(filter)) {
         return Some(only);
     }

@@ -58,12 +58,14 @@ impl Verdict {
         // SAFETY: both rows are of the relation's row type.
         let row = unsafe { answers(person, relation, &sql, &[old, new]) };
         let is_true = |at: usize| row.get(at).cloned().flatten().as_deref() == Some("t");
-        let owners = owner_columns(module).enumerate().map(|(at, owner)| NewOwner {
-            column: owner.column.name.clone(),
-            key: owner.key.clone(),
-            value: row.get(6 + 2 * at).cloned().flatten(),
-            matters: is_true(7 + 2 * at),
-        });
+        let owners = owner_columns(module)
+            .enumerate()
+            .map(|(at, owner)| NewOwner {
+                column: owner.column.name.clone(),
+                key: owner.key.clone(),
+                value: row.get(6 + 2 * at).cloned().flatten(),
+                matters: is_true(7 + 2 * at),
+            });
         Self {
             old_update: is_true(0),
             new_update: is_true(1),

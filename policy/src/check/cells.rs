@@ -6,7 +6,7 @@ use super::Checker;
 use super::rules::setting_rule;
 use crate::action::Action;
 use crate::document::{Cell, Scope, ScopeName, ScopeTerm};
-use crate::policy_set::{Grant, GrantScope, GroupPlace, Owner, PolicySet};
+use crate::policy_set::{Grant, GrantScope, GroupPlace, Owner, ParentTarget, PolicySet};
 
 /// Every scope, for remedies.
 const SCOPES: &str = "own, created, reports, group, group_tree, colleagues, colleagues_tree, \

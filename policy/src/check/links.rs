@@ -159,9 +159,9 @@ impl Checker<'_> {
 /// Whether PostgreSQL prints a value of the column's type so.
 fn is_printed(value: &str, column: &Column) -> bool {
     let integer = |least: i64, greatest: i64| {
-        value.parse::<i64>().is_ok_and(|number| {
-            (least..=greatest).contains(&number) && number.to_string() == value
-        })
+        value
+            .parse::<i64>()
+            .is_ok_and(|number| (least..=greatest).contains(&number) && number.to_string() == value)
     };
     match column.type_name.as_str() {
         "pg_catalog.int2" => integer(i16::MIN.into(), i16::MAX.into()),

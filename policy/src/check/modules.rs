@@ -203,7 +203,12 @@ impl Checker<'_> {
             }
         }
         columns.extend(module.creator.iter().map(|creator| &creator.column));
-        let filtered: Vec<Column> = module.rows.iter().flat_map(|rows| &rows.types).map(Column::of).collect();
+        let filtered: Vec<Column> = module
+            .rows
+            .iter()
+            .flat_map(|rows| &rows.types)
+            .map(Column::of)
+            .collect();
         columns.extend(&filtered);
         for column in columns {
             if let Some(found) = self.column(path, table, &column.name)
@@ -234,9 +239,9 @@ fn decides(module: &Module, name: &str) -> bool {
     });
     let parents = module.parents.iter().flat_map(|parent| {
         let kind = match &parent.target {
-            ParentTarget::Module(_)
-            | ParentTarget::Joined { .. }
-            | ParentTarget::Linked { .. } => None,
+            ParentTarget::Module(_) | ParentTarget::Joined { .. } | ParentTarget::Linked { .. } => {
+                None
+            }
             ParentTarget::ByType { column, .. } => Some(column),
         };
         [Some(&parent.column), kind].into_iter().flatten()

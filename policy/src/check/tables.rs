@@ -312,7 +312,9 @@ impl Checker<'_> {
                 seen.push(key.table.clone());
                 let mut next = way.clone();
                 next.push(key.table.clone());
-                if let Some(module) = placed.get(&key.table).and_then(|at| at.holds().first().copied())
+                if let Some(module) = placed
+                    .get(&key.table)
+                    .and_then(|at| at.holds().first().copied())
                 {
                     let names: Vec<String> = next[1..].iter().map(TableName::to_string).collect();
                     return Some(format!("{} (module {module})", names.join(" → ")));

@@ -18,14 +18,21 @@ pub fn user_by_login(directory: &Directory) -> Option<String> {
     let users = &directory.users;
     let is_login = match users.login.as_ref()? {
         Told::Column(column) => {
-            format!("{} OPERATOR(pg_catalog.=) $1", Typed::column("u", column).text())
+            format!(
+                "{} OPERATOR(pg_catalog.=) $1",
+                Typed::column("u", column).text()
+            )
         }
         Told::Table(place) => {
             let login = Typed::column("l", &place.value).text();
             format!(
                 "EXISTS (SELECT FROM {} WHERE {})",
                 from(&place.source, "l"),
-                told_of(directory, place, &[format!("{login} OPERATOR(pg_catalog.=) $1")])
+                told_of(
+                    directory,
+                    place,
+                    &[format!("{login} OPERATOR(pg_catalog.=) $1")]
+                )
             )
         }
     };
@@ -54,7 +61,10 @@ pub fn login_twice(directory: &Directory) -> Option<String> {
                 login.text(),
                 format!("{people}, {}", from(&place.source, "l")),
                 told_of(directory, place, &[present]),
-                format!("DISTINCT {}", Typed::column("u", &users.keys["user"]).text()),
+                format!(
+                    "DISTINCT {}",
+                    Typed::column("u", &users.keys["user"]).text()
+                ),
             )
         }
     };

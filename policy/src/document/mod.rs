@@ -19,9 +19,8 @@ use crate::problem::{Problem, Problems, keys_at, line_of};
 pub use difference::Change;
 pub use links::{Child, GroupLink, OwnerLink, ParentLink};
 pub use mapping::{
-    ActiveSource, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap,
-    NoIdentity, RoleSource, SaidBy, SettingSource, ShareSource,
-    SupervisionSource, UserSource, ValueSource,
+    ActiveSource, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, NoIdentity,
+    RoleSource, SaidBy, SettingSource, ShareSource, SupervisionSource, UserSource, ValueSource,
 };
 pub use matrix::{
     Cell, FieldCell, FieldGrant, FieldRule, Limits, Matrix, Restriction, RoleRule, RuleMap, Scope,

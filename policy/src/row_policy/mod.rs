@@ -159,9 +159,10 @@ fn demands(set: &PolicySet, placement: &Placement) -> Demands {
                 create: all(&|part| &part.create),
                 update: all(&|part| &part.update),
                 // Modules share a table with modules alone: the check sees to it.
-                updated: each.iter().all(|part| part.updated.is_some()).then(|| {
-                    all(&|part| part.updated.as_deref().unwrap_or("false"))
-                }),
+                updated: each
+                    .iter()
+                    .all(|part| part.updated.is_some())
+                    .then(|| all(&|part| part.updated.as_deref().unwrap_or("false"))),
                 delete: all(&|part| &part.delete),
             }
         }

@@ -173,9 +173,9 @@ fn lent_terms(
     let mut terms = Vec::new();
     for (index, parent) in module.parents.iter().enumerate() {
         let kind = match &parent.target {
-            ParentTarget::Module(_)
-            | ParentTarget::Joined { .. }
-            | ParentTarget::Linked { .. } => "NULL::pg_catalog.text".to_owned(),
+            ParentTarget::Module(_) | ParentTarget::Joined { .. } | ParentTarget::Linked { .. } => {
+                "NULL::pg_catalog.text".to_owned()
+            }
             ParentTarget::ByType { column, .. } => as_text(alias, column),
         };
         terms.push((
