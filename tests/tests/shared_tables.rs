@@ -25,7 +25,12 @@ fn x_2_a_link_table_of_several_modules_links_records_of_the_kind_that_it_says() 
     sees_none(&database, "agency_eve", "agency.clients");
     // The record of the same key in another module is another record.
     sees(&database, "agency_dee", "agency.leads", "id IN (1, 2, 3)");
-    sees(&database, "agency_ben", "agency.clients", "id NOT IN (2, 7)");
+    sees(
+        &database,
+        "agency_ben",
+        "agency.clients",
+        "id NOT IN (2, 7)",
+    );
 }
 
 #[test]
@@ -162,12 +167,7 @@ fn s4_08_a_case_without_a_helper_that_counts_may_be_claimed() {
         "UPDATE agency.record_helpers SET removed = 1 WHERE record_kind = 'case' AND record_id = 3",
     );
     // Helpers of other kinds don't count, nor those that are removed.
-    sees(
-        &database,
-        "agency_ben",
-        "agency.cases",
-        "id <> 2",
-    );
+    sees(&database, "agency_ben", "agency.cases", "id <> 2");
     for sql in [
         "INSERT INTO agency.record_helpers VALUES ('case', 3, 'p3')",
         "INSERT INTO agency.record_helpers VALUES ('case', 2, 'p2')",

@@ -42,7 +42,9 @@ fn s4_08_a_value_that_stands_for_nobody_is_no_owner() {
             &database,
             "agency_ben",
             &format!("UPDATE agency.clients SET handler = 'p2', noted = now() WHERE id = {client}"),
-            &format!("SELECT EXISTS (SELECT FROM agency.clients WHERE id = {client} AND handler = 'p2')"),
+            &format!(
+                "SELECT EXISTS (SELECT FROM agency.clients WHERE id = {client} AND handler = 'p2')"
+            ),
         );
         may_not(
             &database,
@@ -51,12 +53,12 @@ fn s4_08_a_value_that_stands_for_nobody_is_no_owner() {
             "agency.clients",
         );
     }
-    is_denied(
-        &database,
-        "agency_robot",
-        "UPDATE agency.clients SET handler = '0', name = 'x' WHERE handler IS NULL OR handler = 'p4'",
-        "agency.clients",
-    );
+    // Whoever has the key that stands for nobody can't claim by it, nor change by the way.
+    database.run("UPDATE agency.clients SET handler = NULL WHERE id = 5");
+    for set in ["handler = '0', name = 'x'", "handler = '0', noted = now()", "handler = '0'"] {
+        let sql = format!("UPDATE agency.clients SET {set} WHERE id = 5");
+        is_denied(&database, "agency_robot", &sql, "agency.clients");
+    }
 }
 
 #[test]
@@ -193,6 +195,11 @@ fn x_7_a_login_that_is_closed_ends_at_once() {
     open.are_denied();
     database
         .run("UPDATE agency.sign_ins SET closed = false WHERE login = 'agency_ben' AND badge = 2");
+    let mut open = OpenSessions::open(
+        &database,
+        "agency_ben",
+        "SELECT count(*) FROM agency.clients WHERE handler = 'p2'",
+    );
     open.count(1);
     database
         .run("UPDATE agency.sign_ins SET kind = 'web' WHERE login = 'agency_ben' AND badge = 2");
@@ -261,7 +268,12 @@ fn shares_say_their_module_and_level_in_their_own_words() {
         "agency.clients",
     );
     // An unknown word, another kind and one that has ended give nothing.
-    sees(&database, "agency_ben", "agency.clients", "id NOT IN (2, 7)");
+    sees(
+        &database,
+        "agency_ben",
+        "agency.clients",
+        "id NOT IN (2, 7)",
+    );
     let mut ben = OpenSessions::open(
         &database,
         "agency_ben",

@@ -240,5 +240,6 @@ fn is_key_type(type_name: &str) -> bool {
             | "pg_catalog.uuid"
             | "pg_catalog.text"
             | "pg_catalog.varchar"
+            | "pg_catalog.bpchar"
     )
 }

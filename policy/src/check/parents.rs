@@ -100,7 +100,7 @@ impl Checker<'_> {
         let column = self.key_column(path, table, name)?;
         let text = matches!(
             column.type_name.as_str(),
-            "pg_catalog.text" | "pg_catalog.varchar"
+            "pg_catalog.text" | "pg_catalog.varchar" | "pg_catalog.bpchar"
         );
         if !text {
             self.problems.add(

@@ -15,7 +15,13 @@ impl Checker<'_> {
             for table in &module.tables {
                 let module = Placement::Module(name.clone());
                 let rows = set.modules[name].rows.as_ref();
-                self.place(&mut placed, &path, table, rows, module);
+                self.place(
+                    &mut placed,
+                    &[&path[..], &["table"]].concat(),
+                    table,
+                    rows,
+                    module,
+                );
             }
             for (kind, count) in [
                 (LinkKind::Owner, module.owners.len()),
@@ -24,6 +30,7 @@ impl Checker<'_> {
             ] {
                 for index in 0..count {
                     if let Some(link) = set.link(name, kind, index) {
+                        let path = [&path[..], &[kind.name()]].concat();
                         let module = name.clone();
                         let place = Placement::Link {
                             module,

@@ -59,7 +59,7 @@ pub struct UserSource {
     pub table: String,
     /// The keys by which records name a person: key name → column. `user` must be there.
     pub keys: BTreeMap<String, String>,
-    /// The database role that a person logs in as: a column, or another table.
+    /// The database role that a person logs in as: a column, or another table as in `attributes`.
     pub login: Option<ValueSource>,
     /// What says whether the person is active: a column (boolean), or another table. Of several,
     /// each must say so.
@@ -229,7 +229,7 @@ pub struct RoleSource {
 pub struct ShareSource {
     /// The table.
     pub table: String,
-    /// The module whose records it gives, or the column that tells it.
+    /// The module whose records it gives, or the column that tells it, as in `level`.
     pub module: SaidBy,
     /// The column with the record's key.
     pub record: String,

@@ -358,7 +358,7 @@ fn column(alias: &str, column: &Column) -> String {
 fn key_argument(alias: &str, key: &Column) -> String {
     match key.type_name.as_str() {
         "pg_catalog.int2" => format!("CAST({} AS pg_catalog.int4)", column(alias, key)),
-        "pg_catalog.varchar" => as_text(alias, key),
+        "pg_catalog.varchar" | "pg_catalog.bpchar" => as_text(alias, key),
         _ => column(alias, key),
     }
 }
