@@ -55,7 +55,11 @@ fn s4_08_a_value_that_stands_for_nobody_is_no_owner() {
     }
     // Whoever has the key that stands for nobody can't claim by it, nor change by the way.
     database.run("UPDATE agency.clients SET handler = NULL WHERE id = 5");
-    for set in ["handler = '0', name = 'x'", "handler = '0', noted = now()", "handler = '0'"] {
+    for set in [
+        "handler = '0', name = 'x'",
+        "handler = '0', noted = now()",
+        "handler = '0'",
+    ] {
         let sql = format!("UPDATE agency.clients SET {set} WHERE id = 5");
         is_denied(&database, "agency_robot", &sql, "agency.clients");
     }
