@@ -116,7 +116,7 @@ pub enum Owner {
     /// In a column of the record.
     Column(OwnerColumn),
     /// In a link table.
-    Link(Link, String),
+    Link(Box<Link>, String),
 }
 
 /// Where a record's group is.
@@ -125,7 +125,7 @@ pub enum GroupPlace {
     /// In a column of the record.
     Column(Column),
     /// In a link table.
-    Link(Link),
+    Link(Box<Link>),
 }
 
 /// A link table.
@@ -186,7 +186,7 @@ pub enum ParentTarget {
         /// The module.
         module: String,
         /// The link table.
-        link: Link,
+        link: Box<Link>,
     },
 }
 

@@ -99,7 +99,7 @@ impl Checker<'_> {
         [record, other]: [&str; 2],
         rows: Rows<'_>,
         key: Option<&Column>,
-    ) -> Option<Link> {
+    ) -> Option<Box<Link>> {
         let table = self.table(path, table)?;
         let record = self.key_column(path, &table, record)?;
         let other = self.key_column(path, &table, other)?;
@@ -116,13 +116,13 @@ impl Checker<'_> {
             Some(text) => Some(self.filter(&[path, &["counts"]].concat(), text, &table)?),
             None => None,
         };
-        Some(Link {
+        Some(Box::new(Link {
             table,
             record,
             other,
             rows: rows_of,
             counts,
-        })
+        }))
     }
 
     /// `where` of a table.
