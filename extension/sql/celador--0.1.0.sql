@@ -203,6 +203,8 @@ CREATE FUNCTION celador.unlinked_in_reach(module text, cell text, place integer,
   AS 'MODULE_PATHNAME', 'unlinked_in_reach_wrapper' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100;
 CREATE FUNCTION celador.may_link(module text, kind text, place integer, record text, other text) RETURNS boolean
   AS 'MODULE_PATHNAME', 'may_link_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED COST 100;
+CREATE FUNCTION celador.may_hang(module text, place integer, record text, above text) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'may_hang_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED COST 100;
 
 CREATE FUNCTION celador.is_known() RETURNS boolean
   AS 'MODULE_PATHNAME', 'is_known_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED;

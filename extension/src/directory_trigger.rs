@@ -81,7 +81,8 @@ pub(crate) fn signal(table: &str) {
     }
 }
 
-unsafe fn arguments(data: *mut pg_sys::TriggerData) -> Vec<String> {
+/// A trigger's arguments.
+pub(crate) unsafe fn arguments(data: *mut pg_sys::TriggerData) -> Vec<String> {
     // SAFETY: a trigger has `tgnargs` zero-terminated arguments.
     unsafe {
         let trigger = (*data).tg_trigger;

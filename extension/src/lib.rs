@@ -19,6 +19,7 @@ mod hooks;
 mod identity;
 mod kept_snapshot;
 mod key_file;
+mod links;
 mod load;
 mod placement;
 mod probe;

@@ -359,7 +359,7 @@ pub(crate) fn can_be(key: &str, type_name: &str) -> bool {
                     _ => c.is_ascii_hexdigit(),
                 })
         }
-        "pg_catalog.text" | "pg_catalog.varchar" => true,
+        "pg_catalog.text" | "pg_catalog.varchar" | "pg_catalog.bpchar" => true,
         _ => false,
     }
 }

@@ -3,18 +3,19 @@
 //! A BEFORE ROW trigger that sorts last and is always enabled. Row security can't do this: it
 //! never sees the old and the new row together.
 
+mod belonging;
 mod row;
 mod verdict;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use celador_policy::Action;
-use celador_policy::policy_set::{CellRef, GroupPlace, Module, Owner};
+use celador_policy::policy_set::{CellRef, GroupPlace, KeyColumn, Module, Owner};
 use pgrx::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::directory_trigger::trigger_data;
+use crate::directory_trigger::{self, trigger_data};
 use crate::hooks::injected;
 use crate::hooks::raw_function;
 use crate::session::{Person, person};
@@ -58,7 +59,7 @@ thread_local! {
 }
 
 raw_function!(
-    /// `celador.guard('module')`.
+    /// `celador.guard('module', …)`: the modules whose records the table holds.
     guard_wrapper,
     pg_finfo_guard_wrapper,
     guard
@@ -112,9 +113,10 @@ impl Call {
             if catalog.sees_all() {
                 return row;
             }
-            let name = self.argument();
+            let names = self.arguments();
             let person = person();
-            let Some(module) = person.policy().modules.get(&name) else {
+            let name = self.module_of(&person, &names, row);
+            let Some(module) = person.policy().modules.get(name) else {
                 errors::denied(
                     format!(
                         "module \"{name}\" of the guard on {} is not in the policy",
@@ -124,14 +126,19 @@ impl Call {
                 )
             };
             if self.updating {
-                self.update(&person, &name, module);
+                let before = self.module_of(&person, &names, (*self.data).tg_trigtuple);
+                if before == name {
+                    self.update(&person, name, module);
+                } else {
+                    self.turns_into(&person, before, name);
+                }
                 if name == "shares" {
                     self.share(&person, row);
                 }
-                self.leaves(&catalog, &name, row);
+                self.leaves(&catalog, name, row);
                 row
             } else {
-                if self.arrives(&name, row) {
+                if self.arrives(name, row) {
                     return row;
                 }
                 if name == "shares" {
@@ -198,19 +205,67 @@ impl Call {
         }
     }
 
-    unsafe fn argument(&self) -> String {
-        // SAFETY: the trigger is made with one argument.
+    unsafe fn arguments(&self) -> Vec<String> {
+        // SAFETY: a trigger's arguments live as long as the call.
+        let names = unsafe { directory_trigger::arguments(self.data) };
+        if names.is_empty() {
+            errors::denied(
+                format!("the guard on {} has no module", self.table()),
+                "Load the policy again.",
+            );
+        }
+        names
+    }
+
+    /// The module whose record the row is.
+    unsafe fn module_of<'a>(
+        &self,
+        person: &Person,
+        names: &'a [String],
+        row: pg_sys::HeapTuple,
+    ) -> &'a str {
+        // SAFETY: the row is of the trigger's relation.
+        let found = unsafe { belonging::module_of(person, names, self.relation, row) };
+        found.unwrap_or_else(|| {
+            self.refuse(
+                "the row is a record of no module, or of several,",
+                "Write what makes it a record of one: the modules' where in the mapping says what.",
+            )
+        })
+    }
+
+    /// A record of one module becomes one of another.
+    unsafe fn turns_into(&self, person: &Person, before: &str, after: &str) {
+        // SAFETY: both rows are of the trigger's relation.
         unsafe {
-            let trigger = (*self.data).tg_trigger;
-            if (*trigger).tgnargs != 1 {
-                errors::denied(
-                    format!("the guard on {} has no module", self.table()),
-                    "Load the policy again.",
+            let rows = [(*self.data).tg_trigtuple, (*self.data).tg_newtuple];
+            let [old, new] = rows;
+            let changed = row::changed_columns(self.relation, old, new);
+            let creators = [before, after]
+                .into_iter()
+                .filter_map(|name| person.policy().modules.get(name)?.creator.as_ref());
+            for creator in creators {
+                self.keeps_creator(creator, &changed);
+            }
+            if !belonging::may_become(person, [before, after], self.relation, rows) {
+                self.refuse(
+                    &format!("you may not make a record of \"{before}\" one of \"{after}\""),
+                    "Ask for the actions delete on the one module and create on the other.",
                 );
             }
-            std::ffi::CStr::from_ptr(*(*trigger).tgargs)
-                .to_string_lossy()
-                .into_owned()
+        }
+    }
+
+    /// Whoever created a record stays its creator.
+    fn keeps_creator(&self, creator: &KeyColumn, changed: &BTreeSet<String>) {
+        if changed.contains(&creator.column.name) {
+            self.refuse(
+                &format!(
+                    "the creator (column \"{}\") can't be changed",
+                    creator.column.name
+                ),
+                "Leave the column as it is.",
+            );
         }
     }
 
@@ -236,18 +291,9 @@ impl Call {
             // Nothing becomes anything else; the row policy has seen the old row.
             return;
         }
-        if let Some(creator) = &module.creator
-            && changed.contains(&creator.column.name)
-        {
-            self.refuse(
-                &format!(
-                    "the creator (column \"{}\") can't be changed",
-                    creator.column.name
-                ),
-                "Leave the column as it is.",
-            );
+        if let Some(creator) = &module.creator {
+            self.keeps_creator(creator, &changed);
         }
-        let given = changed.iter().any(|column| is_assignment(module, column));
         // SAFETY: as above.
         let verdict = unsafe {
             Verdict::ask(
@@ -259,6 +305,12 @@ impl Call {
                 (*self.data).tg_newtuple,
             )
         };
+        // One way of naming nobody for another gives the record to nobody new.
+        let given = changed.iter().any(|column| {
+            let mut owners = verdict.owners.iter();
+            let owner = owners.find(|owner| owner.column == *column);
+            is_group(module, column) || owner.is_some_and(|owner| owner.matters)
+        });
         let writes_only_assignment = changed
             .iter()
             .all(|column| is_assignment(module, column) || module.touch.contains(column));
@@ -273,7 +325,7 @@ impl Call {
                 return;
             }
             let claims = verdict.old_claim
-                && self.claims(person, module, &verdict)
+                && self.claims(person, &verdict)
                 && !changed.iter().any(|column| is_group(module, column));
             if verdict.assign || claims {
                 if !verdict.new_restrictions {
@@ -305,7 +357,7 @@ impl Call {
                     "Change nothing but the owner, to yourself.",
                 );
             }
-            if !self.claims(person, module, &verdict) {
+            if !self.claims(person, &verdict) {
                 self.refuse(
                     "claiming a record makes yourself its owner",
                     "Set the owner to yourself.",
@@ -329,19 +381,13 @@ impl Call {
     }
 
     /// The record had no owner, and all of its owners are me now.
-    fn claims(&self, person: &Person, module: &Module, verdict: &Verdict) -> bool {
+    fn claims(&self, person: &Person, verdict: &Verdict) -> bool {
         verdict.had_no_owner
-            && verdict.owners.len()
-                == module
-                    .owners
-                    .iter()
-                    .filter(|owner| matches!(owner, Owner::Column(_)))
-                    .count()
-            && verdict.owners.iter().all(|(key, owner)| match owner {
+            && verdict.owners.iter().all(|owner| match &owner.value {
                 None => true,
-                Some(owner) => person.keys(key).contains(owner),
+                Some(value) => person.keys(&owner.key).contains(value),
             })
-            && verdict.owners.iter().any(|(_, owner)| owner.is_some())
+            && verdict.owners.iter().any(|owner| owner.value.is_some())
     }
 
     /// Nobody gives more than he or she holds (X.8): a share needs the record in reach, for what

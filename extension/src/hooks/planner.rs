@@ -13,7 +13,7 @@ use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
 use super::{foreign_code, maintenance, own_statement, statistics};
 use crate::catalog::{self, Catalog};
-use crate::{errors, kept_snapshot, relations, session, spi};
+use crate::{errors, kept_snapshot, probe, relations, session, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 static mut NEXT_NEEDS_FMGR: pg_sys::needs_fmgr_hook_type = None;
@@ -296,25 +296,26 @@ impl Cover {
         let Some(name) = relations::table_name(table) else {
             return false;
         };
-        let module = match policy.tables.get(&name) {
-            Some(
-                Placement::Module(module)
-                | Placement::Child { module, .. }
-                | Placement::Link { module, .. },
-            ) => module,
-            Some(Placement::Open) => return true,
-            Some(Placement::Readable) => {
+        let Some(placement) = policy.tables.get(&name) else {
+            return false;
+        };
+        let modules = match placement {
+            // Some rows may belong nowhere.
+            Placement::Parts(_) | Placement::Closed => return false,
+            Placement::Open => return true,
+            Placement::Readable => {
                 let _error_for_nobody = session::person();
                 return session::asker().is_ok();
             }
-            Some(Placement::Closed) | None => return false,
+            Placement::Module(_) | Placement::Child { .. } | Placement::Link { .. } => {
+                placement.modules()
+            }
         };
         let person = session::person();
         let read = CellRef::Action(Action::Read);
-        person.reach(module, &read.text()).all
-            && !policy
-                .restrictions_on(module)
-                .any(|(restriction, _)| person.access.restricted(policy, restriction, &read))
+        modules
+            .into_iter()
+            .all(|module| probe::reaches_all(&person, module, &read))
     }
 
     /// Takes `covered()` out of the checks on what is written.

@@ -220,6 +220,7 @@ fn leaves_alone(table: &TableName, placement: &Placement) -> bool {
         Placement::Module(_)
         | Placement::Child { .. }
         | Placement::Link { .. }
+        | Placement::Parts(_)
         | Placement::Readable => false,
     }
 }
@@ -351,14 +352,13 @@ fn table_steps(
             ddl.push(format!(
                 "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {truncate}"
             ));
-            if let Placement::Module(module) = placement
-                && !found.is_partition
-            {
+            let modules: Vec<String> = placement.holds().into_iter().map(quote::text).collect();
+            if !modules.is_empty() && !found.is_partition {
                 let trigger = quote::name(guard::TRIGGER);
                 ddl.push(format!(
                     "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW \
                      EXECUTE FUNCTION celador.guard({})",
-                    quote::text(module)
+                    modules.join(", ")
                 ));
                 ddl.push(format!(
                     "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"

@@ -6,7 +6,9 @@ mod children;
 mod directory;
 mod fields;
 mod lending;
+mod links;
 mod modules;
+mod parents;
 mod people;
 mod roles;
 mod rules;
@@ -16,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use crate::document::Document;
-use crate::policy_set::{Column, PolicySet};
+use crate::policy_set::{Column, PolicySet, RowFilter};
 use crate::predicate::{Predicate, RenderedColumn};
 use crate::problem::{Collector, Problems};
 use crate::quote;
@@ -192,6 +194,35 @@ impl Checker<'_> {
         }
         Some((predicate, types))
     }
+
+    /// Which rows of a table count, whoever asks. It is read with more rights than who asks has:
+    /// nothing that a type's owner wrote may run.
+    fn filter(&mut self, path: &[&str], text: &str, table: &TableName) -> Option<RowFilter> {
+        let (predicate, types) = self.predicate(path, text, table, &BTreeMap::new())?;
+        if !predicate.keys().is_empty()
+            || !predicate.attributes().is_empty()
+            || !predicate.roles().is_empty()
+        {
+            self.problems.add(
+                path,
+                "which rows count can't depend on who asks",
+                "use only columns and literals",
+            );
+            return None;
+        }
+        if let Some((name, foreign)) = types
+            .iter()
+            .find(|(_, known)| !known.starts_with("pg_catalog."))
+        {
+            self.problems.add(
+                path,
+                format!("column \"{name}\" is of type {foreign}, which isn't PostgreSQL's own"),
+                "name columns of built-in types",
+            );
+            return None;
+        }
+        Some(RowFilter { predicate, types })
+    }
 }
 
 /// Splits `schema.table`.
@@ -209,5 +240,6 @@ fn is_key_type(type_name: &str) -> bool {
             | "pg_catalog.uuid"
             | "pg_catalog.text"
             | "pg_catalog.varchar"
+            | "pg_catalog.bpchar"
     )
 }

@@ -57,15 +57,33 @@ pub struct Users {
     /// Key name → where else it is.
     pub more_keys: BTreeMap<String, Elsewhere>,
     /// The database role that a person logs in as.
-    pub login: Option<Column>,
+    pub login: Option<Told>,
     /// What says whether the person is active: each must say so.
     pub active: Vec<Active>,
     /// Who supervises whom.
     pub supervision: Option<Supervision>,
-    /// Attribute → column.
-    pub attributes: BTreeMap<String, Column>,
-    /// Attribute → where else it is.
-    pub more_attributes: BTreeMap<String, Elsewhere>,
+    /// Attribute → where it is told.
+    pub attributes: BTreeMap<String, Told>,
+}
+
+/// Where something is told of a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Told {
+    /// In a column of the users' table.
+    Column(Column),
+    /// In another table.
+    Table(Box<ToldElsewhere>),
+}
+
+/// A table that tells something of people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToldElsewhere {
+    /// The table.
+    pub source: Source,
+    /// The person.
+    pub user: KeyColumn,
+    /// Its column with what is told.
+    pub value: Column,
 }
 
 /// Something that says whether a person is active.
@@ -189,6 +207,8 @@ pub struct SharedFrom {
 pub enum Said {
     /// By a column.
     Column(Column),
+    /// By a column in other words: what it says, as text → what that stands for.
+    Words(Column, BTreeMap<String, String>),
     /// Always this.
     Always(String),
 }
@@ -241,8 +261,15 @@ impl Directory {
         };
         let users = &self.users;
         let mut columns: Vec<Option<&Column>> = users.keys.values().map(Some).collect();
-        columns.extend(users.attributes.values().map(Some));
-        columns.push(users.login.as_ref());
+        for told in users.attributes.values().chain(&users.login) {
+            match told {
+                Told::Column(column) => columns.push(Some(column)),
+                Told::Table(place) => watch(
+                    &place.source,
+                    vec![Some(&place.user.column), Some(&place.value)],
+                ),
+            }
+        }
         for active in &users.active {
             match active {
                 Active::Column(column) => columns.push(Some(column)),
@@ -260,11 +287,7 @@ impl Directory {
             }
         }
         watch(&users.source, columns);
-        for place in users
-            .more_keys
-            .values()
-            .chain(users.more_attributes.values())
-        {
+        for place in users.more_keys.values() {
             watch(&place.source, vec![Some(&place.user), Some(&place.value)]);
         }
         let groups = &self.groups;
@@ -326,7 +349,7 @@ impl Holder {
 impl Said {
     fn column(&self) -> Option<&Column> {
         match self {
-            Self::Column(column) => Some(column),
+            Self::Column(column) | Self::Words(column, _) => Some(column),
             Self::Always(_) => None,
         }
     }

@@ -5,6 +5,7 @@
 //! turns a [`Document`] into a [`crate::PolicySet`], and only that is enforced.
 
 mod difference;
+mod links;
 mod mapping;
 mod matrix;
 mod one_or_many;
@@ -16,10 +17,10 @@ use serde::Serialize;
 use crate::problem::{Problem, Problems, keys_at, line_of};
 
 pub use difference::Change;
+pub use links::{Child, GroupLink, OwnerLink, ParentLink};
 pub use mapping::{
-    ActiveSource, Child, GroupLink, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap,
-    NoIdentity, OwnerLink, ParentLink, RoleSource, SettingSource, ShareSource, SupervisionSource,
-    UserSource,
+    ActiveSource, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, NoIdentity,
+    RoleSource, SaidBy, SettingSource, ShareSource, SupervisionSource, UserSource, ValueSource,
 };
 pub use matrix::{
     Cell, FieldCell, FieldGrant, FieldRule, Limits, Matrix, Restriction, RoleRule, RuleMap, Scope,

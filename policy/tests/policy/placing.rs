@@ -452,3 +452,56 @@ fn a_checked_policy_reads_back_from_json() {
     );
     assert!(checked("[permissions.a.accounts]\nread = []\n").is_ok());
 }
+
+#[test]
+fn a_table_that_modules_share_has_a_part_for_each() {
+    let set = policy("");
+    let parts = |table: &str| -> Vec<(String, String)> {
+        let Placement::Parts(parts) = place(&set, table) else {
+            panic!("{table} is in one place");
+        };
+        parts
+            .iter()
+            .map(|part| {
+                let modules: Vec<&str> = part.place.modules().into_iter().collect();
+                (part.rows.sql("r."), modules.join(" "))
+            })
+            .collect()
+    };
+    let kind = |kind: &str, module: &str| {
+        let sql =
+            format!("((r.\"kind\" OPERATOR(pg_catalog.=) '{kind}'::pg_catalog.text) IS TRUE)");
+        (sql, module.to_owned())
+    };
+    let both = [kind("c", "calls"), kind("t", "tasks")];
+    assert_eq!(parts("item_teams"), both);
+    assert_eq!(parts("item_files"), both);
+    let modules: Vec<String> = parts("entries").into_iter().map(|part| part.1).collect();
+    assert_eq!(modules, ["products", "projects"]);
+    assert_eq!(place(&set, "entries").holds(), ["products", "projects"]);
+    assert!(place(&set, "item_files").holds().is_empty());
+    // What hangs on a shared child hangs on it once, whatever that one hangs on.
+    let Placement::Child { above, .. } = place(&set, "file_pages") else {
+        panic!("pages are children");
+    };
+    assert_eq!(above.as_ref(), Some(&TableName::new("crm", "item_files")));
+}
+
+#[test]
+fn keys_may_be_filled_up_with_blanks_and_of_no_other_type() {
+    for (type_name, fits) in [
+        ("bpchar", true),
+        ("varchar", true),
+        ("numeric", false),
+        ("char", false),
+    ] {
+        let tables = TABLES.replace("owner text", &format!("owner {type_name}"));
+        let text = "[mapping]\nschemas = [\"crm\"]\nclosed = [\"log\"]\n[mapping.modules.orders]\ntable = \"orders\"\nowner = \"owner\"\n";
+        let document = Document::from_toml(text).expect("a document");
+        assert_eq!(
+            check(&document, text, &schema(&tables)).is_ok(),
+            fits,
+            "{type_name}"
+        );
+    }
+}

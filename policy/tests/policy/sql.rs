@@ -36,6 +36,7 @@ fn every_scope_is_written_as_its_documentation_says() {
             CellRef::Scopes([ScopeName::Own, ScopeName::Created].into()),
         ),
         ("boards", CellRef::Action(Action::Update)),
+        ("tasks", CellRef::Action(Action::Read)),
     ] {
         let block = blocks.next().expect("a block for each module");
         let mut expected = block.trim_start_matches("text").trim().lines();
@@ -73,6 +74,11 @@ fn every_table_gets_the_policies_of_its_place() {
         "countries",
         "secrets",
         "forgotten",
+        "task_accounts",
+        "item_teams",
+        "item_files",
+        "file_pages",
+        "entries",
     ] {
         let table = TableName::new("crm", name);
         let policies = row_policies(&set, &table);
@@ -113,6 +119,33 @@ fn the_directory_is_read_with_these_statements() {
     let elsewhere = check(&document, &elsewhere, &schema(&tables))
         .unwrap_or_else(|problems| panic!("{problems}"))
         .directory;
+    let told = crate::desk::MAPPING
+        .replace(
+            "login = \"login\"\nactive",
+            "login = { table = \"sign_ins\", user = \"mail\", user_key = \"mail\", column = \"name\", where = \"kind = 'db'\" }\nactive",
+        )
+        .replace("login = \"login\" }", "login = \"login\", mail = \"mail\" }")
+        .replace(
+            "attributes = { region = \"region\" }",
+            "attributes = { region = { table = \"places\", user = \"person\", column = \"region\", where = \"NOT stale\" } }\n",
+        )
+        .replace(
+            "[mapping.modules.accounts]",
+            "[mapping.shares]\ntable = \"passes\"\nmodule = { column = \"kind\", map = { a = \"accounts\", b = \"boards\" } }\n\
+             record = \"record\"\nuser = \"person\"\nlevel = { column = \"rights\", map = { \"1\" = \"read\", \"2\" = \"update\" } }\n\
+             [mapping.modules.accounts]",
+        )
+        .replace("\"secrets\"]", "\"secrets\", \"sign_ins\", \"places\", \"passes\"]");
+    let tables = format!(
+        "{}crm.sign_ins: mail text, name text, kind text\n\
+         crm.places: person int8, region text, stale bool\n\
+         crm.passes: kind text, record int8, person int8, rights int2\n",
+        crate::desk::TABLES
+    );
+    let document = Document::from_toml(&told).expect("a document");
+    let told = check(&document, &told, &schema(&tables))
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .directory;
     let text = "[mapping]\n[rules.r]\nusers = \"login = me('mail') OR login = me.region\"\n";
     let document = Document::from_toml(text).expect("a document");
     let own = check(&document, text, &schema(""))
@@ -128,6 +161,11 @@ fn the_directory_is_read_with_these_statements() {
             "directory_elsewhere.sql",
             include_str!("golden/directory_elsewhere.sql"),
             &elsewhere,
+        ),
+        (
+            "directory_told.sql",
+            include_str!("golden/directory_told.sql"),
+            &told,
         ),
         (
             "directory_own.sql",
