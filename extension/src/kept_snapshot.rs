@@ -19,7 +19,7 @@ use celador_policy::{TableName, quote};
 use pgrx::prelude::*;
 
 use crate::hooks::raw_function;
-use crate::session::person;
+use crate::session::{Person, person};
 use crate::spi::{self, Reads};
 use crate::{placement, relations};
 
@@ -49,15 +49,20 @@ pub(crate) fn renew_plans() {
     }
 }
 
-/// `celador.still_readable(tableoid, ctid, xmax)` for the table at `place` in the statement.
-pub(crate) unsafe fn condition(function: pg_sys::Oid, place: i32) -> *mut pg_sys::Node {
+/// `function(tableoid, ctid, transaction)` for the table at `place` in the statement; `transaction`
+/// is the number of a system column: xmin or xmax.
+pub(crate) unsafe fn condition(
+    function: pg_sys::Oid,
+    place: i32,
+    transaction: i32,
+) -> *mut pg_sys::Node {
     // SAFETY: nodes are made in the planner's memory.
     unsafe {
         let mut arguments = std::ptr::null_mut();
         for (column, type_id) in [
             (pg_sys::TableOidAttributeNumber, pg_sys::OIDOID),
             (pg_sys::SelfItemPointerAttributeNumber, pg_sys::TIDOID),
-            (pg_sys::MaxTransactionIdAttributeNumber, pg_sys::XIDOID),
+            (transaction, pg_sys::XIDOID),
         ] {
             let column = pg_sys::makeVar(
                 place,
@@ -90,23 +95,34 @@ raw_function!(
 );
 
 unsafe fn still_readable(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: a strict function of three arguments, of types oid, tid, xid.
-    let (table, row, changed_by) = unsafe {
+    // SAFETY: as many arguments as asked for.
+    let (table, row, changed_by) = unsafe { arguments(fcinfo) };
+    // Nobody has changed, removed or locked the row.
+    let untouched = changed_by == pg_sys::InvalidTransactionId;
+    pg_sys::Datum::from(!is_kept() || untouched || is_readable_now(&person(), table, row))
+}
+
+/// The arguments of a strict function of types oid, tid, xid.
+pub(crate) unsafe fn arguments(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> (pg_sys::Oid, pg_sys::ItemPointerData, pg_sys::TransactionId) {
+    // SAFETY: PostgreSQL passes three arguments of these types, none of them NULL.
+    unsafe {
         let arguments = (*fcinfo).args.as_slice(3);
         (
             pg_sys::Oid::from(arguments[0].value.value() as u32),
             *arguments[1].value.cast_mut_ptr::<pg_sys::ItemPointerData>(),
-            arguments[2].value.value() as u32,
+            pg_sys::TransactionId::from_inner(arguments[2].value.value() as u32),
         )
-    };
-    // Nobody has changed, removed or locked the row.
-    let untouched = changed_by == pg_sys::InvalidTransactionId.into_inner();
-    pg_sys::Datum::from(!is_kept() || untouched || is_readable_now(table, row))
+    }
 }
 
 /// Whether the latest version of the row is readable; one that is gone isn't.
-fn is_readable_now(table: pg_sys::Oid, row: pg_sys::ItemPointerData) -> bool {
-    let person = person();
+pub(crate) fn is_readable_now(
+    person: &Person,
+    table: pg_sys::Oid,
+    row: pg_sys::ItemPointerData,
+) -> bool {
     let Some(name) = relations::table_name(table) else {
         return false;
     };

@@ -174,6 +174,10 @@ impl Cover {
                 statistics::close(&self.catalog, place, entry);
                 return;
             }
+            if (*entry).relkind as u8 == b't' {
+                self.toast(relation);
+                return;
+            }
             if (*entry).relkind as u8 == b'm' {
                 if !is_placeholder(query, place) {
                     self.materialized(relation);
@@ -200,9 +204,18 @@ impl Cover {
             if covered {
                 let kept = kept_snapshot::is_kept();
                 kept_snapshot::note_planned(kept);
-                if kept {
-                    let still = kept_snapshot::condition(self.catalog.still_readable, place);
-                    (*entry).securityQuals = pg_sys::lappend((*entry).securityQuals, still.cast());
+                let more = if kept {
+                    let changed_by = pg_sys::MaxTransactionIdAttributeNumber;
+                    Some((self.catalog.still_readable, changed_by))
+                } else if tree::is_locked(query, place) {
+                    let made_by = pg_sys::MinTransactionIdAttributeNumber;
+                    Some((self.catalog.readable_now, made_by))
+                } else {
+                    None
+                };
+                if let Some((function, transaction)) = more {
+                    let more = kept_snapshot::condition(function, place, transaction);
+                    (*entry).securityQuals = pg_sys::lappend((*entry).securityQuals, more.cast());
                 }
             }
             if covered || written || is_placeholder(query, place) {
@@ -268,6 +281,19 @@ impl Cover {
             "Make the view security_invoker, give it to an owner without BYPASSRLS, or have a \
              superuser register it: SELECT celador.register_view(view).",
         )
+    }
+
+    /// Large values lie in a table beside theirs, which `pg_read_all_data` reads.
+    fn toast(&self, relation: pg_sys::Oid) {
+        if !self.catalog.sees_all() && self.catalog.closed_relations().contains(&relation) {
+            errors::denied(
+                format!(
+                    "{} holds values of a protected table",
+                    relations::display_name(relation)
+                ),
+                "Read the table itself.",
+            );
+        }
     }
 
     /// A materialized view over protected tables is open to those who see everything in them.
@@ -365,9 +391,29 @@ impl Cover {
                         "Load the policy again.",
                     );
                 }
+                if (*check).kind == pg_sys::WCOKind::WCO_RLS_CONFLICT_CHECK
+                    && !kept_snapshot::is_kept()
+                {
+                    self.check_newer(query, check);
+                }
                 kept = pg_sys::lappend(kept, check.cast());
             }
             (*query).withCheckOptions = kept;
+        }
+    }
+
+    /// `ON CONFLICT` finds rows that are newer than the snapshot.
+    unsafe fn check_newer(&self, query: *mut pg_sys::Query, check: *mut pg_sys::WithCheckOption) {
+        // SAFETY: nodes are made in the planner's memory.
+        unsafe {
+            let newer = kept_snapshot::condition(
+                self.catalog.readable_now,
+                (*query).resultRelation,
+                pg_sys::MinTransactionIdAttributeNumber,
+            );
+            let mut both = pg_sys::lappend(std::ptr::null_mut(), (*check).qual.cast());
+            both = pg_sys::lappend(both, newer.cast());
+            (*check).qual = pg_sys::makeBoolExpr(pg_sys::BoolExprType::AND_EXPR, both, -1).cast();
         }
     }
 

@@ -225,6 +225,35 @@ impl Directory {
         }
     }
 
+    /// The columns of the people's own table that say who a person is and what is in that person's
+    /// reach: key, login, whether active, who is above, group, attributes. Roles are left out.
+    pub fn identifying(&self) -> BTreeSet<&str> {
+        let users = &self.users;
+        let mut columns: BTreeSet<&str> = users
+            .keys
+            .values()
+            .chain(users.attributes.values())
+            .chain(&users.login)
+            .map(|column| column.name.as_str())
+            .collect();
+        for active in &users.active {
+            if let Active::Column(column) = active {
+                columns.insert(&column.name);
+            }
+        }
+        if let Some(Supervision::Column(supervisor)) = &users.supervision {
+            columns.insert(&supervisor.column.name);
+        }
+        columns.extend(users.source.filter_types.keys().map(String::as_str));
+        columns.extend(
+            self.memberships
+                .iter()
+                .filter(|membership| membership.source.table == users.source.table)
+                .map(|membership| membership.group.name.as_str()),
+        );
+        columns
+    }
+
     /// The tables that the directory is read from, with the columns that matter: a change of
     /// any other column changes nobody's access.
     pub fn watched(&self) -> BTreeMap<TableName, BTreeSet<String>> {
