@@ -4,16 +4,14 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::rc::Rc;
 
-use celador_policy::Action;
-use celador_policy::policy_set::{CellRef, Placement};
 use celador_policy::row_policy::{READ, UPDATE};
 use pgrx::prelude::*;
 
 use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
-use super::{foreign_code, maintenance, own_statement, statistics};
+use super::{copies, foreign_code, maintenance, own_statement, statistics};
 use crate::catalog::{self, Catalog};
-use crate::{errors, kept_snapshot, relations, session, spi};
+use crate::{errors, kept_snapshot, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 static mut NEXT_NEEDS_FMGR: pg_sys::needs_fmgr_hook_type = None;
@@ -175,12 +173,12 @@ impl Cover {
                 return;
             }
             if (*entry).relkind as u8 == b't' {
-                self.toast(relation);
+                copies::refuse_toast(&self.catalog, relation);
                 return;
             }
             if (*entry).relkind as u8 == b'm' {
                 if !is_placeholder(query, place) {
-                    self.materialized(relation);
+                    copies::refuse_materialized(&self.catalog, relation);
                 }
                 return;
             }
@@ -281,66 +279,6 @@ impl Cover {
             "Make the view security_invoker, give it to an owner without BYPASSRLS, or have a \
              superuser register it: SELECT celador.register_view(view).",
         )
-    }
-
-    /// Large values lie in a table beside theirs, which `pg_read_all_data` reads.
-    fn toast(&self, relation: pg_sys::Oid) {
-        if !self.catalog.sees_all() && self.catalog.closed_relations().contains(&relation) {
-            errors::denied(
-                format!(
-                    "{} holds values of a protected table",
-                    relations::display_name(relation)
-                ),
-                "Read the table itself.",
-            );
-        }
-    }
-
-    /// A materialized view over protected tables is open to those who see everything in them.
-    unsafe fn materialized(&self, view: pg_sys::Oid) {
-        if self.catalog.sees_all() || self.catalog.registered.contains(&view) {
-            return;
-        }
-        let copied = self.catalog.copied_by(view);
-        if copied.is_empty() || copied.iter().all(|table| self.reads_all(*table)) {
-            return;
-        }
-        errors::denied(
-            format!(
-                "materialized view {} holds rows of protected tables",
-                relations::display_name(view)
-            ),
-            "It is open to those who may read every row of these tables, and to all once a \
-             superuser registers it: SELECT celador.register_view(view).",
-        )
-    }
-
-    fn reads_all(&self, table: pg_sys::Oid) -> bool {
-        let Some(policy) = &self.catalog.policy else {
-            return false;
-        };
-        let Some(name) = relations::table_name(table) else {
-            return false;
-        };
-        let module = match policy.tables.get(&name) {
-            Some(
-                Placement::Module(module)
-                | Placement::Child { module, .. }
-                | Placement::Link { module, .. },
-            ) => module,
-            Some(Placement::Open) => return true,
-            Some(Placement::Readable) => {
-                let _error_for_nobody = session::person();
-                return session::asker().is_ok();
-            }
-            Some(Placement::Closed) | None => return false,
-        };
-        let person = session::person();
-        let read = CellRef::Action(Action::Read);
-        person.reach(module, &read.text()).all
-            && !policy
-                .restrictions_on(module)
-                .any(|(restriction, _)| person.access.restricted(policy, restriction, &read))
     }
 
     /// Takes `covered()` out of the checks on what is written.
