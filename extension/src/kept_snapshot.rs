@@ -19,7 +19,7 @@ use celador_policy::{TableName, quote};
 use pgrx::prelude::*;
 
 use crate::hooks::raw_function;
-use crate::session::{Person, person};
+use crate::session::person;
 use crate::spi::{self, Reads};
 use crate::{placement, relations};
 
@@ -49,30 +49,39 @@ pub(crate) fn renew_plans() {
     }
 }
 
-/// `function(tableoid, ctid, transaction)` for the table at `place` in the statement; `transaction`
-/// is the number of a system column: xmin or xmax.
-pub(crate) unsafe fn condition(
+/// `celador.still_readable(tableoid, ctid, xmax)` for the table at `place` in the statement.
+pub(crate) unsafe fn condition(function: pg_sys::Oid, place: i32) -> *mut pg_sys::Node {
+    // SAFETY: nodes are made in the planner's memory.
+    unsafe {
+        let table = column(place, pg_sys::TableOidAttributeNumber, pg_sys::OIDOID);
+        call(
+            function,
+            place,
+            table,
+            pg_sys::MaxTransactionIdAttributeNumber,
+        )
+    }
+}
+
+/// `function(table, ctid, transaction)` for the table at `place`; `transaction` is the number of a
+/// system column: xmin or xmax.
+pub(crate) unsafe fn call(
     function: pg_sys::Oid,
     place: i32,
+    table: *mut pg_sys::Node,
     transaction: i32,
 ) -> *mut pg_sys::Node {
     // SAFETY: nodes are made in the planner's memory.
     unsafe {
+        let version = column(
+            place,
+            pg_sys::SelfItemPointerAttributeNumber,
+            pg_sys::TIDOID,
+        );
+        let transaction = column(place, transaction, pg_sys::XIDOID);
         let mut arguments = std::ptr::null_mut();
-        for (column, type_id) in [
-            (pg_sys::TableOidAttributeNumber, pg_sys::OIDOID),
-            (pg_sys::SelfItemPointerAttributeNumber, pg_sys::TIDOID),
-            (transaction, pg_sys::XIDOID),
-        ] {
-            let column = pg_sys::makeVar(
-                place,
-                column as pg_sys::AttrNumber,
-                type_id,
-                -1,
-                pg_sys::InvalidOid,
-                0,
-            );
-            arguments = pg_sys::lappend(arguments, column.cast());
+        for argument in [table, version, transaction] {
+            arguments = pg_sys::lappend(arguments, argument.cast());
         }
         pg_sys::makeFuncExpr(
             function,
@@ -81,6 +90,22 @@ pub(crate) unsafe fn condition(
             pg_sys::InvalidOid,
             pg_sys::InvalidOid,
             pg_sys::CoercionForm::COERCE_EXPLICIT_CALL,
+        )
+        .cast()
+    }
+}
+
+/// A system column of the table at `place`.
+unsafe fn column(place: i32, number: i32, type_id: pg_sys::Oid) -> *mut pg_sys::Node {
+    // SAFETY: a node is made in the planner's memory.
+    unsafe {
+        pg_sys::makeVar(
+            place,
+            number as pg_sys::AttrNumber,
+            type_id,
+            -1,
+            pg_sys::InvalidOid,
+            0,
         )
         .cast()
     }
@@ -99,7 +124,7 @@ unsafe fn still_readable(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     let (table, row, changed_by) = unsafe { arguments(fcinfo) };
     // Nobody has changed, removed or locked the row.
     let untouched = changed_by == pg_sys::InvalidTransactionId;
-    pg_sys::Datum::from(!is_kept() || untouched || is_readable_now(&person(), table, row))
+    pg_sys::Datum::from(!is_kept() || untouched || is_readable_now(table, row))
 }
 
 /// The arguments of a strict function of types oid, tid, xid.
@@ -118,11 +143,8 @@ pub(crate) unsafe fn arguments(
 }
 
 /// Whether the latest version of the row is readable; one that is gone isn't.
-pub(crate) fn is_readable_now(
-    person: &Person,
-    table: pg_sys::Oid,
-    row: pg_sys::ItemPointerData,
-) -> bool {
+fn is_readable_now(table: pg_sys::Oid, row: pg_sys::ItemPointerData) -> bool {
+    let person = person();
     let Some(name) = relations::table_name(table) else {
         return false;
     };
@@ -133,15 +155,17 @@ pub(crate) fn is_readable_now(
         return false;
     };
     let sql = statement(&name, &read_sql(person.policy(), &placement, "r."));
-    let row = format!(
-        "({},{})",
-        (u32::from(row.ip_blkid.bi_hi) << 16) | u32::from(row.ip_blkid.bi_lo),
-        row.ip_posid
-    );
+    let row = version(row);
     let found = spi::with_rights_of(owner, || {
         spi::connected(|| person.catalog.kept(&sql, 1).rows(&[&row], Reads::Latest))
     });
     !found.is_empty()
+}
+
+/// The place of a row's version, as PostgreSQL writes it.
+pub(crate) fn version(row: pg_sys::ItemPointerData) -> String {
+    let block = (u32::from(row.ip_blkid.bi_hi) << 16) | u32::from(row.ip_blkid.bi_lo);
+    format!("({block},{})", row.ip_posid)
 }
 
 /// PostgreSQL follows a row from version to version for ODBC drivers, by `currtid2`.

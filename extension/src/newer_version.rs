@@ -6,22 +6,54 @@
 //!
 //! ```sql
 //! SELECT body FROM notes WHERE celador.covered() AND … FOR UPDATE
-//! SELECT body FROM notes WHERE … AND celador.readable_now(tableoid, ctid, xmin) FOR UPDATE
+//! SELECT body FROM notes WHERE … AND celador.readable_now(16404, ctid, xmin) FOR UPDATE
 //! ```
 //!
 //! It looks at versions that the statement's snapshot doesn't show, and lets all others through.
 
 use std::rc::Rc;
 
+use celador_policy::TableName;
+use celador_policy::row_policy::read_sql;
 use pgrx::prelude::*;
 
 use crate::hooks::raw_function;
-use crate::kept_snapshot::{arguments, is_readable_now};
-use crate::session;
+use crate::kept_snapshot::{arguments, call, version};
+use crate::session::{self, Person};
+use crate::spi::{self, Reads};
+use crate::{placement, relations};
+
+/// `celador.readable_now(relation, ctid, xmin)` for the table at `place` in the statement. Not its
+/// tableoid: PostgreSQL leaves that out where a trigger's lock has found the newer version.
+pub(crate) unsafe fn condition(
+    function: pg_sys::Oid,
+    place: i32,
+    relation: pg_sys::Oid,
+) -> *mut pg_sys::Node {
+    // SAFETY: nodes are made in the planner's memory.
+    unsafe {
+        let table = pg_sys::makeConst(
+            pg_sys::OIDOID,
+            -1,
+            pg_sys::InvalidOid,
+            size_of::<pg_sys::Oid>() as i32,
+            pg_sys::Datum::from(relation),
+            false,
+            true,
+        );
+        call(
+            function,
+            place,
+            table.cast(),
+            pg_sys::MinTransactionIdAttributeNumber,
+        )
+    }
+}
 
 raw_function!(
-    /// `celador.readable_now(tableoid, ctid, xmin)`: the row is readable as it is now, by whoever
-    /// asks with the rights of now. Called by SQL it tells nothing that a SELECT of the row wouldn't.
+    /// `celador.readable_now(relation, ctid, xmin)`: this version of a row of the relation, or of one
+    /// below it, is readable by whoever asks, with the rights of now. Called by SQL it tells nothing
+    /// that a SELECT of the row wouldn't.
     readable_now_wrapper,
     pg_finfo_readable_now_wrapper,
     readable_now
@@ -29,13 +61,19 @@ raw_function!(
 
 unsafe fn readable_now(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: a strict function of these arguments.
-    let (table, row, made_by) = unsafe { arguments(fcinfo) };
+    let (relation, row, made_by) = unsafe { arguments(fcinfo) };
     if is_in_snapshot(made_by) {
         return pg_sys::Datum::from(true);
     }
     let person = session::person_now();
-    let readable = session::lend(Rc::clone(&person), || is_readable_now(&person, table, row));
-    pg_sys::Datum::from(readable)
+    let (row, made_by) = (version(row), made_by.into_inner().to_string());
+    let answers: Vec<bool> = session::lend(Rc::clone(&person), || {
+        relations::heirs(relation)
+            .into_iter()
+            .flat_map(|table| answers(&person, table, &row, &made_by))
+            .collect()
+    });
+    pg_sys::Datum::from(!answers.is_empty() && answers.into_iter().all(|readable| readable))
 }
 
 /// Whether the statement's snapshot shows what the transaction has made.
@@ -48,4 +86,41 @@ fn is_in_snapshot(transaction: pg_sys::TransactionId) -> bool {
         let snapshot = pg_sys::GetActiveSnapshot();
         !snapshot.is_null() && !pg_sys::XidInMVCCSnapshot(transaction, snapshot)
     }
+}
+
+/// For each row of the table that is this version: whether it is readable.
+fn answers(person: &Person, table: pg_sys::Oid, row: &str, made_by: &str) -> Vec<bool> {
+    let Some(name) = relations::table_name(table) else {
+        return vec![false];
+    };
+    let (Some(placement), Some(owner)) = (
+        placement::of(&person.catalog, person.policy(), table, &name),
+        relations::owner(table),
+    ) else {
+        return vec![false];
+    };
+    let sql = statement(&name, &read_sql(person.policy(), &placement, "r."));
+    let rows = spi::with_rights_of(owner, || {
+        spi::connected(|| {
+            let kept = person.catalog.kept(&sql, 2);
+            kept.rows(&[row, made_by], Reads::Latest)
+        })
+    });
+    rows.into_iter()
+        .map(|row| row.into_iter().next().flatten().as_deref() == Some("t"))
+        .collect()
+}
+
+/// ```sql
+/// SELECT (celador.all_in_reach('accounts', 'read')) FROM ONLY "public"."accounts" AS r
+/// WHERE r.ctid OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.tid)
+///   AND r.xmin OPERATOR(pg_catalog.=) CAST($2 AS pg_catalog.xid)
+/// ```
+fn statement(table: &TableName, condition: &str) -> String {
+    format!(
+        "SELECT ({condition}) FROM ONLY {} AS r \
+         WHERE r.ctid OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.tid) \
+         AND r.xmin OPERATOR(pg_catalog.=) CAST($2 AS pg_catalog.xid)",
+        table.sql()
+    )
 }

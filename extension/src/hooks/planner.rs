@@ -11,7 +11,7 @@ use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
 use super::{copies, foreign_code, maintenance, own_statement, statistics};
 use crate::catalog::{self, Catalog};
-use crate::{errors, kept_snapshot, relations, spi};
+use crate::{errors, kept_snapshot, newer_version, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 static mut NEXT_NEEDS_FMGR: pg_sys::needs_fmgr_hook_type = None;
@@ -203,16 +203,13 @@ impl Cover {
                 let kept = kept_snapshot::is_kept();
                 kept_snapshot::note_planned(kept);
                 let more = if kept {
-                    let changed_by = pg_sys::MaxTransactionIdAttributeNumber;
-                    Some((self.catalog.still_readable, changed_by))
+                    kept_snapshot::condition(self.catalog.still_readable, place)
                 } else if tree::is_locked(query, place) {
-                    let made_by = pg_sys::MinTransactionIdAttributeNumber;
-                    Some((self.catalog.readable_now, made_by))
+                    newer_version::condition(self.catalog.readable_now, place, relation)
                 } else {
-                    None
+                    std::ptr::null_mut()
                 };
-                if let Some((function, transaction)) = more {
-                    let more = kept_snapshot::condition(function, place, transaction);
+                if !more.is_null() {
                     (*entry).securityQuals = pg_sys::lappend((*entry).securityQuals, more.cast());
                 }
             }
@@ -344,10 +341,10 @@ impl Cover {
     unsafe fn check_newer(&self, query: *mut pg_sys::Query, check: *mut pg_sys::WithCheckOption) {
         // SAFETY: nodes are made in the planner's memory.
         unsafe {
-            let newer = kept_snapshot::condition(
+            let newer = newer_version::condition(
                 self.catalog.readable_now,
                 (*query).resultRelation,
-                pg_sys::MinTransactionIdAttributeNumber,
+                self.target(query),
             );
             let mut both = pg_sys::lappend(std::ptr::null_mut(), (*check).qual.cast());
             both = pg_sys::lappend(both, newer.cast());

@@ -52,7 +52,7 @@ fn her_role_is_taken_away() {
         ),
         (
             "UPDATE shop.staff SET role = 'nothing' WHERE id = 2; UPDATE shop.deals SET title = 'HIDDEN-since' WHERE id = 1",
-            "MERGE INTO shop.deals USING (VALUES (1)) AS n (i) ON id = n.i WHEN MATCHED AND title LIKE 'HIDDEN%' THEN UPDATE SET title = 1 / (amount - amount)",
+            "MERGE INTO shop.deals USING (VALUES (1)) AS n (i) ON id = n.i WHEN MATCHED THEN UPDATE SET amount = replace(title, 'MINE-deal-', '')::int",
         ),
     ] {
         sees_nothing_newer(change, attempt);
