@@ -26,6 +26,8 @@ pub(crate) struct Catalog {
     pub(crate) covered: pg_sys::Oid,
     /// `celador.still_readable(oid, tid, xid)`.
     pub(crate) still_readable: pg_sys::Oid,
+    /// `celador.readable_now(oid, tid, xid)`.
+    pub(crate) readable_now: pg_sys::Oid,
     /// `celador.guard()`.
     pub(crate) guard: pg_sys::Oid,
     /// `celador.assume(text)`.
@@ -133,6 +135,7 @@ fn read() -> Option<Catalog> {
     let covered = relations::function("covered", &[])?;
     let version = [pg_sys::OIDOID, pg_sys::TIDOID, pg_sys::XIDOID];
     let still_readable = relations::function("still_readable", &version)?;
+    let readable_now = relations::function("readable_now", &version)?;
     let guard = relations::function("guard", &[])?;
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
@@ -186,6 +189,7 @@ fn read() -> Option<Catalog> {
         maintenance,
         covered,
         still_readable,
+        readable_now,
         guard,
         assume,
         act_as,
@@ -257,16 +261,49 @@ impl Catalog {
         }
     }
 
-    /// The materialized views over protected tables that nobody has registered.
-    pub(crate) fn closed_materialized_views(&self) -> Vec<pg_sys::Oid> {
-        let rows = spi::with_rights_of(spi::superuser(), || {
-            spi::connected(|| self.kept(MATERIALIZED, 0).rows(&[], Reads::Latest))
-        });
-        rows.into_iter()
-            .filter_map(|row| row.into_iter().next().flatten()?.parse::<u32>().ok())
-            .map(pg_sys::Oid::from)
-            .filter(|view| !self.registered.contains(view) && !self.copied_by(*view).is_empty())
-            .collect()
+    /// What holds rows, values or statistics of protected tables: they themselves, Celador's own,
+    /// the materialized views over them that nobody has registered, and the indexes and TOAST
+    /// tables of all of these.
+    pub(crate) fn closed_relations(&self) -> Vec<pg_sys::Oid> {
+        self.closed("SELECT CAST(c.relation AS pg_catalog.oid) FROM closed AS c")
+    }
+
+    /// The extended statistics of these.
+    pub(crate) fn closed_statistics(&self) -> Vec<pg_sys::Oid> {
+        self.closed(
+            "SELECT s.oid FROM closed AS c JOIN pg_catalog.pg_statistic_ext AS s \
+             ON s.stxrelid OPERATOR(pg_catalog.=) c.relation",
+        )
+    }
+
+    fn closed(&self, what: &str) -> Vec<pg_sys::Oid> {
+        let oids = |rows: Vec<Vec<Option<String>>>| -> Vec<pg_sys::Oid> {
+            rows.into_iter()
+                .filter_map(|row| row.into_iter().next().flatten()?.parse::<u32>().ok())
+                .map(pg_sys::Oid::from)
+                .collect()
+        };
+        spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| {
+                let views = oids(self.kept(MATERIALIZED, 0).rows(&[], Reads::Latest))
+                    .into_iter()
+                    .filter(|view| {
+                        !self.registered.contains(view) && !self.copied_by(*view).is_empty()
+                    });
+                let tables: Vec<String> = self
+                    .protected
+                    .iter()
+                    .copied()
+                    .chain(views)
+                    .map(|relation| relation.to_u32().to_string())
+                    .collect();
+                let statement = format!("{CLOSED} {what}");
+                oids(
+                    self.kept(&statement, 1)
+                        .rows(&[&tables.join(",")], Reads::Latest),
+                )
+            })
+        })
     }
 
     /// The protected tables that a materialized view was made from, directly or through views; 0
@@ -298,6 +335,20 @@ impl Catalog {
 const MATERIALIZED: &str = "\
 SELECT c.oid FROM pg_catalog.pg_class AS c
 WHERE c.relkind OPERATOR(pg_catalog.=) 'm'::pg_catalog.\"char\"";
+
+/// `$1`: tables and views, separated by commas.
+const CLOSED: &str = "\
+WITH heap(relation) AS (
+  SELECT CAST(t.relation AS pg_catalog.oid) FROM pg_catalog.unnest(pg_catalog.string_to_array($1, ',')) AS t(relation)
+  UNION
+  SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n
+    ON n.oid OPERATOR(pg_catalog.=) c.relnamespace AND n.nspname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name),
+closed(relation) AS (
+  SELECT heap.relation FROM heap
+  UNION
+  SELECT i.indexrelid FROM heap JOIN pg_catalog.pg_index AS i ON i.indrelid OPERATOR(pg_catalog.=) heap.relation
+  UNION
+  SELECT c.reltoastrelid FROM heap JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) heap.relation)";
 
 const COPIED_BY: &str = "\
 WITH RECURSIVE reads(relation) AS (

@@ -157,7 +157,13 @@ pub(crate) fn in_reach(person: &Person, name: &str, cell: &CellRef, record: &str
 /// Whoever calls these by SQL may ask for actions only: scopes written out would ask about rows
 /// that nobody granted.
 pub(crate) fn asked(cell: &str) -> CellRef {
-    let cell = session::cell_ref(cell);
+    let Some(cell) = CellRef::from_text(cell) else {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("\"{cell}\" names no cell"),
+            "Name an action, such as read.",
+        )
+    };
     if !spi::is_internal() && !matches!(cell, CellRef::Action(_)) {
         errors::denied(
             "scopes can't be asked for by SQL",

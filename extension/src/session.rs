@@ -144,6 +144,14 @@ pub(crate) fn begin_statement() {
             return;
         }
     }
+    if is_outdated() {
+        STALE.set(false);
+        CURRENT.set(None);
+    }
+}
+
+/// Whether something has changed since the access was computed.
+fn is_outdated() -> bool {
     let expired = CURRENT.with_borrow(|current| match current {
         Some((_, Ok(person))) => person.access.deadline().is_some_and(|end| end <= now()),
         Some((_, Err(_))) | None => false,
@@ -153,9 +161,21 @@ pub(crate) fn begin_statement() {
             .as_ref()
             .is_some_and(|(epoch, _)| *epoch != identity::epoch())
     });
-    if STALE.get() || expired || other || identity::has_ended(now()) {
-        STALE.set(false);
-        CURRENT.set(None);
+    STALE.get() || expired || other || identity::has_ended(now())
+}
+
+/// Who asks, with the access as it is now: within a statement, where that has gone on to what others
+/// have committed since it began.
+pub(crate) fn person_now() -> Rc<Person> {
+    // SAFETY: what PostgreSQL does itself whenever it takes a lock.
+    unsafe { pg_sys::AcceptInvalidationMessages() }
+    let is_lent = LENT.with_borrow(|lent| !lent.is_empty());
+    if is_lent || !is_outdated() {
+        return person();
+    }
+    match compute() {
+        Ok(person) => person,
+        Err(nobody) => stand_in(&nobody).unwrap_or_else(|| refuse(&nobody)),
     }
 }
 
@@ -373,7 +393,9 @@ impl Person {
         }
     }
 
-    /// What the person reaches of a module, in the way that `cell` names.
+    /// What the person reaches of a module, in the way that `cell` names. A cell or module that
+    /// isn't one reaches nothing, without a word: LEAKPROOF functions ask here, with whatever
+    /// stands in rows that the person may not see.
     pub(crate) fn reach(&self, module: &str, cell: &str) -> Rc<Reach> {
         if let Some(reach) = self
             .reaches
@@ -383,11 +405,12 @@ impl Person {
         {
             return Rc::clone(reach);
         }
-        let reach =
-            Rc::new(
-                self.access
-                    .reach(self.policy(), module, &cell_ref(cell), self.computed_at),
-            );
+        let policy = self.policy();
+        let Some(named) = CellRef::from_text(cell).filter(|_| policy.modules.contains_key(module))
+        else {
+            return Rc::default();
+        };
+        let reach = Rc::new(self.access.reach(policy, module, &named, self.computed_at));
         self.reaches
             .borrow_mut()
             .entry(module.to_owned())
@@ -404,15 +427,4 @@ impl Person {
             .get(name)
             .map_or(&[], Vec::as_slice)
     }
-}
-
-/// Reads how a generated policy names a cell.
-pub(crate) fn cell_ref(cell: &str) -> CellRef {
-    CellRef::from_text(cell).unwrap_or_else(|| {
-        errors::raise(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("\"{cell}\" names no cell"),
-            "Name an action, such as read.",
-        )
-    })
 }

@@ -8,7 +8,7 @@ use crate::document::ScopeName;
 use crate::key_set::KeySet;
 use crate::policy_set::{CellRef, Grant, GrantScope, PolicySet, Via};
 
-pub use crate::giving::covers_role;
+pub use crate::giving::{covers_role, pointing_gives};
 
 /// What one person may do.
 #[derive(Debug, Clone)]

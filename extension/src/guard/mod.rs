@@ -11,11 +11,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use celador_policy::Action;
-use celador_policy::policy_set::{CellRef, GroupPlace, KeyColumn, Module, Owner};
+use celador_policy::access::pointing_gives;
+use celador_policy::policy_set::{CellRef, GroupPlace, KeyColumn, Module, Owner, ParentTarget};
 use pgrx::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::directory_trigger::{self, trigger_data};
+use crate::directory_trigger::{self, is_heir, row_trigger_data, trigger_data};
 use crate::hooks::injected;
 use crate::hooks::raw_function;
 use crate::session::{Person, person};
@@ -27,7 +28,7 @@ pub(crate) const TRIGGER: &str = "~celador_guard";
 /// The name of the trigger that refuses TRUNCATE.
 pub(crate) const TRUNCATE_TRIGGER: &str = "~celador_truncate";
 /// Those of Celador's own row triggers that may sort after the guard.
-pub(crate) const OWN_TRIGGERS: [&str; 1] = [crate::directory_trigger::ROLES];
+pub(crate) const OWN_TRIGGERS: [&str; 1] = [crate::giving::ROLES];
 
 raw_function!(
     /// `celador.guard_truncate()`: TRUNCATE knows no row security, and cascades.
@@ -76,7 +77,10 @@ unsafe fn guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     injected::panic_if_asked("guard");
     // SAFETY: the trigger's data lives as long as the call.
     unsafe {
-        let data = trigger_data(fcinfo);
+        let data = row_trigger_data(
+            fcinfo,
+            &[pg_sys::TRIGGER_EVENT_INSERT, pg_sys::TRIGGER_EVENT_UPDATE],
+        );
         let updating =
             (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_UPDATE;
         let call = Call {
@@ -132,6 +136,7 @@ impl Call {
                 } else {
                     self.turns_into(&person, before, name);
                 }
+                self.point(&person, name, module, row);
                 if name == "shares" {
                     self.share(&person, row);
                 }
@@ -141,6 +146,7 @@ impl Call {
                 if self.arrives(name, row) {
                     return row;
                 }
+                self.point(&person, name, module, row);
                 if name == "shares" {
                     self.share(&person, row);
                 }
@@ -294,6 +300,9 @@ impl Call {
         if let Some(creator) = &module.creator {
             self.keeps_creator(creator, &changed);
         }
+        let identifies = self.identifying(person);
+        let is_assignment =
+            |column: &str| is_assignment(module, column) || identifies.contains(column);
         // SAFETY: as above.
         let verdict = unsafe {
             Verdict::ask(
@@ -309,11 +318,13 @@ impl Call {
         let given = changed.iter().any(|column| {
             let mut owners = verdict.owners.iter();
             let owner = owners.find(|owner| owner.column == *column);
-            is_group(module, column) || owner.is_some_and(|owner| owner.matters)
+            is_group(module, column)
+                || identifies.contains(column)
+                || owner.is_some_and(|owner| owner.matters)
         });
         let writes_only_assignment = changed
             .iter()
-            .all(|column| is_assignment(module, column) || module.touch.contains(column));
+            .all(|column| is_assignment(column) || module.touch.contains(column));
         if verdict.old_update {
             if !given {
                 if !verdict.new_update {
@@ -326,7 +337,9 @@ impl Call {
             }
             let claims = verdict.old_claim
                 && self.claims(person, &verdict)
-                && !changed.iter().any(|column| is_group(module, column));
+                && !changed
+                    .iter()
+                    .any(|column| is_group(module, column) || identifies.contains(column));
             if verdict.assign || claims {
                 if !verdict.new_restrictions {
                     self.refuse(
@@ -337,7 +350,7 @@ impl Call {
                 return;
             }
             self.refuse(
-                "changing the owner or group is an assignment, which you may not do",
+                "changing the owner or group, or what says who a person is, is an assignment, which you may not do",
                 "Ask for the action assign, or leave the column as it is.",
             );
         }
@@ -378,6 +391,68 @@ impl Call {
             "the row is not in your reach for changing it",
             "Ask for the action update on this module.",
         );
+    }
+
+    /// The columns that say who a person is: changing them gives what that person reaches to
+    /// somebody else, or something to that person.
+    fn identifying(&self, person: &Person) -> BTreeSet<String> {
+        // SAFETY: an open relation.
+        let table = unsafe { (*self.relation).rd_id };
+        let tables = person.policy().directory.identifying().into_iter();
+        tables
+            .filter(|(root, _)| is_heir(root, table))
+            .flat_map(|(_, columns)| columns)
+            .collect()
+    }
+
+    /// Where a record that points to another brings that one into reach, it points to what is in
+    /// reach already (X.8).
+    unsafe fn point(&self, person: &Person, name: &str, module: &Module, row: pg_sys::HeapTuple) {
+        let policy = person.policy();
+        for parent in &module.parents {
+            if !parent
+                .modules()
+                .into_iter()
+                .any(|to| pointing_gives(policy, name, to))
+            {
+                continue;
+            }
+            // SAFETY: the rows are of the trigger's relation.
+            let of = |row| unsafe {
+                let value = row::text(self.relation, row, &parent.column.name);
+                let kind = match &parent.target {
+                    ParentTarget::ByType { column, .. } => {
+                        row::text(self.relation, row, &column.name)
+                    }
+                    ParentTarget::Module(_)
+                    | ParentTarget::Joined { .. }
+                    | ParentTarget::Linked { .. } => None,
+                };
+                (value, kind)
+            };
+            let now = of(row);
+            // SAFETY: an update has an old row.
+            if self.updating && of(unsafe { (*self.data).tg_trigtuple }) == now {
+                continue;
+            }
+            let (Some(value), kind) = now else { continue };
+            let Some((to, record)) = parent.record(&value, kind.as_deref()) else {
+                continue;
+            };
+            let read = CellRef::Action(Action::Read);
+            if pointing_gives(policy, name, to)
+                && !probe::reaches_all(person, to, &read)
+                && !probe::in_reach(person, to, &read, record)
+            {
+                self.refuse(
+                    &format!(
+                        "column \"{}\" would bring a record of module \"{to}\" into reach that isn't in yours,",
+                        parent.column.name
+                    ),
+                    "Name a record that you may read.",
+                );
+            }
+        }
     }
 
     /// The record had no owner, and all of its owners are me now.

@@ -4,16 +4,14 @@
 use std::ffi::{CStr, c_char, c_int};
 use std::rc::Rc;
 
-use celador_policy::Action;
-use celador_policy::policy_set::{CellRef, Placement};
 use celador_policy::row_policy::{READ, UPDATE};
 use pgrx::prelude::*;
 
 use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
-use super::{foreign_code, maintenance, own_statement, statistics};
+use super::{copies, foreign_code, maintenance, own_statement, statistics};
 use crate::catalog::{self, Catalog};
-use crate::{errors, kept_snapshot, probe, relations, session, spi};
+use crate::{errors, kept_snapshot, newer_version, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 static mut NEXT_NEEDS_FMGR: pg_sys::needs_fmgr_hook_type = None;
@@ -174,9 +172,13 @@ impl Cover {
                 statistics::close(&self.catalog, place, entry);
                 return;
             }
+            if (*entry).relkind as u8 == b't' {
+                copies::refuse_toast(&self.catalog, relation);
+                return;
+            }
             if (*entry).relkind as u8 == b'm' {
                 if !is_placeholder(query, place) {
-                    self.materialized(relation);
+                    copies::refuse_materialized(&self.catalog, relation);
                 }
                 return;
             }
@@ -200,9 +202,15 @@ impl Cover {
             if covered {
                 let kept = kept_snapshot::is_kept();
                 kept_snapshot::note_planned(kept);
-                if kept {
-                    let still = kept_snapshot::condition(self.catalog.still_readable, place);
-                    (*entry).securityQuals = pg_sys::lappend((*entry).securityQuals, still.cast());
+                let more = if kept {
+                    kept_snapshot::condition(self.catalog.still_readable, place)
+                } else if tree::is_locked(query, place) {
+                    newer_version::condition(self.catalog.readable_now, place, relation)
+                } else {
+                    std::ptr::null_mut()
+                };
+                if !more.is_null() {
+                    (*entry).securityQuals = pg_sys::lappend((*entry).securityQuals, more.cast());
                 }
             }
             if covered || written || is_placeholder(query, place) {
@@ -270,54 +278,6 @@ impl Cover {
         )
     }
 
-    /// A materialized view over protected tables is open to those who see everything in them.
-    unsafe fn materialized(&self, view: pg_sys::Oid) {
-        if self.catalog.sees_all() || self.catalog.registered.contains(&view) {
-            return;
-        }
-        let copied = self.catalog.copied_by(view);
-        if copied.is_empty() || copied.iter().all(|table| self.reads_all(*table)) {
-            return;
-        }
-        errors::denied(
-            format!(
-                "materialized view {} holds rows of protected tables",
-                relations::display_name(view)
-            ),
-            "It is open to those who may read every row of these tables, and to all once a \
-             superuser registers it: SELECT celador.register_view(view).",
-        )
-    }
-
-    fn reads_all(&self, table: pg_sys::Oid) -> bool {
-        let Some(policy) = &self.catalog.policy else {
-            return false;
-        };
-        let Some(name) = relations::table_name(table) else {
-            return false;
-        };
-        let Some(placement) = policy.tables.get(&name) else {
-            return false;
-        };
-        let modules = match placement {
-            // Some rows may belong nowhere.
-            Placement::Parts(_) | Placement::Closed => return false,
-            Placement::Open => return true,
-            Placement::Readable => {
-                let _error_for_nobody = session::person();
-                return session::asker().is_ok();
-            }
-            Placement::Module(_) | Placement::Child { .. } | Placement::Link { .. } => {
-                placement.modules()
-            }
-        };
-        let person = session::person();
-        let read = CellRef::Action(Action::Read);
-        modules
-            .into_iter()
-            .all(|module| probe::reaches_all(&person, module, &read))
-    }
-
     /// Takes `covered()` out of the checks on what is written.
     ///
     /// PostgreSQL puts the SELECT policy into the checks of INSERT and UPDATE where the statement
@@ -366,9 +326,29 @@ impl Cover {
                         "Load the policy again.",
                     );
                 }
+                if (*check).kind == pg_sys::WCOKind::WCO_RLS_CONFLICT_CHECK
+                    && !kept_snapshot::is_kept()
+                {
+                    self.check_newer(query, check);
+                }
                 kept = pg_sys::lappend(kept, check.cast());
             }
             (*query).withCheckOptions = kept;
+        }
+    }
+
+    /// `ON CONFLICT` finds rows that are newer than the snapshot.
+    unsafe fn check_newer(&self, query: *mut pg_sys::Query, check: *mut pg_sys::WithCheckOption) {
+        // SAFETY: nodes are made in the planner's memory.
+        unsafe {
+            let newer = newer_version::condition(
+                self.catalog.readable_now,
+                (*query).resultRelation,
+                self.target(query),
+            );
+            let mut both = pg_sys::lappend(std::ptr::null_mut(), (*check).qual.cast());
+            both = pg_sys::lappend(both, newer.cast());
+            (*check).qual = pg_sys::makeBoolExpr(pg_sys::BoolExprType::AND_EXPR, both, -1).cast();
         }
     }
 

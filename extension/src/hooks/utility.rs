@@ -6,6 +6,7 @@ use pgrx::prelude::*;
 
 use super::injected;
 use super::maintenance;
+use super::statistics;
 use super::tree::elements;
 use crate::{catalog, errors, identity, kept_snapshot, relations, session, spi};
 
@@ -227,6 +228,15 @@ unsafe fn copy(statement: *mut pg_sys::CopyStmt) {
         else {
             return;
         };
+        if statistics::tell_of_relations(table) && !catalog.sees_all() {
+            errors::denied(
+                format!(
+                    "{} holds values of protected tables, and COPY would read all of it",
+                    relations::display_name(table)
+                ),
+                "Copy what a query says of it.",
+            );
+        }
         if !catalog.protected.contains(&table) || catalog.is_exempt(pg_sys::GetSessionUserId()) {
             return;
         }

@@ -7,7 +7,8 @@ use celador_policy::row_policy::{PERMISSIVE, row_policies};
 use celador_policy::{PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
-use crate::directory_trigger::{PREFIX, ROLES};
+use crate::directory_trigger::PREFIX;
+use crate::giving::ROLES;
 use crate::spi::{self, Reads};
 use crate::{guard, relations};
 
@@ -239,7 +240,7 @@ fn signature(steps: &[Step]) -> String {
 pub(crate) struct Watched {
     /// The columns that matter, by table.
     columns: BTreeMap<TableName, BTreeSet<String>>,
-    /// The tables that tell who holds which role.
+    /// The tables that tell who holds which role, or is in which group.
     roles: BTreeSet<TableName>,
 }
 
@@ -247,11 +248,13 @@ impl Watched {
     /// What the policy reads its directory from, as the tables stand.
     pub(crate) fn by(set: &PolicySet) -> Self {
         let mut columns = set.directory.watched();
-        let mut roles: BTreeSet<TableName> = set
-            .directory
+        let directory = &set.directory;
+        let mut roles: BTreeSet<TableName> = directory
             .roles_held
             .iter()
-            .map(|held| held.source.table.clone())
+            .map(|held| &held.source)
+            .chain(directory.memberships.iter().map(|member| &member.source))
+            .map(|source| source.table.clone())
             .collect();
         for (root, of_root) in columns.clone() {
             let holds_roles = roles.contains(&root);

@@ -245,9 +245,23 @@ impl Directory {
         }
     }
 
-    /// The tables that the directory is read from, with the columns that matter: a change of
-    /// any other column changes nobody's access.
-    pub fn watched(&self) -> BTreeMap<TableName, BTreeSet<String>> {
+    /// The columns, by table, that say who a person is and what is in that person's reach: keys,
+    /// login, whether active, who is above, attributes, and the group in the people's own table.
+    /// Roles and memberships in tables of their own are left out.
+    pub fn identifying(&self) -> BTreeMap<TableName, BTreeSet<String>> {
+        let mut columns = self.of_people();
+        let people = &self.users.source.table;
+        let groups = self
+            .memberships
+            .iter()
+            .filter(|membership| membership.source.table == *people)
+            .map(|membership| membership.group.name.clone());
+        columns.entry(people.clone()).or_default().extend(groups);
+        columns
+    }
+
+    /// What is read of the people themselves, wherever it is.
+    fn of_people(&self) -> BTreeMap<TableName, BTreeSet<String>> {
         let mut watched: BTreeMap<TableName, BTreeSet<String>> = BTreeMap::new();
         let mut watch = |source: &Source, columns: Vec<Option<&Column>>| {
             let entry = watched.entry(source.table.clone()).or_default();
@@ -290,6 +304,23 @@ impl Directory {
         for place in users.more_keys.values() {
             watch(&place.source, vec![Some(&place.user), Some(&place.value)]);
         }
+        watched
+    }
+
+    /// The tables that the directory is read from, with the columns that matter: a change of
+    /// any other column changes nobody's access.
+    pub fn watched(&self) -> BTreeMap<TableName, BTreeSet<String>> {
+        let mut watched: BTreeMap<TableName, BTreeSet<String>> = self.of_people();
+        let mut watch = |source: &Source, columns: Vec<Option<&Column>>| {
+            let entry = watched.entry(source.table.clone()).or_default();
+            entry.extend(
+                columns
+                    .into_iter()
+                    .flatten()
+                    .map(|column| column.name.clone()),
+            );
+            entry.extend(source.filter_types.keys().cloned());
+        };
         let groups = &self.groups;
         watch(
             &groups.source,

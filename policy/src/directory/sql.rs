@@ -170,6 +170,36 @@ pub fn holders(directory: &Directory) -> String {
     parts.join(" UNION ALL ")
 }
 
+/// Lists the roles that the group `$1` holds, as `(source, value)`. `None` where no group holds any.
+///
+/// ```sql
+/// SELECT 1::pg_catalog.int4, CAST(r."role" AS pg_catalog.text) FROM "celador"."roles_held" AS r
+/// WHERE CAST(r."group" AS pg_catalog.text) OPERATOR(pg_catalog.=) $1
+/// ```
+pub fn roles_of_group(directory: &Directory) -> Option<String> {
+    let parts: Vec<String> = directory
+        .roles_held
+        .iter()
+        .enumerate()
+        .filter_map(|(index, held)| {
+            let Holder::Group(group) = &held.holder else {
+                return None;
+            };
+            let mine = format!(
+                "{} OPERATOR(pg_catalog.=) $1",
+                Typed::column("r", group).text()
+            );
+            Some(format!(
+                "SELECT {index}::pg_catalog.int4, {} FROM {} WHERE {}",
+                Typed::column("r", &held.role).text(),
+                from(&held.source, "r"),
+                where_all(&held.source, "r", &[mine])
+            ))
+        })
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(" UNION ALL "))
+}
+
 /// Tells everything about the person whose `user` key is `$1` (in that key's own type): at most
 /// one row with one `text` value, the JSON of [`super::Facts`]. `keys` are the names of the
 /// person's keys that records are owned by.
