@@ -11,7 +11,7 @@ use crate::hooks::injected;
 use crate::hooks::raw_function;
 use crate::load::{self, find_unsettled_tables};
 use crate::spi::{self, Reads};
-use crate::{catalog, errors, placement};
+use crate::{catalog, errors, placement, relations};
 
 raw_function!(
     /// `celador.schema_changed()`.
@@ -128,6 +128,26 @@ pub(crate) fn verify() {
     refuse(ask(BROKEN, &[]));
 }
 
+/// Ends the command if a table of the policy would belong to somebody who logs in: whoever may drop
+/// tables of the schema could put one of his own in the place of the directory.
+fn owned(policy: &PolicySet) {
+    for (table, placement) in &policy.tables {
+        if *placement == Placement::Closed {
+            continue;
+        }
+        let owner = relations::relation(&table.schema, &table.name).and_then(relations::owner);
+        if let Some(owner) = owner.filter(|owner| load::is_login(*owner)) {
+            errors::denied(
+                format!(
+                    "{table} is a table of the policy, and would belong to \"{}\", who can log in",
+                    relations::role_name(owner)
+                ),
+                "Give it to the role that owns the other tables.",
+            );
+        }
+    }
+}
+
 /// Ends the command if it makes others run what isn't theirs.
 fn strange(policy: &PolicySet) {
     // SAFETY: reads the current user.
@@ -167,6 +187,7 @@ fn schema_changed() {
     if !catalog.sees_all() {
         verify();
         strange(policy);
+        owned(policy);
     }
     load::forget_dropped();
     let tables = find_unsettled_tables();

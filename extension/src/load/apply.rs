@@ -122,7 +122,8 @@ fn may_change(table: &TablePlan) {
     }
 }
 
-fn is_login(role: pg_sys::Oid) -> bool {
+/// Whether somebody logs in as the role; superusers aside.
+pub(crate) fn is_login(role: pg_sys::Oid) -> bool {
     // SAFETY: a valid tuple of pg_authid begins with FormData_pg_authid; it is released after use.
     unsafe {
         let tuple = pg_sys::SearchSysCache1(

@@ -11,7 +11,7 @@ use pgrx::prelude::*;
 use crate::spi::{self, Reads};
 use crate::{directory_trigger, errors, hooks};
 
-pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
+pub(crate) use apply::{forget_dropped, is_login, protect_new, yield_to_foreign};
 use plan::Plan;
 pub(crate) use plan::{Watched, find_unsettled_tables};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use celador_policy::access::covers_role;
+use celador_policy::access::{covers_role, pointing_gives};
 use celador_policy::directory::{Facts, GroupNode, HeldRole, SettingValue, Share};
 use celador_policy::document::ScopeName;
 use celador_policy::policy_set::CellRef;
@@ -275,5 +275,33 @@ fn x_8_nobody_gives_more_than_he_or_she_holds() {
         ));
         let me = Access::compute(&set, somebody(&["S"]));
         assert_eq!(covers_role(&set, &me, "seller"), may, "{who}");
+    }
+}
+
+#[test]
+fn x_8_pointing_gives_where_related_lends() {
+    let set = policy(
+        r#"
+[permissions.a]
+accounts = { read = [{ scope = "related", module = "contacts" }] }
+"#,
+    );
+    assert!(pointing_gives(&set, "contacts", "accounts"));
+    assert!(!pointing_gives(&set, "notes", "accounts"));
+    assert!(!pointing_gives(&set, "accounts", "contacts"));
+}
+
+/// What says who a person is; not what role he or she holds.
+#[test]
+fn x_8_columns_that_identify_people() {
+    let set = policy("");
+    let identifying = set.directory.identifying();
+    for column in set.directory.users.keys.values() {
+        assert!(identifying.contains(column.name.as_str()));
+    }
+    let login = set.directory.users.login.as_ref().expect("a login");
+    assert!(identifying.contains(login.name.as_str()));
+    for held in &set.directory.roles_held {
+        assert!(!identifying.contains(held.role.name.as_str()));
     }
 }

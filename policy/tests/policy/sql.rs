@@ -261,3 +261,18 @@ proptest! {
         }
     }
 }
+
+/// The pair of its documentation.
+#[test]
+fn the_roles_of_a_group_are_asked_for_as_documented() {
+    let text = "[mapping]\nschemas = [\"crm\"]\nopen = [\"*\"]\n";
+    let document = Document::from_toml(text).expect("a document");
+    let set = check(&document, text, &schema("")).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(
+        sql::roles_of_group(&set.directory).as_deref(),
+        Some(
+            "SELECT 1::pg_catalog.int4, CAST(r.\"role\" AS pg_catalog.text) FROM \"celador\".\"roles_held\" AS r \
+             WHERE CAST(r.\"group\" AS pg_catalog.text) OPERATOR(pg_catalog.=) $1"
+        )
+    );
+}
