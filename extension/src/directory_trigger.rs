@@ -321,12 +321,13 @@ unsafe fn guard_roles(data: *mut pg_sys::TriggerData) -> pg_sys::HeapTuple {
         let Some(catalog) = catalog::current() else {
             return result;
         };
-        let Some(policy) = &catalog.policy else {
-            return result;
-        };
         if catalog.sees_all() {
             return result;
         }
+        catalog.require_fit();
+        let Some(policy) = &catalog.policy else {
+            return result;
+        };
         let person = session::person();
         let table = relations::display_name((*(*data).tg_relation).rd_id);
         let sources = policy.directory.roles_held.iter().filter(|held| {

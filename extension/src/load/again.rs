@@ -1,0 +1,47 @@
+//! The live policy is compiled again, by a newer version of the library.
+
+use celador_policy::{Document, check_again};
+use pgrx::prelude::*;
+
+use super::plan::Plan;
+use super::{apply, read_schema, revisions};
+use crate::{directory_trigger, hooks};
+
+/// What to do where it can't be done by itself.
+const BY_HAND: &str = "Until then protected tables are closed to all but superusers and maintenance roles.";
+
+/// Compiles the live revision's document, brings the tables' policies up to what this version
+/// generates, and stores the result with the same revision. Where that can't be done a warning says
+/// why, and the policy stays unfit.
+pub(crate) fn compile_again() {
+    if !hooks::are_installed() {
+        warn(
+            "celador is not preloaded in this session",
+            "Run ALTER EXTENSION celador UPDATE in a session that it is preloaded in.",
+        );
+        return;
+    }
+    let _timeout = apply::LockTimeout::set();
+    revisions::begin(None);
+    let Some((revision, document)) = revisions::revision(None) else {
+        return;
+    };
+    let checked = Document::from_toml(&document)
+        .and_then(|read| check_again(&read, &document, &read_schema()));
+    let set = match checked {
+        Ok(set) => set,
+        Err(problems) => {
+            warn(&problems.to_string(), "Load a policy that fits.");
+            return;
+        }
+    };
+    apply::apply(&Plan::make(&set));
+    apply::store_again(revision, &set);
+    directory_trigger::signal("policy");
+    // SAFETY: makes it visible to what follows in this transaction.
+    unsafe { pg_sys::CommandCounterIncrement() }
+}
+
+fn warn(why: &str, remedy: &str) {
+    pgrx::warning!("the live policy could not be compiled again: {why}. {remedy} {BY_HAND}");
+}
