@@ -149,6 +149,11 @@ fn schema_changed(of_extension: bool) {
     }
     load::forget_dropped();
     let tables = find_unsettled_tables();
+    if tables.iter().any(|(table, (relation, found))| {
+        table.schema == "celador" && found.is_bare() && catalog.protected.contains(relation)
+    }) {
+        load::restore_own(policy);
+    }
     load::yield_to_foreign(&tables);
     let above = placement::above_unprotected();
     let watched = load::Watched::by(policy);

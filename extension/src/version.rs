@@ -53,9 +53,11 @@ impl Unfit {
                 "Install Celador's library {version}, and connect again: a session keeps the library \
                  that it began with."
             ),
-            Self::Policy(_) => "ALTER EXTENSION celador UPDATE, as a superuser, compiles it again; or \
+            Self::Policy(_) => {
+                "ALTER EXTENSION celador UPDATE, as a superuser, compiles it again; or \
                 load a policy."
-                .to_owned(),
+                    .to_owned()
+            }
         }
     }
 

@@ -1,14 +1,16 @@
-//! The live policy is compiled again, by a newer version of the library.
+//! The live policy is put in force again: compiled by a newer version of the library, or on the tables
+//! of a database that was restored.
 
-use celador_policy::{Document, check_again};
+use celador_policy::{Document, PolicySet, check_again};
 use pgrx::prelude::*;
 
 use super::plan::Plan;
 use super::{apply, read_schema, revisions};
-use crate::{directory_trigger, hooks};
+use crate::{directory_trigger, hooks, spi};
 
 /// What to do where it can't be done by itself.
-const BY_HAND: &str = "Until then protected tables are closed to all but superusers and maintenance roles.";
+const BY_HAND: &str =
+    "Until then protected tables are closed to all but superusers and maintenance roles.";
 
 /// Compiles the live revision's document, brings the tables' policies up to what this version
 /// generates, and stores the result with the same revision. Where that can't be done a warning says
@@ -40,6 +42,22 @@ pub(crate) fn compile_again() {
     directory_trigger::signal("policy");
     // SAFETY: makes it visible to what follows in this transaction.
     unsafe { pg_sys::CommandCounterIncrement() }
+}
+
+/// Puts back what a dump has left out: on Celador's own tables pg_dump dumps neither row policies nor
+/// triggers.
+pub(crate) fn restore_own(policy: &PolicySet) {
+    // pg_restore runs several commands at once: one of them does it, the others find it done.
+    spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            spi::run_with(
+                "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('celador:own', 0))",
+                &[],
+                false,
+            )
+        });
+    });
+    apply::apply(&Plan::of_own(policy));
 }
 
 fn warn(why: &str, remedy: &str) {

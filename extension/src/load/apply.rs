@@ -272,7 +272,12 @@ pub(super) fn store(document: &str, set: &PolicySet, reason: Option<&str>) -> i3
                 "INSERT INTO celador.policy (revision, document, compiled, compiled_by, reason) \
                  SELECT COALESCE(pg_catalog.max(p.revision), 0) OPERATOR(pg_catalog.+) 1, $1, $2, $3, $4 \
                  FROM celador.policy AS p RETURNING revision",
-                &[Some(document), Some(&compiled), Some(version::LIBRARY), reason],
+                &[
+                    Some(document),
+                    Some(&compiled),
+                    Some(version::LIBRARY),
+                    reason,
+                ],
                 false,
             )
         })

@@ -12,7 +12,7 @@ use pgrx::prelude::*;
 use crate::spi::{self, Reads};
 use crate::{directory_trigger, errors, hooks, server_minor, version};
 
-pub(crate) use again::compile_again;
+pub(crate) use again::{compile_again, restore_own};
 pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
 use plan::Plan;
 pub(crate) use plan::{Watched, find_unsettled_tables};
