@@ -47,7 +47,7 @@ pub fn access(
 }
 
 /// How every table outside PostgreSQL's own schemas is protected: flags, policies, triggers, rights;
-/// and what Celador knows of it.
+/// and what Celador knows of it. All rights are one more since version 17.
 pub fn protection(client: &mut Client) -> Vec<String> {
     client
         .query(PROTECTION, &[])
@@ -62,7 +62,7 @@ WITH tables AS (SELECT c.*, n.nspname FROM pg_class AS c JOIN pg_namespace AS n 
   WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm'))
 SELECT line FROM (
   SELECT concat_ws(' ', 'table', nspname, relname, relowner::regrole, relrowsecurity, relforcerowsecurity,
-      (SELECT string_agg(a::text, ',' ORDER BY a::text) FROM unnest(relacl) AS a)) FROM tables
+      (SELECT string_agg(replace(a::text, 'arwdDxtm/', 'arwdDxt/'), ',' ORDER BY a::text) FROM unnest(relacl) AS a)) FROM tables
   UNION ALL
   SELECT concat_ws(' ', 'policy', nspname, relname, polname, polpermissive, polcmd, polroles::regrole[],
       pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))

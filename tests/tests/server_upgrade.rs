@@ -37,6 +37,22 @@ fn with_extension(major: u32) -> Install {
     install
 }
 
+/// Since 15.20 and the minor releases of that day, columns have versions, kept as an option that older
+/// releases of the next major versions can't read: pg_upgrade wants releases of the same age. Where the
+/// package is older, the versions go.
+fn forget_column_versions(newer: &Install, superuser: &mut Client) {
+    const OPTION: &[u8] = b"pg_attver";
+    let known = std::fs::read(newer.program("pg_dump")).expect("it can be read");
+    if known.windows(OPTION.len()).any(|at| at == OPTION) {
+        return;
+    }
+    run(
+        superuser,
+        "SET allow_system_table_mods = on;
+         UPDATE pg_attribute SET attoptions = NULL WHERE attoptions::text LIKE '{pg_attver=%' AND cardinality(attoptions) = 1",
+    );
+}
+
 /// From 15 to the version that is tested; where that is 15, to 18.
 #[test]
 fn pg_upgrade_keeps_the_access() {
@@ -61,11 +77,13 @@ fn pg_upgrade_keeps_the_access() {
     let before = access(|role| connect(&old, role), &LOGINS, &TABLES);
     let protected = protection(&mut superuser);
     assert!(before.iter().any(|line| line.contains("secret-4")));
+    let newer = with_extension(newer);
+    forget_column_versions(&newer, &mut superuser);
     drop(superuser);
     old.stop().expect("it stops");
 
     let new = old
-        .upgraded_to(&with_extension(newer), Options::default())
+        .upgraded_to(&newer, Options::default())
         .expect("pg_upgrade works");
     let mut superuser = connect(&new, "postgres");
     assert_eq!(
@@ -73,7 +91,7 @@ fn pg_upgrade_keeps_the_access() {
             &mut superuser,
             "SELECT current_setting('server_version_num')::bigint / 10000"
         ),
-        i64::from(newer)
+        i64::from(newer.major())
     );
     same_lines(
         &access(|role| connect(&new, role), &LOGINS, &TABLES),

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use super::watchdog::Watchdog;
-use super::{Cluster, Options, new_dir};
+use super::{Cluster, Options, free_port, new_dir};
 use crate::postgres::Install;
 use crate::process;
 use crate::server_user::ServerUser;
@@ -47,6 +47,7 @@ impl Cluster {
     pub fn upgraded_to(&self, install: &Install, options: Options) -> Result<Self> {
         let mut newer = Self::beside(install, &options)?;
         newer.create_unless_there()?;
+        newer.port = free_port()?;
         newer.write_settings(&options)?;
         let mut upgrade = newer.command("pg_upgrade");
         upgrade
