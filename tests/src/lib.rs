@@ -6,6 +6,7 @@ mod asking;
 mod catalog;
 mod database;
 mod failure;
+mod page;
 mod same_access;
 pub mod shadow;
 mod small_crm;
@@ -24,6 +25,7 @@ pub use asking::{
 pub use catalog::own_catalog;
 pub use database::Database;
 pub use failure::{Failure, denied, failure};
+pub use page::run_page;
 pub use same_access::{access, protection, same_lines};
 pub use small_crm::{small_crm, small_document};
 
