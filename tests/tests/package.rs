@@ -5,6 +5,7 @@ mod desk;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use celador_tests::{failure, install, major, own_install, text};
 use desk::{document, ids, run};
@@ -44,11 +45,20 @@ fn name(path: &Path) -> String {
         .into_owned()
 }
 
-/// The archive and Debian's package, in a directory that goes away with the first value.
+/// The archive and Debian's package, made once, in copies in a directory that goes away.
 fn packages() -> (TempDir, PathBuf, PathBuf) {
+    static MADE: OnceLock<(String, String)> = OnceLock::new();
+    let stock = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("packages-{}", major()));
+    let (archive, debian) = MADE.get_or_init(|| {
+        let made = package(install(), &stock, Profile::Dev).expect("they can be made");
+        let [archive, debian] = <[PathBuf; 2]>::try_from(made).expect("two of them");
+        (name(&archive), name(&debian))
+    });
     let dir = tempfile::tempdir().expect("a directory");
-    let made = package(install(), dir.path(), Profile::Dev).expect("they can be made");
-    let [archive, debian] = <[PathBuf; 2]>::try_from(made).expect("two of them");
+    for file in [archive, debian] {
+        std::fs::copy(stock.join(file), dir.path().join(file)).expect("copied");
+    }
+    let (archive, debian) = (dir.path().join(archive), dir.path().join(debian));
     (dir, archive, debian)
 }
 
@@ -116,7 +126,7 @@ fn works(install: &Install) {
     failure(superuser.batch_execute("DROP EXTENSION celador"));
     run(
         &mut superuser,
-        "SELECT celador.load_policy(''); DROP EXTENSION celador",
+        "SELECT celador.load_policy(''); DROP EXTENSION celador; DROP SCHEMA celador",
     );
     // Nothing is left of it.
     assert_eq!(schema(&cluster, install), before);

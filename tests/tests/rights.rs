@@ -18,7 +18,11 @@ fn from_catalog(client: &mut Client) -> String {
     for row in client.query(FUNCTIONS, &[]).expect("the catalog tells") {
         let (name, public, comment): (String, bool, Option<String>) =
             (row.get(0), row.get(1), row.get(2));
-        let who = if public { "everybody" } else { "whom it is granted to" };
+        let who = if public {
+            "everybody"
+        } else {
+            "whom it is granted to"
+        };
         let what = comment.unwrap_or_else(|| panic!("{name} has no comment"));
         writeln!(page, "| `{name}` | {who} | {what} |").expect("written");
     }
@@ -56,7 +60,8 @@ fn the_page_has_every_function_and_relation() {
     let (before, rest) = page.split_once(BEGIN).expect("it begins");
     let (found, after) = rest.split_once(END).expect("it ends");
     if std::env::var_os("CELADOR_WRITE_PAGE").is_some() {
-        std::fs::write(file(PAGE), format!("{before}{BEGIN}{wanted}{END}{after}")).expect("written");
+        std::fs::write(file(PAGE), format!("{before}{BEGIN}{wanted}{END}{after}"))
+            .expect("written");
         return;
     }
     assert!(
@@ -95,7 +100,11 @@ fn each_statement_is_allowed_to_whom_the_page_says() {
     );
     let (_, rows) = page.split_once(&head).expect("the page has the table");
     let mut asked = 0;
-    for row in rows.lines().skip(2).take_while(|line| line.starts_with('|')) {
+    for row in rows
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+    {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         let sql = cells[0].trim_matches('`');
         assert_eq!(cells.len(), WHO.len() + 1, "{row}");
@@ -109,7 +118,10 @@ fn each_statement_is_allowed_to_whom_the_page_says() {
                 "no" => {
                     let error = result.expect_err(&format!("{title}: {sql}"));
                     let code = error.code().map_or("", |code| code.code());
-                    assert!(["42501", "2BP01"].contains(&code), "{title}: {sql}: {error:?}");
+                    assert!(
+                        ["42501", "2BP01"].contains(&code),
+                        "{title}: {sql}: {error:?}"
+                    );
                 }
                 other => panic!("{title}: {sql}: \"{other}\""),
             }

@@ -56,10 +56,11 @@ pub fn package(install: &Install, into: &Path, profile: Profile) -> Result<Vec<P
     let archive = into.join(format!("{name}.tar.gz"));
     process::run(
         Command::new("tar")
-            .env("GZIP", "-n")
             .args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner"])
             .arg(format!("--mtime=@{time}"))
-            .args(["--mode=go=rX,u=rwX", "--create", "--gzip", "--file"])
+            .args(["--mode=go=rX,u=rwX", "--create"])
+            // Without the time of packing.
+            .args(["--use-compress-program=gzip --no-name", "--file"])
             .arg(&archive)
             .arg("--directory")
             .args([into.as_os_str(), name.as_ref()]),
@@ -108,6 +109,12 @@ fn fill(
     }
     fs::create_dir_all(documents)?;
     extension::install_into(places, install, profile)?;
+    // As Debian's packages are: what a debugger wants is most of the file.
+    process::run(
+        Command::new("strip")
+            .arg("--strip-unneeded")
+            .arg(places.library_dir.join("celador.so")),
+    )?;
     process::run(
         Command::new("cp")
             .args(["--recursive", "--target-directory"])
