@@ -113,11 +113,10 @@ fn pg_upgrade_keeps_the_access() {
     run(&mut pool, "SELECT celador.act_as('4')");
     assert_eq!(ids(&mut pool, own), [4]);
     assert!(ids(&mut pool, "SELECT id FROM late").is_empty());
+    let placed =
+        document(desk::MATRIX).replace("[mapping.users]", "closed = [\"late\"]\n[mapping.users]");
     superuser
-        .execute(
-            "SELECT celador.load_policy($1, base => 1)",
-            &[&document(desk::MATRIX)],
-        )
+        .execute("SELECT celador.load_policy($1, base => 1)", &[&placed])
         .expect("it loads");
     failure(superuser.batch_execute("DROP EXTENSION celador CASCADE"));
 }

@@ -11,7 +11,7 @@ use celador_tests::{
 };
 use desk::{desk, document, ids, number, run, text};
 use postgres::{Client, NoTls};
-use xtask::cluster::{Cluster, Options};
+use xtask::cluster::{Cluster, Options, Preload};
 
 /// The library's version, which is the newest of the objects.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -61,7 +61,7 @@ fn copy_state(from: &mut Client, to: &mut Client) {
         let (table, columns): (String, String) = (row.get(0), row.get(1));
         let mut rows = Vec::new();
         from.copy_out(&format!("COPY (SELECT {columns} FROM {table}) TO STDOUT"))
-            .and_then(|mut copy| Ok(copy.read_to_end(&mut rows).expect("reads")))
+            .map(|mut copy| copy.read_to_end(&mut rows).expect("reads"))
             .unwrap_or_else(|error| panic!("{table}: {error:?}"));
         let mut copy = to
             .copy_in(&format!("COPY {table} ({columns}) FROM STDIN"))
@@ -292,4 +292,35 @@ fn an_old_library_refuses_new_objects() {
     let refused = failure(bea.batch_execute("SELECT * FROM boards"));
     assert!(refused.message.contains("9.0.0"), "{refused:?}");
     assert_eq!(number(&mut superuser, "SELECT count(*) FROM boards"), 2);
+}
+
+/// A superuser whose session lacks the library updates the objects; the policy waits for one with it.
+#[test]
+fn an_update_without_the_library_leaves_the_policy_unread() {
+    let cluster = Cluster::start(
+        install(),
+        Options {
+            preload: Preload::Nothing,
+            ..Options::default()
+        },
+    )
+    .expect("it starts");
+    let mut without = connect(&cluster, "postgres");
+    run(&mut without, "CREATE EXTENSION celador");
+    run(&mut without, desk::SCHEMA);
+    run(
+        &mut without,
+        "ALTER DATABASE postgres SET session_preload_libraries = 'celador'",
+    );
+    let mut with = connect(&cluster, "postgres");
+    with.execute("SELECT celador.load_policy($1)", &[&document(desk::MATRIX)])
+        .expect("it loads");
+    run(
+        &mut without,
+        "UPDATE celador.policy SET compiled_by = '0.1.0'; ALTER EXTENSION celador UPDATE",
+    );
+    let mut bea = connect(&cluster, "desk_bea");
+    all_refused(&mut bea);
+    run(&mut with, "ALTER EXTENSION celador UPDATE");
+    assert_eq!(ids(&mut bea, "SELECT id FROM cases"), [2]);
 }
