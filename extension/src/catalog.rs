@@ -8,11 +8,15 @@ use celador_policy::PolicySet;
 use pgrx::prelude::*;
 
 use crate::spi::{self, Kept, Reads};
+use crate::version::Unfit;
 use crate::{errors, hooks, relations, session};
 
 /// Everything of the policy that a backend holds.
+#[derive(Default)]
 pub(crate) struct Catalog {
-    /// The policy; `None` until one is loaded.
+    /// Why nobody but superusers and maintenance gets at protected tables.
+    pub(crate) unfit: Option<Unfit>,
+    /// The policy; `None` until one is loaded, and where another version compiled it.
     pub(crate) policy: Option<PolicySet>,
     /// How many of the protected tables aren't Celador's own.
     of_others: usize,
@@ -82,8 +86,8 @@ unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys:
 
 /// The catalog as it is now; `None` where the extension isn't created in this database.
 pub(crate) fn current() -> Option<Rc<Catalog>> {
-    // SAFETY: reads a flag: CREATE EXTENSION hasn't made everything yet.
-    if ABSENT.get() || unsafe { pg_sys::creating_extension } {
+    // SAFETY: reads flags: CREATE EXTENSION, or pg_upgrade, hasn't made everything yet.
+    if ABSENT.get() || unsafe { pg_sys::creating_extension || pg_sys::IsBinaryUpgrade } {
         return None;
     }
     // Without preload nothing tells of changes: then it is read each time.
@@ -132,6 +136,10 @@ fn find_signals() -> Option<Signals> {
 
 fn read() -> Option<Catalog> {
     let text = pg_sys::TEXTOID;
+    let basis = read_basis();
+    if basis.unfit.is_some() {
+        return Some(basis);
+    }
     let covered = relations::function("covered", &[])?;
     let version = [pg_sys::OIDOID, pg_sys::TIDOID, pg_sys::XIDOID];
     let still_readable = relations::function("still_readable", &version)?;
@@ -139,40 +147,57 @@ fn read() -> Option<Catalog> {
     let guard = relations::function("guard", &[])?;
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
-    let (compiled, protected, registered, maintenance) =
-        spi::with_rights_of(spi::superuser(), || {
-            spi::connected(|| {
-                let read = |sql: &str| spi::read(sql, &[], Reads::Latest);
-                let oids = |sql: &str| -> HashSet<pg_sys::Oid> {
-                    read(sql)
-                        .into_iter()
-                        .filter_map(|row| row.first()?.as_ref()?.parse::<u32>().ok())
-                        .map(pg_sys::Oid::from)
-                        .collect()
-                };
-                (
-                    read("SELECT compiled FROM celador.policy ORDER BY revision DESC LIMIT 1"),
-                    oids("SELECT relation::pg_catalog.oid FROM celador.protected"),
-                    oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
-                    oids("SELECT role::pg_catalog.oid FROM celador.maintenance_roles"),
-                )
-            })
-        });
-    let policy = match compiled
-        .into_iter()
-        .next()
-        .and_then(|row| row.into_iter().next().flatten())
-    {
+    let (live, registered) = spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            (
+                spi::read(LIVE, &[], Reads::Latest),
+                oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
+            )
+        })
+    });
+    let mut unfit = None;
+    let policy = match live.into_iter().next().map(<[Option<String>; 2]>::try_from) {
         None => None,
-        Some(json) => match serde_json::from_str(&json) {
-            Ok(policy) => Some(policy),
-            Err(error) => errors::raise(
-                PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
-                format!("the loaded policy can't be read by this version of the library: {error}"),
-                "Load the policy again: SELECT celador.load_policy(document).",
-            ),
+        // What another version compiled isn't read: it could mean something else here.
+        Some(Ok([Some(json), by])) => match Unfit::of_policy(by.as_deref()) {
+            None => Some(understood(&json)),
+            other => {
+                unfit = other;
+                None
+            }
         },
+        Some(_) => errors::fault("the live policy has no text"),
     };
+    Some(Catalog {
+        unfit,
+        policy,
+        registered,
+        covered,
+        still_readable,
+        readable_now,
+        guard,
+        assume,
+        act_as,
+        ..basis
+    })
+}
+
+const LIVE: &str = "SELECT p.compiled, p.compiled_by FROM celador.policy AS p \
+    ORDER BY p.revision DESC LIMIT 1";
+
+/// What is in every version's tables under the same names: which tables are protected, and who is
+/// exempt; and whether the rest can be read.
+fn read_basis() -> Catalog {
+    let (version, protected, maintenance) = spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            (
+                spi::read(VERSION, &[], Reads::Latest),
+                oids("SELECT relation::pg_catalog.oid FROM celador.protected"),
+                oids("SELECT role::pg_catalog.oid FROM celador.maintenance_roles"),
+            )
+        })
+    });
+    let version = version.into_iter().flatten().next().flatten();
     // SAFETY: cache look-ups.
     let of_others = unsafe {
         let own = pg_sys::get_namespace_oid(c"celador".as_ptr(), true);
@@ -181,25 +206,46 @@ fn read() -> Option<Catalog> {
             .filter(|table| pg_sys::get_rel_namespace(**table) != own)
             .count()
     };
-    Some(Catalog {
-        policy,
+    Catalog {
+        unfit: Unfit::of_objects(&version.unwrap_or_default()),
         of_others,
         protected,
-        registered,
         maintenance,
-        covered,
-        still_readable,
-        readable_now,
-        guard,
-        assume,
-        act_as,
-        kept: RefCell::default(),
-        questions: RefCell::default(),
-        materialized: RefCell::default(),
-    })
+        ..Catalog::default()
+    }
+}
+
+const VERSION: &str = "SELECT e.extversion FROM pg_catalog.pg_extension AS e \
+    WHERE e.extname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name";
+
+/// The OIDs that a query returns. Inside [`spi::connected`].
+fn oids(sql: &str) -> HashSet<pg_sys::Oid> {
+    spi::read(sql, &[], Reads::Latest)
+        .into_iter()
+        .filter_map(|row| row.first()?.as_ref()?.parse::<u32>().ok())
+        .map(pg_sys::Oid::from)
+        .collect()
+}
+
+fn understood(json: &str) -> PolicySet {
+    match serde_json::from_str(json) {
+        Ok(policy) => policy,
+        Err(error) => errors::raise(
+            PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
+            format!("the loaded policy can't be read by this version of the library: {error}"),
+            "Load the policy again: SELECT celador.load_policy(document).",
+        ),
+    }
 }
 
 impl Catalog {
+    /// Ends the statement where nothing can be decided for a person.
+    pub(crate) fn require_fit(&self) {
+        if let Some(unfit) = &self.unfit {
+            unfit.refuse();
+        }
+    }
+
     /// The statement, prepared once with text parameters. Inside [`spi::connected`], with the
     /// rights that it is run with.
     pub(crate) fn kept(&self, sql: &str, parameters: usize) -> Rc<Kept> {

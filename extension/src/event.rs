@@ -11,6 +11,7 @@ use crate::hooks::injected;
 use crate::hooks::raw_function;
 use crate::load::{self, find_unsettled_tables};
 use crate::spi::{self, Reads};
+use crate::version::Unfit;
 use crate::{catalog, errors, placement, relations};
 
 raw_function!(
@@ -20,9 +21,17 @@ raw_function!(
     after_ddl
 );
 
-unsafe fn after_ddl(_: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+unsafe fn after_ddl(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     if !spi::is_internal() {
-        schema_changed();
+        // SAFETY: the tag is checked before the context is taken for EventTriggerData.
+        let of_extension = unsafe {
+            let context = (*fcinfo).context;
+            !context.is_null()
+                && (*context).type_ == pg_sys::NodeTag::T_EventTriggerData
+                && (*context.cast::<pg_sys::EventTriggerData>()).tag
+                    == pg_sys::CommandTag::CMDTAG_ALTER_EXTENSION
+        };
+        schema_changed(of_extension);
     }
     pg_sys::Datum::from(0)
 }
@@ -176,11 +185,26 @@ fn refuse(broken: Vec<Vec<Option<String>>>) {
     }
 }
 
-fn schema_changed() {
+fn schema_changed(of_extension: bool) {
     injected::panic_if_asked("event");
-    let Some(catalog) = catalog::current() else {
+    let Some(mut catalog) = catalog::current() else {
         return;
     };
+    if of_extension && catalog.sees_all() && matches!(catalog.unfit, Some(Unfit::Policy(_))) {
+        load::compile_again();
+        let Some(renewed) = catalog::current() else {
+            return;
+        };
+        catalog = renewed;
+    }
+    if let Some(unfit) = &catalog.unfit {
+        // Nothing can be told of what the command leaves behind. Whoever is exempt makes it fit:
+        // then the tables are looked at.
+        if !catalog.sees_all() {
+            unfit.refuse();
+        }
+        return;
+    }
     let Some(policy) = &catalog.policy else {
         return;
     };
@@ -191,6 +215,11 @@ fn schema_changed() {
     }
     load::forget_dropped();
     let tables = find_unsettled_tables();
+    if tables.iter().any(|(table, (relation, found))| {
+        table.schema == "celador" && found.is_bare() && catalog.protected.contains(relation)
+    }) {
+        load::restore_own(policy);
+    }
     load::yield_to_foreign(&tables);
     let above = placement::above_unprotected();
     let watched = load::Watched::by(policy);

@@ -62,12 +62,13 @@ unsafe fn guard_roles(data: *mut pg_sys::TriggerData) -> pg_sys::HeapTuple {
         if spi::is_referential((*(*(*data).tg_relation).rd_rel).relowner) {
             return row;
         }
-        let Some(policy) = &catalog.policy else {
-            return row;
-        };
         if catalog.sees_all() {
             return row;
         }
+        catalog.require_fit();
+        let Some(policy) = &catalog.policy else {
+            return row;
+        };
         let change = Change {
             data,
             table,

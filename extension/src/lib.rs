@@ -27,8 +27,10 @@ mod placement;
 mod probe;
 mod reach;
 mod relations;
+mod server_minor;
 mod session;
 mod spi;
+mod version;
 
 pgrx::pg_module_magic!();
 
@@ -49,6 +51,7 @@ pub extern "C-unwind" fn _PG_init() {
         std::env::set_var("RUST_BACKTRACE", "0");
         std::env::set_var("RUST_LIB_BACKTRACE", "0");
     }
+    server_minor::define_setting();
     identity::define_settings();
     catalog::register_callbacks();
     session::register_callbacks();

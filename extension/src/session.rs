@@ -286,26 +286,28 @@ fn compute() -> Asker {
             "Run CREATE EXTENSION celador.",
         ));
     };
-    let Some(policy) = &catalog.policy else {
-        return Err(Nobody::new(
-            "no policy is loaded",
-            "Run SELECT celador.load_policy(document).",
-        ));
-    };
+    let policy = policy_of(&catalog)?;
     let (key, source) = match identity::who(&catalog, policy)? {
         Who::User(key, source) => (key, source),
     };
     person_of(&catalog, &key, source)
 }
 
-/// The person with that `user` key.
-pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Asker {
-    let Some(policy) = &catalog.policy else {
-        return Err(Nobody::new(
+fn policy_of(catalog: &Catalog) -> Result<&PolicySet, Nobody> {
+    if let Some(unfit) = &catalog.unfit {
+        return Err(Nobody::new(unfit.reason(), unfit.remedy()));
+    }
+    catalog.policy.as_ref().ok_or_else(|| {
+        Nobody::new(
             "no policy is loaded",
             "Run SELECT celador.load_policy(document).",
-        ));
-    };
+        )
+    })
+}
+
+/// The person with that `user` key.
+pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Asker {
+    let policy = policy_of(catalog)?;
     let Some(facts) = facts(catalog, policy, key) else {
         return Err(Nobody::new(
             format!("there is no user \"{key}\""),

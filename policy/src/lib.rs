@@ -16,10 +16,11 @@ pub mod problem;
 pub mod quote;
 pub mod row_policy;
 pub mod schema;
+pub mod server_release;
 
 pub use access::{Access, Reach};
 pub use action::Action;
-pub use check::check;
+pub use check::{check, check_again};
 pub use document::Document;
 pub use policy_set::PolicySet;
 pub use problem::{Problem, Problems};

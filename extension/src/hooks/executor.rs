@@ -142,7 +142,10 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
             return;
         }
         let exempt = catalog.sees_all() || super::maintenance::is_on();
-        let person = (!exempt).then(session::person);
+        let person = (!exempt).then(|| {
+            catalog.require_fit();
+            session::person()
+        });
         session::portal_opened(query as usize, person);
     }
 }

@@ -189,6 +189,7 @@ impl Cover {
             if !protected {
                 return;
             }
+            self.must_fit(relation);
             if maintenance::is_on() {
                 self.stand_aside(entry);
                 return;
@@ -217,6 +218,18 @@ impl Cover {
                 return;
             }
             self.without_policy(relation, views);
+        }
+    }
+
+    /// Where library, objects and policy don't belong together, protected tables are for those who
+    /// are exempt, and for what foreign keys do on their behalf.
+    fn must_fit(&self, relation: pg_sys::Oid) {
+        let catalog = &self.catalog;
+        // SAFETY: reads the session's user.
+        let exempt = catalog.is_exempt(unsafe { pg_sys::GetSessionUserId() });
+        let referential = || relations::owner(relation).is_some_and(spi::is_referential);
+        if !(catalog.sees_all() || exempt && referential()) {
+            catalog.require_fit();
         }
     }
 

@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 
 use super::plan::{Found, Plan, TablePlan, Watched};
 use crate::spi::{self, Reads};
-use crate::{catalog, errors, guard, relations};
+use crate::{catalog, errors, guard, relations, version};
 
 /// How long a load waits for a lock where `lock_timeout` says nothing.
 const LOCK_TIMEOUT: &str = "10s";
@@ -266,17 +266,19 @@ fn is_before_row(kind: i16) -> bool {
 
 /// Stores the document as the live revision.
 pub(super) fn store(document: &str, set: &PolicySet, reason: Option<&str>) -> i32 {
-    let compiled = match serde_json::to_string(set) {
-        Ok(compiled) => compiled,
-        Err(error) => errors::fault(format!("the policy can't be stored: {error}")),
-    };
+    let compiled = compiled(set);
     let rows = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
             spi::run_with(
-                "INSERT INTO celador.policy (revision, document, compiled, reason) \
-                 SELECT COALESCE(pg_catalog.max(p.revision), 0) OPERATOR(pg_catalog.+) 1, $1, $2, $3 \
+                "INSERT INTO celador.policy (revision, document, compiled, compiled_by, reason) \
+                 SELECT COALESCE(pg_catalog.max(p.revision), 0) OPERATOR(pg_catalog.+) 1, $1, $2, $3, $4 \
                  FROM celador.policy AS p RETURNING revision",
-                &[Some(document), Some(&compiled), reason],
+                &[
+                    Some(document),
+                    Some(&compiled),
+                    Some(version::LIBRARY),
+                    reason,
+                ],
                 false,
             )
         })
@@ -285,6 +287,31 @@ pub(super) fn store(document: &str, set: &PolicySet, reason: Option<&str>) -> i3
         .and_then(|row| row.first().cloned().flatten())
         .and_then(|revision| revision.parse().ok())
         .unwrap_or_else(|| errors::fault("the policy was not stored"))
+}
+
+/// Stores what the live revision's document is compiled to by this version.
+pub(super) fn store_again(revision: i32, set: &PolicySet) {
+    spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            spi::run_with(
+                "UPDATE celador.policy AS p SET compiled = $2, compiled_by = $3 \
+                 WHERE p.revision OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.int4)",
+                &[
+                    Some(&revision.to_string()),
+                    Some(&compiled(set)),
+                    Some(version::LIBRARY),
+                ],
+                false,
+            )
+        });
+    });
+}
+
+fn compiled(set: &PolicySet) -> String {
+    match serde_json::to_string(set) {
+        Ok(compiled) => compiled,
+        Err(error) => errors::fault(format!("the policy can't be stored: {error}")),
+    }
 }
 
 /// The directory as it is must fit the new policy.

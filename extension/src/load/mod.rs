@@ -1,5 +1,6 @@
 //! Loads a policy: checks it as a whole, and applies it in one transaction.
 
+mod again;
 mod apply;
 mod plan;
 mod revisions;
@@ -9,8 +10,9 @@ use celador_policy::{Document, PolicySet, Problems, Schema, check};
 use pgrx::prelude::*;
 
 use crate::spi::{self, Reads};
-use crate::{directory_trigger, errors, hooks};
+use crate::{directory_trigger, errors, hooks, server_minor, version};
 
+pub(crate) use again::{compile_again, restore_own};
 pub(crate) use apply::{forget_dropped, is_login, protect_new, yield_to_foreign};
 use plan::Plan;
 pub(crate) use plan::{Watched, find_unsettled_tables};
@@ -48,6 +50,7 @@ fn restore_revision(number: Option<i32>, reason: Option<&str>) -> i32 {
 }
 
 fn load(document: &str, reason: Option<&str>) -> i32 {
+    server_minor::require();
     let set = checked(document);
     let plan = Plan::make(&set);
     apply::apply(&plan);
@@ -124,6 +127,7 @@ fn checked(text: &str) -> PolicySet {
             hooks::PRELOAD,
         );
     }
+    version::require_objects();
     let result =
         Document::from_toml(text).and_then(|document| check(&document, text, &read_schema()));
     match result {

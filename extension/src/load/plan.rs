@@ -64,6 +64,11 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Whether nothing stands on a table of Celador's own that the policy makes use of.
+    pub(crate) fn is_bare(&self) -> bool {
+        self.policies.is_empty() && self.triggers.is_empty()
+    }
+
     /// Whether Celador's own permissive policy is there.
     pub(crate) fn stands_open(&self) -> bool {
         self.policies.iter().any(|name| name == PERMISSIVE)
@@ -88,10 +93,14 @@ LEFT JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catal
 WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'f']::pg_catalog.\"char\"[])
   AND n.nspname OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_catalog', 'information_schema', 'pg_toast']::pg_catalog.name[])";
 
-/// Those that DDL may have changed something for: new ones, and those with a permissive policy of
-/// somebody else's. After each CREATE TEMP TABLE the others need no look.
+/// Those that DDL may have changed something for: new ones, Celador's own that a restore has left bare,
+/// and those with a permissive policy of somebody else's. After each CREATE TEMP TABLE the others need
+/// no look.
 const UNSETTLED: &str = "\
-x.relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_policy AS p
+x.relation IS NULL
+OR n.nspname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
+  WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND pg_catalog.starts_with(t.tgname::pg_catalog.text, '~celador_'))
+OR EXISTS (SELECT FROM pg_catalog.pg_policy AS p
   WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid AND p.polpermissive
     AND NOT pg_catalog.starts_with(p.polname::pg_catalog.text, 'celador_'))";
 
@@ -100,7 +109,7 @@ fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
     find(FOUND)
 }
 
-/// The tables that aren't protected, and those with a permissive policy of somebody else's.
+/// The tables that aren't protected as they should be, or may not be.
 pub(crate) fn find_unsettled_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
     find(&format!("{FOUND} AND ({UNSETTLED})"))
 }
@@ -118,6 +127,9 @@ fn find(sql: &str) -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
                 .unwrap_or_default()
         };
         let flag = |at: usize| text(at).as_deref() == Some("t");
+        // pg_dump leaves out what a load puts on an extension's tables: after a restore Celador knows
+        // of it, and it isn't there.
+        let restored = text(1).as_deref() == Some("celador") && text(11).is_none();
         let (Some(oid), Some(schema), Some(name)) = (
             text(0).and_then(|oid| oid.parse::<u32>().ok()),
             text(1),
@@ -129,7 +141,7 @@ fn find(sql: &str) -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
             row_security: flag(3),
             forced: flag(4),
             foreign_permissive: flag(5),
-            signature: text(6),
+            signature: text(6).filter(|_| !restored),
             had_row_security: flag(7),
             had_force: flag(8),
             is_partition: flag(9),
@@ -204,6 +216,13 @@ impl Plan {
             });
         }
         Self { tables }
+    }
+
+    /// What it does to Celador's own tables.
+    pub(crate) fn of_own(set: &PolicySet) -> Self {
+        let mut plan = Self::make(set);
+        plan.tables.retain(|plan| plan.table.schema == "celador");
+        plan
     }
 
     /// All statements in order.

@@ -31,6 +31,8 @@ pub(crate) struct Checker<'a> {
     problems: Collector,
     /// Modules and fields of the matrix that the mapping lacks.
     unmapped: BTreeSet<String>,
+    /// Tables that nobody placed are closed, and no problem.
+    later_tables_are_closed: bool,
 }
 
 /// Checks a document against the tables of a database. `text` is what the document was read
@@ -39,38 +41,63 @@ pub(crate) struct Checker<'a> {
 /// # Errors
 /// Every problem that was found, in the order of the lines.
 pub fn check(document: &Document, text: &str, schema: &Schema) -> Result<PolicySet, Problems> {
-    let mut checker = Checker {
-        document,
-        schema,
-        problems: Collector::default(),
-        unmapped: BTreeSet::new(),
-    };
-    let modules = checker.modules();
-    let directory = checker.directory();
-    let set = directory.map(|directory| PolicySet {
-        tables: BTreeMap::new(),
-        schemas: document.mapping.schemas.clone(),
-        roles: checker.roles(),
-        permissions: BTreeMap::new(),
-        restrictions: BTreeMap::new(),
-        settings: checker.settings(),
-        no_identity: document.mapping.no_identity.unwrap_or_default(),
-        group_limit: document.matrix.limits.groups,
-        unmapped: Default::default(),
-        directory,
-        modules,
-    });
-    let set = set.map(|mut set| {
-        checker.rules(&mut set);
-        checker.restrictions(&mut set);
-        checker.permissions(&mut set);
-        checker.placements(&mut set);
-        checker.field_rules(&set);
-        set.unmapped = std::mem::take(&mut checker.unmapped);
-        set
-    });
-    checker.problems.finish(text)?;
-    set.ok_or_else(|| Problems(Vec::new()))
+    Checker::new(document, schema).check(text)
+}
+
+/// Checks a document again that is in force already: tables that have come since, which nobody
+/// placed, are closed, as they have been.
+///
+/// # Errors
+/// As [`check`], but for tables that nobody placed.
+pub fn check_again(
+    document: &Document,
+    text: &str,
+    schema: &Schema,
+) -> Result<PolicySet, Problems> {
+    let mut checker = Checker::new(document, schema);
+    checker.later_tables_are_closed = true;
+    checker.check(text)
+}
+
+impl<'a> Checker<'a> {
+    fn new(document: &'a Document, schema: &'a Schema) -> Self {
+        Self {
+            document,
+            schema,
+            problems: Collector::default(),
+            unmapped: BTreeSet::new(),
+            later_tables_are_closed: false,
+        }
+    }
+
+    fn check(mut self, text: &str) -> Result<PolicySet, Problems> {
+        let modules = self.modules();
+        let directory = self.directory();
+        let set = directory.map(|directory| PolicySet {
+            tables: BTreeMap::new(),
+            schemas: self.document.mapping.schemas.clone(),
+            roles: self.roles(),
+            permissions: BTreeMap::new(),
+            restrictions: BTreeMap::new(),
+            settings: self.settings(),
+            no_identity: self.document.mapping.no_identity.unwrap_or_default(),
+            group_limit: self.document.matrix.limits.groups,
+            unmapped: Default::default(),
+            directory,
+            modules,
+        });
+        let set = set.map(|mut set| {
+            self.rules(&mut set);
+            self.restrictions(&mut set);
+            self.permissions(&mut set);
+            self.placements(&mut set);
+            self.field_rules(&set);
+            set.unmapped = std::mem::take(&mut self.unmapped);
+            set
+        });
+        self.problems.finish(text)?;
+        set.ok_or_else(|| Problems(Vec::new()))
+    }
 }
 
 impl Checker<'_> {

@@ -57,7 +57,7 @@ impl Checker<'_> {
         self.heirs(&mut placed);
         self.patterns(&mut placed, "open", &mapping.open, &Placement::Open);
         self.heirs(&mut placed);
-        self.unplaced(&placed);
+        self.unplaced(&mut placed);
         self.schemas();
         self.can_be_protected(&placed);
         self.shown_with_heirs(&placed);
@@ -194,7 +194,7 @@ impl Checker<'_> {
     }
 
     /// Only where nothing else is wrong: a mistake in a module leaves its tables unplaced.
-    fn unplaced(&mut self, placed: &BTreeMap<TableName, Placement>) {
+    fn unplaced(&mut self, placed: &mut BTreeMap<TableName, Placement>) {
         if !self.problems.is_empty() {
             return;
         }
@@ -209,6 +209,10 @@ impl Checker<'_> {
             .cloned()
             .collect();
         for table in missing {
+            if self.later_tables_are_closed {
+                placed.insert(table, Placement::Closed);
+                continue;
+            }
             let way = match self.way_to_module(placed, &table) {
                 Some(way) => format!("; its foreign keys lead to {way}"),
                 None => String::new(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use celador_policy::policy_set::{GrantScope, Placement};
-use celador_policy::{Action, Document, PolicySet, Problems, TableName, check};
+use celador_policy::{Action, Document, PolicySet, Problems, TableName, check, check_again};
 
 use crate::desk::{checked, policy};
 use crate::schema_text::schema;
@@ -46,6 +46,27 @@ fn a_partition_belongs_where_its_table_belongs_whatever_a_pattern_says() {
             "{table}"
         );
     }
+}
+
+#[test]
+fn what_came_after_a_load_is_closed_when_the_document_is_checked_again() {
+    let refused = placed("").expect_err("the log is placed nowhere");
+    assert!(
+        refused.to_string().contains("crm.log is not placed"),
+        "{refused}"
+    );
+    let text = "[mapping]\nschemas = [\"crm\"]\n[mapping.modules.orders]\ntable = \"orders\"\nowner = \"owner\"\n";
+    let document = Document::from_toml(text).expect("it is read");
+    let set = check_again(&document, text, &schema(TABLES)).expect("it fits");
+    assert_eq!(place(&set, "log"), &Placement::Closed);
+    assert_eq!(
+        place(&set, "orders_2025"),
+        &Placement::Module("orders".to_owned())
+    );
+    // Anything else that is wrong still is.
+    let wrong = text.replace("\"owner\"", "\"keeper\"");
+    let document = Document::from_toml(&wrong).expect("it is read");
+    assert!(check_again(&document, &wrong, &schema(TABLES)).is_err());
 }
 
 #[test]
