@@ -1,2 +1,77 @@
 -- complain if the script is read by psql, not by CREATE or ALTER EXTENSION
 \echo Use "ALTER EXTENSION celador UPDATE TO '0.2.0'" to load this file. \quit
+
+-- Trying and watching.
+
+-- Every change of policy and protection: who, when, what, why. Rows are added, and stay.
+CREATE TABLE celador.changes (
+  change bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+  by name NOT NULL DEFAULT SESSION_USER,
+  kind text NOT NULL,
+  object text NOT NULL,
+  reason text
+);
+SELECT pg_catalog.pg_extension_config_dump('celador.changes', '');
+SELECT pg_catalog.pg_extension_config_dump('celador.changes_change_seq', '');
+
+CREATE FUNCTION celador.changes_stay() RETURNS trigger
+  LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+  AS $$
+  BEGIN
+    RAISE EXCEPTION 'celador.changes keeps what was noted'
+      USING ERRCODE = 'insufficient_privilege', HINT = 'Rows can be added, and not changed or removed.';
+  END
+  $$;
+CREATE TRIGGER changes_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON celador.changes
+  FOR EACH STATEMENT EXECUTE FUNCTION celador.changes_stay();
+ALTER TABLE celador.changes ENABLE ALWAYS TRIGGER changes_stay;
+
+-- What is written to the tables that the policy consists of is noted, by whatever way it came.
+CREATE FUNCTION celador.note_change() RETURNS trigger
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  AS $$
+  DECLARE
+    what text := lower(TG_OP);
+    it jsonb := CASE TG_OP WHEN 'TRUNCATE' THEN NULL WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
+  BEGIN
+    INSERT INTO celador.changes (kind, object, reason)
+    SELECT
+      CASE
+        WHEN what = 'truncate' THEN 'empty'
+        WHEN TG_TABLE_NAME = 'policy' AND what = 'insert' THEN 'load'
+        WHEN TG_TABLE_NAME = 'policy' THEN what || ' revision'
+        WHEN TG_TABLE_NAME = 'protected' THEN CASE what WHEN 'insert' THEN 'protect' ELSE 'unprotect' END
+        WHEN TG_TABLE_NAME = 'registered_views' THEN
+          CASE what WHEN 'insert' THEN 'register view' WHEN 'delete' THEN 'unregister view' ELSE 'update view' END
+        ELSE
+          CASE what WHEN 'insert' THEN 'add maintenance role' WHEN 'delete' THEN 'remove maintenance role'
+            ELSE 'update maintenance role' END
+      END,
+      coalesce(CASE WHEN TG_TABLE_NAME = 'policy' THEN 'revision ' || (it->>'revision')
+        ELSE coalesce(it->>'relation', it->>'view', it->>'role') END, TG_TABLE_NAME),
+      CASE WHEN TG_TABLE_NAME = 'policy' THEN it->>'reason' END;
+    RETURN NULL;
+  END
+  $$;
+CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON celador.policy
+  FOR EACH ROW EXECUTE FUNCTION celador.note_change();
+CREATE TRIGGER note_change AFTER INSERT OR DELETE ON celador.protected
+  FOR EACH ROW EXECUTE FUNCTION celador.note_change();
+CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON celador.registered_views
+  FOR EACH ROW EXECUTE FUNCTION celador.note_change();
+CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON celador.maintenance_roles
+  FOR EACH ROW EXECUTE FUNCTION celador.note_change();
+CREATE TRIGGER note_emptied AFTER TRUNCATE ON celador.policy
+  FOR EACH STATEMENT EXECUTE FUNCTION celador.note_change();
+CREATE TRIGGER note_emptied AFTER TRUNCATE ON celador.protected
+  FOR EACH STATEMENT EXECUTE FUNCTION celador.note_change();
+CREATE TRIGGER note_emptied AFTER TRUNCATE ON celador.registered_views
+  FOR EACH STATEMENT EXECUTE FUNCTION celador.note_change();
+CREATE TRIGGER note_emptied AFTER TRUNCATE ON celador.maintenance_roles
+  FOR EACH STATEMENT EXECUTE FUNCTION celador.note_change();
+ALTER TABLE celador.policy ENABLE ALWAYS TRIGGER note_change, ENABLE ALWAYS TRIGGER note_emptied;
+ALTER TABLE celador.protected ENABLE ALWAYS TRIGGER note_change, ENABLE ALWAYS TRIGGER note_emptied;
+ALTER TABLE celador.registered_views ENABLE ALWAYS TRIGGER note_change, ENABLE ALWAYS TRIGGER note_emptied;
+ALTER TABLE celador.maintenance_roles ENABLE ALWAYS TRIGGER note_change, ENABLE ALWAYS TRIGGER note_emptied;
+REVOKE ALL ON FUNCTION celador.changes_stay(), celador.note_change() FROM PUBLIC;

@@ -9,6 +9,7 @@
 use pgrx::prelude::*;
 
 mod catalog;
+mod changes;
 mod children;
 mod directory_trigger;
 mod errors;

@@ -9,7 +9,7 @@ use celador_policy::{Document, PolicySet, Problems, Schema, check};
 use pgrx::prelude::*;
 
 use crate::spi::{self, Reads};
-use crate::{directory_trigger, errors, hooks};
+use crate::{changes, directory_trigger, errors, hooks};
 
 pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
 use plan::Plan;
@@ -44,7 +44,9 @@ fn restore_revision(number: Option<i32>, reason: Option<&str>) -> i32 {
     revisions::begin(None);
     let document = revisions::numbered(number);
     let restored = format!("revision {number} restored");
-    load(&document, Some(reason.unwrap_or(&restored)))
+    let revision = load(&document, Some(reason.unwrap_or(&restored)));
+    changes::note("restore", &format!("revision {number} as {revision}"), reason);
+    revision
 }
 
 fn load(document: &str, reason: Option<&str>) -> i32 {
