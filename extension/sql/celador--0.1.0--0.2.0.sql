@@ -75,3 +75,38 @@ ALTER TABLE celador.protected ENABLE ALWAYS TRIGGER note_change, ENABLE ALWAYS T
 ALTER TABLE celador.registered_views ENABLE ALWAYS TRIGGER note_change, ENABLE ALWAYS TRIGGER note_emptied;
 ALTER TABLE celador.maintenance_roles ENABLE ALWAYS TRIGGER note_change, ENABLE ALWAYS TRIGGER note_emptied;
 REVOKE ALL ON FUNCTION celador.changes_stay(), celador.note_change() FROM PUBLIC;
+
+-- Modules that are observed: nothing is enforced on their tables, and what would be is counted.
+ALTER TABLE celador.protected ADD COLUMN observed boolean NOT NULL DEFAULT false;
+CREATE FUNCTION celador.observes_nobody(module text, action text, writing boolean) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'observes_nobody_wrapper' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100;
+CREATE FUNCTION celador.observe(module text, action text, writing boolean, allowed boolean) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'observe_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED COST 100;
+CREATE FUNCTION celador.observed(OUT "user" text, OUT login text, OUT module text, OUT action text,
+    OUT rows_hidden bigint, OUT writes_refused bigint, OUT statements bigint,
+    OUT first_seen timestamptz, OUT last_seen timestamptz)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'observed_wrapper' LANGUAGE c;
+CREATE FUNCTION celador.reset_observed() RETURNS void
+  AS 'MODULE_PATHNAME', 'reset_observed_wrapper' LANGUAGE c;
+
+-- For monitoring.
+CREATE FUNCTION celador.stats(OUT name text, OUT value bigint, OUT scope text) RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'stats_wrapper' LANGUAGE c;
+CREATE FUNCTION celador.denials(OUT first_at timestamptz, OUT last_at timestamptz, OUT times bigint,
+    OUT "user" text, OUT login text, OUT kind text, OUT module text, OUT relation text, OUT action text, OUT scope text)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'denials_wrapper' LANGUAGE c;
+
+-- Before a change goes live: whoever may call these may read as anybody.
+CREATE FUNCTION celador.simulate("user" text, sql text) RETURNS SETOF jsonb
+  AS 'MODULE_PATHNAME', 'simulate_wrapper' LANGUAGE c;
+CREATE FUNCTION celador.simulate_policy(document text, users text[] DEFAULT NULL,
+    OUT relation text, OUT "user" text, OUT action text, OUT before bigint, OUT after bigint)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'simulate_policy_wrapper' LANGUAGE c;
+REVOKE ALL ON FUNCTION
+  celador.observed(), celador.reset_observed(), celador.stats(), celador.denials(),
+  celador.simulate(text, text), celador.simulate_policy(text, text[])
+  FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION celador.stats() TO pg_monitor;

@@ -7,17 +7,23 @@ use std::rc::Rc;
 use celador_policy::PolicySet;
 use pgrx::prelude::*;
 
+use crate::hooks::observe::Asked;
 use crate::spi::{self, Kept, Reads};
+use crate::watch::{self, Counter};
 use crate::{errors, hooks, relations, session};
 
 /// Everything of the policy that a backend holds.
 pub(crate) struct Catalog {
     /// The policy; `None` until one is loaded.
     pub(crate) policy: Option<PolicySet>,
+    /// The revision that it is; 0 until one is loaded.
+    pub(crate) revision: i32,
     /// How many of the protected tables aren't Celador's own.
     of_others: usize,
     /// The protected tables.
     pub(crate) protected: HashSet<pg_sys::Oid>,
+    /// The tables of modules that are observed: nothing is enforced on them.
+    pub(crate) observed: HashSet<pg_sys::Oid>,
     /// The views that may show protected rows.
     pub(crate) registered: HashSet<pg_sys::Oid>,
     /// The maintenance roles.
@@ -38,6 +44,8 @@ pub(crate) struct Catalog {
     questions: RefCell<HashMap<String, Rc<Vec<String>>>>,
     /// Materialized views: whether they hold protected rows, and of which tables.
     materialized: RefCell<HashMap<pg_sys::Oid, Rc<Vec<pg_sys::Oid>>>>,
+    /// What statements over an observed table are asked, by table.
+    questions_observed: RefCell<HashMap<pg_sys::Oid, Rc<Asked>>>,
 }
 
 /// The relations whose invalidations tell of changes.
@@ -115,10 +123,14 @@ pub(crate) fn current() -> Option<Rc<Catalog>> {
     Some(catalog)
 }
 
-/// How many tables were protected when the catalog was last read. While the extension is dropped
+/// How many tables were protected, or observed, when the catalog was last read. While the extension is dropped
 /// its tables can't be read any more.
 pub(crate) fn last_known_protected() -> usize {
-    CURRENT.with_borrow(|catalog| catalog.as_ref().map_or(0, |catalog| catalog.of_others))
+    CURRENT.with_borrow(|catalog| {
+        catalog
+            .as_ref()
+            .map_or(0, |catalog| catalog.of_others + catalog.observed.len())
+    })
 }
 
 fn find_signals() -> Option<Signals> {
@@ -136,7 +148,8 @@ fn read() -> Option<Catalog> {
     let guard = relations::function("guard", &[])?;
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
-    let (compiled, protected, registered, maintenance) =
+    watch::count(Counter::PolicyReads, 1);
+    let (compiled, protected, observed, registered, maintenance) =
         spi::with_rights_of(spi::superuser(), || {
             spi::connected(|| {
                 let read = |sql: &str| spi::read(sql, &[], Reads::Latest);
@@ -148,18 +161,20 @@ fn read() -> Option<Catalog> {
                         .collect()
                 };
                 (
-                    read("SELECT compiled FROM celador.policy ORDER BY revision DESC LIMIT 1"),
-                    oids("SELECT relation::pg_catalog.oid FROM celador.protected"),
+                    read(
+                        "SELECT compiled, revision FROM celador.policy ORDER BY revision DESC LIMIT 1",
+                    ),
+                    oids("SELECT relation::pg_catalog.oid FROM celador.protected WHERE NOT observed"),
+                    oids("SELECT relation::pg_catalog.oid FROM celador.protected WHERE observed"),
                     oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
                     oids("SELECT role::pg_catalog.oid FROM celador.maintenance_roles"),
                 )
             })
         });
-    let policy = match compiled
-        .into_iter()
-        .next()
-        .and_then(|row| row.into_iter().next().flatten())
-    {
+    let mut live = compiled.into_iter().next().unwrap_or_default().into_iter();
+    let compiled = live.next().flatten();
+    let revision = live.next().flatten().and_then(|revision| revision.parse().ok());
+    let policy = match compiled {
         None => None,
         Some(json) => match serde_json::from_str(&json) {
             Ok(policy) => Some(policy),
@@ -180,8 +195,10 @@ fn read() -> Option<Catalog> {
     };
     Some(Catalog {
         policy,
+        revision: revision.unwrap_or(0),
         of_others,
         protected,
+        observed,
         registered,
         maintenance,
         covered,
@@ -192,10 +209,54 @@ fn read() -> Option<Catalog> {
         kept: RefCell::default(),
         questions: RefCell::default(),
         materialized: RefCell::default(),
+        questions_observed: RefCell::default(),
     })
 }
 
 impl Catalog {
+    /// The same database under another policy, which isn't loaded.
+    pub(crate) fn under(&self, policy: PolicySet) -> Self {
+        Self {
+            policy: Some(policy),
+            revision: self.revision,
+            of_others: self.of_others,
+            protected: self.protected.clone(),
+            observed: self.observed.clone(),
+            registered: self.registered.clone(),
+            maintenance: self.maintenance.clone(),
+            covered: self.covered,
+            still_readable: self.still_readable,
+            guard: self.guard,
+            assume: self.assume,
+            act_as: self.act_as,
+            kept: RefCell::default(),
+            questions: RefCell::default(),
+            materialized: RefCell::default(),
+            questions_observed: RefCell::default(),
+        }
+    }
+
+    /// Whether a policy is loaded, and a table of the CRM's is under it.
+    pub(crate) fn enforces(&self) -> bool {
+        self.policy.is_some() && (self.of_others > 0 || self.observed.is_empty())
+    }
+
+    /// What statements over an observed table are asked, written once by `write`.
+    pub(crate) fn asked_of(
+        &self,
+        table: pg_sys::Oid,
+        write: impl FnOnce() -> Option<Asked>,
+    ) -> Option<Rc<Asked>> {
+        if let Some(known) = self.questions_observed.borrow().get(&table) {
+            return Some(Rc::clone(known));
+        }
+        let written = Rc::new(write()?);
+        self.questions_observed
+            .borrow_mut()
+            .insert(table, Rc::clone(&written));
+        Some(written)
+    }
+
     /// The statement, prepared once with text parameters. Inside [`spi::connected`], with the
     /// rights that it is run with.
     pub(crate) fn kept(&self, sql: &str, parameters: usize) -> Rc<Kept> {

@@ -26,7 +26,10 @@ mod probe;
 mod reach;
 mod relations;
 mod session;
+mod simulate;
+mod simulate_policy;
 mod spi;
+mod watch;
 
 pgrx::pg_module_magic!();
 
@@ -48,6 +51,7 @@ pub extern "C-unwind" fn _PG_init() {
         std::env::set_var("RUST_LIB_BACKTRACE", "0");
     }
     identity::define_settings();
+    watch::at_server_start();
     catalog::register_callbacks();
     session::register_callbacks();
     hooks::install();

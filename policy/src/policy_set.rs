@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::directory::Directory;
-use crate::document::{NoIdentity, ScopeName};
+use crate::document::{ModuleMode, NoIdentity, ScopeName};
 use crate::predicate::Predicate;
 use crate::schema::TableName;
 
@@ -112,6 +112,9 @@ pub struct Module {
     pub touch: Vec<String>,
     /// Writing its rows is the action `customise`.
     pub configuration: bool,
+    /// Whether it is enforced.
+    #[serde(default)]
+    pub mode: ModuleMode,
     /// Predicates of the rules that speak of this module, over its columns.
     pub rules: BTreeMap<String, Predicate>,
     /// The types of the columns that rules and restrictions name.
@@ -343,6 +346,19 @@ impl Restriction {
 }
 
 impl PolicySet {
+    /// Whether what a table so placed holds is observed, not enforced.
+    pub fn observes(&self, placement: &Placement) -> bool {
+        match placement {
+            Placement::Module(module)
+            | Placement::Child { module, .. }
+            | Placement::Link { module, .. } => self
+                .modules
+                .get(module)
+                .is_some_and(|module| module.mode == ModuleMode::Observe),
+            Placement::Readable | Placement::Open | Placement::Closed => false,
+        }
+    }
+
     /// What a role's cell grants.
     pub fn grants(&self, role: &str, module: &str, action: Action) -> &[Grant] {
         self.permissions

@@ -16,8 +16,10 @@ use pgrx::prelude::*;
 use crate::catalog::Catalog;
 use crate::directory_trigger::trigger_data;
 use crate::hooks::injected;
+use crate::hooks::observe::acting;
 use crate::hooks::raw_function;
-use crate::session::{Person, person};
+use crate::session::{self, Person, person};
+use crate::watch::{self, Counter, Kind, Raising};
 use crate::{catalog, errors, probe, relations, spi};
 use verdict::Verdict;
 
@@ -39,8 +41,16 @@ unsafe fn guard_truncate(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the trigger's data lives as long as the call.
     unsafe {
         let table = relations::display_name((*(*trigger_data(fcinfo)).tg_relation).rd_id);
-        if !catalog::current().is_some_and(|catalog| catalog.sees_all()) {
-            errors::denied(
+        let relation = (*(*trigger_data(fcinfo)).tg_relation).rd_id;
+        let catalog = catalog::current();
+        if let Some(catalog) = &catalog
+            && catalog.observed.contains(&relation)
+        {
+            watch::truncation(catalog, relation);
+        } else if !catalog.is_some_and(|catalog| catalog.sees_all()) {
+            errors::denied_by(
+                Kind::Guard,
+                Some(relation),
                 format!("{table} is protected: TRUNCATE would remove rows out of reach"),
                 "Use DELETE, or have a maintenance role truncate the table.",
             );
@@ -72,6 +82,7 @@ struct Call {
 }
 
 unsafe fn guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    let _raising = Raising::counts_as(Counter::ErrorsGuard);
     injected::panic_if_asked("guard");
     // SAFETY: the trigger's data lives as long as the call.
     unsafe {
@@ -103,6 +114,10 @@ impl Call {
             let Some(catalog) = catalog::current() else {
                 return row;
             };
+            if catalog.observed.contains(&(*self.relation).rd_id) {
+                self.observe(&catalog);
+                return row;
+            }
             if !catalog.protected.contains(&(*self.relation).rd_id) {
                 self.refuse(
                     "Celador's trigger stands, and no policy does,",
@@ -124,7 +139,9 @@ impl Call {
                 )
             };
             if self.updating {
-                self.update(&person, &name, module);
+                if let Err((what, hint)) = self.update(&person, &name, module) {
+                    self.refuse(&what, hint);
+                }
                 if name == "shares" {
                     self.share(&person, row);
                 }
@@ -139,6 +156,30 @@ impl Call {
                 }
                 self.fill_creator(&person, module, row)
             }
+        }
+    }
+
+    /// Counts what the guard would refuse, and refuses nothing.
+    unsafe fn observe(&self, catalog: &Catalog) {
+        if !self.updating || catalog.sees_all() || !crate::hooks::are_installed() {
+            return;
+        }
+        // SAFETY: the trigger is made with one argument.
+        let name = unsafe { self.argument() };
+        let Some(policy) = &catalog.policy else {
+            return;
+        };
+        let Some(module) = policy.modules.get(&name) else {
+            return;
+        };
+        // For nobody the row counts as hidden already, and so does one that is out of reach.
+        let Ok(person) = session::asker() else {
+            return;
+        };
+        // SAFETY: as in `decide`.
+        let verdict = unsafe { self.update(&person, &name, module) };
+        if verdict.is_err_and(|(what, _)| what != OUT_OF_REACH) {
+            watch::refused(&name, acting(policy, &name, Action::Update));
         }
     }
 
@@ -220,10 +261,18 @@ impl Call {
     }
 
     fn refuse(&self, what: &str, hint: &str) -> ! {
-        errors::denied(format!("{what} on {}", self.table()), hint)
+        // SAFETY: an open relation.
+        let relation = unsafe { (*self.relation).rd_id };
+        errors::denied_by(
+            Kind::Guard,
+            Some(relation),
+            format!("{what} on {}", self.table()),
+            hint,
+        )
     }
 
-    unsafe fn update(&self, person: &Person, name: &str, module: &Module) {
+    /// Whether the old row may become the new one, or what is wrong and what to do.
+    unsafe fn update(&self, person: &Person, name: &str, module: &Module) -> Verdicted {
         // SAFETY: both rows are of the trigger's relation.
         let changed = unsafe {
             row::changed_columns(
@@ -234,18 +283,16 @@ impl Call {
         };
         if changed.is_empty() {
             // Nothing becomes anything else; the row policy has seen the old row.
-            return;
+            return Ok(());
         }
         if let Some(creator) = &module.creator
             && changed.contains(&creator.column.name)
         {
-            self.refuse(
-                &format!(
-                    "the creator (column \"{}\") can't be changed",
-                    creator.column.name
-                ),
-                "Leave the column as it is.",
+            let what = format!(
+                "the creator (column \"{}\") can't be changed",
+                creator.column.name
             );
+            return Err((what, "Leave the column as it is."));
         }
         let given = changed.iter().any(|column| is_assignment(module, column));
         // SAFETY: as above.
@@ -265,48 +312,48 @@ impl Call {
         if verdict.old_update {
             if !given {
                 if !verdict.new_update {
-                    self.refuse(
+                    return refusal(
                         "the changed row would be out of your reach",
                         "Change it so that it stays in reach.",
                     );
                 }
-                return;
+                return Ok(());
             }
             let claims = verdict.old_claim
                 && self.claims(person, module, &verdict)
                 && !changed.iter().any(|column| is_group(module, column));
             if verdict.assign || claims {
                 if !verdict.new_restrictions {
-                    self.refuse(
+                    return refusal(
                         "a restriction forbids the changed row",
                         "Change it so that the restriction holds.",
                     );
                 }
-                return;
+                return Ok(());
             }
-            self.refuse(
+            return refusal(
                 "changing the owner or group is an assignment, which you may not do",
                 "Ask for the action assign, or leave the column as it is.",
             );
         }
         if given && verdict.assign {
             if !writes_only_assignment {
-                self.refuse(
+                return refusal(
                     "you may give this record away, and not change it",
                     "Change nothing but the owner or group.",
                 );
             }
-            return;
+            return Ok(());
         }
         if verdict.old_claim {
             if !given {
-                self.refuse(
+                return refusal(
                     "you may claim this record, and not change it",
                     "Change nothing but the owner, to yourself.",
                 );
             }
             if !self.claims(person, module, &verdict) {
-                self.refuse(
+                return refusal(
                     "claiming a record makes yourself its owner",
                     "Set the owner to yourself.",
                 );
@@ -315,17 +362,17 @@ impl Call {
                 .iter()
                 .all(|column| is_owner(module, column) || module.touch.contains(column))
             {
-                self.refuse(
+                return refusal(
                     "claiming a record changes nothing but its owner",
                     "Change the rest once the record is yours, if you may.",
                 );
             }
-            return;
+            return Ok(());
         }
-        self.refuse(
-            "the row is not in your reach for changing it",
+        refusal(
+            OUT_OF_REACH,
             "Ask for the action update on this module.",
-        );
+        )
     }
 
     /// The record had no owner, and all of its owners are me now.
@@ -373,6 +420,16 @@ impl Call {
             );
         }
     }
+}
+
+/// What is said of a row that row security hides from UPDATE.
+const OUT_OF_REACH: &str = "the row is not in your reach for changing it";
+
+/// What is wrong with a row that is to become another, and what to do.
+type Verdicted = Result<(), (String, &'static str)>;
+
+fn refusal(what: &str, hint: &'static str) -> Verdicted {
+    Err((what.to_owned(), hint))
 }
 
 fn is_owner(module: &Module, column: &str) -> bool {

@@ -11,8 +11,9 @@ use pgrx::prelude::*;
 
 use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
-use super::{foreign_code, maintenance, own_statement, statistics};
+use super::{foreign_code, maintenance, observe, own_statement, statistics};
 use crate::catalog::{self, Catalog};
+use crate::watch::{Counter, Kind, Raising};
 use crate::{errors, kept_snapshot, relations, session, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
@@ -99,6 +100,7 @@ unsafe fn is_sql_set(function: pg_sys::Oid) -> bool {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query) {
+    let _raising = Raising::counts_as(Counter::ErrorsPlanner);
     injected::panic_if_asked("planner");
     if spi::is_internal() {
         // SAFETY: as below.
@@ -185,6 +187,7 @@ impl Cover {
                 self.heirs(relation, protected);
             }
             if !protected {
+                observe::watch(&self.catalog, query, place, views);
                 return;
             }
             if maintenance::is_on() {
@@ -260,7 +263,9 @@ impl Cover {
             Some(view) => format!("view {}", relations::display_name(*view)),
             None => "a view or function of an exempt owner".to_owned(),
         };
-        errors::denied(
+        errors::denied_by(
+            Kind::Way,
+            Some(relation),
             format!(
                 "{} is protected, and {way} reads it without its policy",
                 relations::display_name(relation)
@@ -279,7 +284,9 @@ impl Cover {
         if copied.is_empty() || copied.iter().all(|table| self.reads_all(*table)) {
             return;
         }
-        errors::denied(
+        errors::denied_by(
+            Kind::Way,
+            Some(view),
             format!(
                 "materialized view {} holds rows of protected tables",
                 relations::display_name(view)

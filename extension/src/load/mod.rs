@@ -9,7 +9,7 @@ use celador_policy::{Document, PolicySet, Problems, Schema, check};
 use pgrx::prelude::*;
 
 use crate::spi::{self, Reads};
-use crate::{changes, directory_trigger, errors, hooks};
+use crate::{changes, directory_trigger, errors, hooks, watch};
 
 pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
 use plan::Plan;
@@ -51,6 +51,9 @@ fn restore_revision(number: Option<i32>, reason: Option<&str>) -> i32 {
 
 fn load(document: &str, reason: Option<&str>) -> i32 {
     let set = checked(document);
+    if set.tables.values().any(|placement| set.observes(placement)) {
+        watch::must_be_shared();
+    }
     let plan = Plan::make(&set);
     apply::apply(&plan);
     crate::event::verify();
@@ -118,7 +121,8 @@ pub(crate) fn read_schema() -> Schema {
     }
 }
 
-fn checked(text: &str) -> PolicySet {
+/// The document's policy, or an error that says all that is wrong with it.
+pub(crate) fn checked(text: &str) -> PolicySet {
     if !hooks::are_installed() {
         errors::raise(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -7,6 +7,7 @@ mod directory;
 mod fields;
 mod lending;
 mod modules;
+mod observing;
 mod people;
 mod roles;
 mod rules;

@@ -58,6 +58,7 @@ impl Checker<'_> {
             key: self.module_key(&path, map, &first),
             touch: map.touch.clone(),
             configuration: map.configuration,
+            mode: map.mode.unwrap_or_default(),
             ..Module::default()
         };
         module.creator = map.creator.as_ref().and_then(|column| {

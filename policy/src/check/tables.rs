@@ -66,6 +66,7 @@ impl Checker<'_> {
         self.can_be_protected(&placed);
         self.shown_with_heirs(&placed);
         self.directory_is_placed(set, &placed);
+        self.directory_is_enforced(set, &placed);
         set.tables = placed;
     }
 

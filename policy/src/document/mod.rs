@@ -18,7 +18,7 @@ use crate::problem::{Problem, Problems, keys_at, line_of};
 pub use difference::Change;
 pub use mapping::{
     ActiveSource, Child, GroupLink, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap,
-    NoIdentity, OwnerLink, ParentLink, RoleSource, SettingSource, ShareSource, SupervisionSource,
+    ModuleMode, NoIdentity, OwnerLink, ParentLink, RoleSource, SettingSource, ShareSource, SupervisionSource,
     UserSource,
 };
 pub use matrix::{

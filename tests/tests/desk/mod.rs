@@ -8,7 +8,7 @@ pub(crate) mod people;
 use celador_tests::{Database, denied};
 use postgres::Client;
 
-const SCHEMA: &str = "
+pub(crate) const SCHEMA: &str = "
 DO $$
 BEGIN
   CREATE ROLE desk_owner;
