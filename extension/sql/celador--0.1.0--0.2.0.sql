@@ -101,12 +101,14 @@ CREATE FUNCTION celador.denials(OUT first_at timestamptz, OUT last_at timestampt
 -- Before a change goes live: whoever may call these may read as anybody.
 CREATE FUNCTION celador.simulate("user" text, sql text) RETURNS SETOF jsonb
   AS 'MODULE_PATHNAME', 'simulate_wrapper' LANGUAGE c;
+CREATE FUNCTION celador.simulate_plan("user" text, sql text) RETURNS SETOF text
+  AS 'MODULE_PATHNAME', 'simulate_plan_wrapper' LANGUAGE c;
 CREATE FUNCTION celador.simulate_policy(document text, users text[] DEFAULT NULL,
     OUT relation text, OUT "user" text, OUT action text, OUT before bigint, OUT after bigint)
   RETURNS SETOF record
   AS 'MODULE_PATHNAME', 'simulate_policy_wrapper' LANGUAGE c;
 REVOKE ALL ON FUNCTION
   celador.observed(), celador.reset_observed(), celador.stats(), celador.denials(),
-  celador.simulate(text, text), celador.simulate_policy(text, text[])
+  celador.simulate(text, text), celador.simulate_plan(text, text), celador.simulate_policy(text, text[])
   FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION celador.stats() TO pg_monitor;

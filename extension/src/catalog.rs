@@ -45,7 +45,7 @@ pub(crate) struct Catalog {
     /// Materialized views: whether they hold protected rows, and of which tables.
     materialized: RefCell<HashMap<pg_sys::Oid, Rc<Vec<pg_sys::Oid>>>>,
     /// What statements over an observed table are asked, by table.
-    questions_observed: RefCell<HashMap<pg_sys::Oid, Rc<Asked>>>,
+    observing: RefCell<HashMap<pg_sys::Oid, (u64, Option<Rc<Asked>>)>>,
 }
 
 /// The relations whose invalidations tell of changes.
@@ -61,6 +61,8 @@ thread_local! {
     /// Whether the extension was looked for and not found.
     static ABSENT: Cell<bool> = const { Cell::new(false) };
     static STALE: Cell<bool> = const { Cell::new(true) };
+    /// How often a relation has changed.
+    static RELATION_CHANGES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Registers what tells of changes. Called once, when the library is loaded.
@@ -71,6 +73,7 @@ pub(crate) fn register_callbacks() {
 
 unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys::Oid) {
     ABSENT.set(false);
+    RELATION_CHANGES.set(RELATION_CHANGES.get() + 1);
     let all = relation == pg_sys::InvalidOid;
     match SIGNALS.get() {
         None => STALE.set(true),
@@ -149,8 +152,9 @@ fn read() -> Option<Catalog> {
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
     watch::count(Counter::PolicyReads, 1);
-    let (compiled, protected, observed, registered, maintenance) =
-        spi::with_rights_of(spi::superuser(), || {
+    let (compiled, protected, observed, registered, maintenance) = spi::with_rights_of(
+        spi::superuser(),
+        || {
             spi::connected(|| {
                 let read = |sql: &str| spi::read(sql, &[], Reads::Latest);
                 let oids = |sql: &str| -> HashSet<pg_sys::Oid> {
@@ -164,16 +168,22 @@ fn read() -> Option<Catalog> {
                     read(
                         "SELECT compiled, revision FROM celador.policy ORDER BY revision DESC LIMIT 1",
                     ),
-                    oids("SELECT relation::pg_catalog.oid FROM celador.protected WHERE NOT observed"),
+                    oids(
+                        "SELECT relation::pg_catalog.oid FROM celador.protected WHERE NOT observed",
+                    ),
                     oids("SELECT relation::pg_catalog.oid FROM celador.protected WHERE observed"),
                     oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
                     oids("SELECT role::pg_catalog.oid FROM celador.maintenance_roles"),
                 )
             })
-        });
+        },
+    );
     let mut live = compiled.into_iter().next().unwrap_or_default().into_iter();
     let compiled = live.next().flatten();
-    let revision = live.next().flatten().and_then(|revision| revision.parse().ok());
+    let revision = live
+        .next()
+        .flatten()
+        .and_then(|revision| revision.parse().ok());
     let policy = match compiled {
         None => None,
         Some(json) => match serde_json::from_str(&json) {
@@ -209,7 +219,7 @@ fn read() -> Option<Catalog> {
         kept: RefCell::default(),
         questions: RefCell::default(),
         materialized: RefCell::default(),
-        questions_observed: RefCell::default(),
+        observing: RefCell::default(),
     })
 }
 
@@ -232,7 +242,7 @@ impl Catalog {
             kept: RefCell::default(),
             questions: RefCell::default(),
             materialized: RefCell::default(),
-            questions_observed: RefCell::default(),
+            observing: RefCell::default(),
         }
     }
 
@@ -241,20 +251,24 @@ impl Catalog {
         self.policy.is_some() && (self.of_others > 0 || self.observed.is_empty())
     }
 
-    /// What statements over an observed table are asked, written once by `write`.
+    /// What statements over an observed table are asked, written by `write` once and again when a
+    /// table has changed; `None`: nothing can be asked.
     pub(crate) fn asked_of(
         &self,
         table: pg_sys::Oid,
         write: impl FnOnce() -> Option<Asked>,
     ) -> Option<Rc<Asked>> {
-        if let Some(known) = self.questions_observed.borrow().get(&table) {
-            return Some(Rc::clone(known));
+        let changes = RELATION_CHANGES.get();
+        if let Some((as_of, known)) = self.observing.borrow().get(&table)
+            && *as_of == changes
+        {
+            return known.clone();
         }
-        let written = Rc::new(write()?);
-        self.questions_observed
+        let written = write().map(Rc::new);
+        self.observing
             .borrow_mut()
-            .insert(table, Rc::clone(&written));
-        Some(written)
+            .insert(table, (changes, written.clone()));
+        written
     }
 
     /// The statement, prepared once with text parameters. Inside [`spi::connected`], with the

@@ -19,43 +19,26 @@ use crate::{catalog, errors, hooks, relations};
 /// One statement, and what becomes of it.
 struct Statement {
     sql: CString,
-    /// What it does, if it writes.
-    writes: Option<&'static str>,
+    shows: Shows,
+}
+
+/// What is shown of a statement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shows {
+    /// The rows of a query.
+    Rows,
+    /// How many rows the command, of this name, writes.
+    Count(&'static str),
+    /// How it would be run.
+    Plan,
 }
 
 /// `celador.simulate("user", sql)`: the rows of a query, or how many rows a write would change, or why
 /// it would be denied.
 #[pg_extern]
 fn simulate(user: Option<&str>, sql: Option<&str>) -> SetOfIterator<'static, AnyElement> {
-    hooks::injected::panic_if_asked("simulate");
-    if session::is_lent() {
-        errors::raise(
-            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
-            "what is simulated can't simulate",
-            "Simulate it by itself.",
-        );
-    }
-    let (Some(user), Some(sql)) = (user, sql) else {
-        errors::raise(
-            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
-            "a user and a statement are needed",
-            "SELECT celador.simulate('7', 'SELECT count(*) FROM accounts').",
-        )
-    };
-    if !hooks::are_installed() {
-        errors::raise(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "celador is not preloaded in this session",
-            hooks::PRELOAD,
-        );
-    }
-    session::begin_statement();
-    let statement = read(sql);
-    let person = see_as(user);
-    let role = acting_role(&person);
-    no_advisory_locks();
-    let rows = session::lend(person, || in_vain(role, &statement));
-    SetOfIterator::new(rows.into_iter().map(|row| {
+    let (user, sql) = given(user, sql);
+    SetOfIterator::new(as_seen_by(user, read(sql)).into_iter().map(|row| {
         let row = spi::c_string(&row);
         // SAFETY: what PostgreSQL, or serde, has written as JSON.
         unsafe {
@@ -69,8 +52,58 @@ fn simulate(user: Option<&str>, sql: Option<&str>) -> SetOfIterator<'static, Any
     }))
 }
 
+/// `celador.simulate_plan("user", sql)`: how the statement would be planned for that person. It isn't
+/// run.
+#[pg_extern]
+fn simulate_plan(user: Option<&str>, sql: Option<&str>) -> SetOfIterator<'static, String> {
+    let (user, sql) = given(user, sql);
+    // One statement, or an error.
+    read(sql);
+    let statement = Statement {
+        sql: spi::c_string(&format!("EXPLAIN (COSTS off) {sql}")),
+        shows: Shows::Plan,
+    };
+    SetOfIterator::new(as_seen_by(user, statement))
+}
+
+/// What is to be simulated; NULL is an error.
+fn given<'a>(user: Option<&'a str>, sql: Option<&'a str>) -> (&'a str, &'a str) {
+    let (Some(user), Some(sql)) = (user, sql) else {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            "a user and a statement are needed",
+            "SELECT celador.simulate('7', 'SELECT count(*) FROM accounts').",
+        )
+    };
+    (user, sql)
+}
+
+/// Runs the statement through the person's eyes, and rolls it back.
+fn as_seen_by(user: &str, statement: Statement) -> Vec<String> {
+    hooks::injected::panic_if_asked("simulate");
+    if session::is_lent() {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            "what is simulated can't simulate",
+            "Simulate it by itself.",
+        );
+    }
+    if !hooks::are_installed() {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "celador is not preloaded in this session",
+            hooks::PRELOAD,
+        );
+    }
+    session::begin_statement();
+    let person = see_as(user);
+    let role = acting_role(&person);
+    no_advisory_locks();
+    session::lend(person, || in_vain(role, &statement))
+}
+
 /// The person, or an error that says why nobody would see anything so.
-pub(crate) fn see_as(user: &str) -> Rc<Person> {
+fn see_as(user: &str) -> Rc<Person> {
     let Some(catalog) = catalog::current() else {
         errors::fault("the extension isn't created in this database")
     };
@@ -84,6 +117,15 @@ pub(crate) fn see_as(user: &str) -> Rc<Person> {
     }
 }
 
+/// The statements that can be simulated.
+const KINDS: [(pg_sys::NodeTag, Shows); 5] = [
+    (pg_sys::NodeTag::T_SelectStmt, Shows::Rows),
+    (pg_sys::NodeTag::T_InsertStmt, Shows::Count("INSERT")),
+    (pg_sys::NodeTag::T_UpdateStmt, Shows::Count("UPDATE")),
+    (pg_sys::NodeTag::T_DeleteStmt, Shows::Count("DELETE")),
+    (pg_sys::NodeTag::T_MergeStmt, Shows::Count("MERGE")),
+];
+
 /// Reads one statement that queries or writes rows, and nothing else.
 fn read(sql: &str) -> Statement {
     let text = CString::new(sql).unwrap_or_else(|_| refuse_statement());
@@ -94,15 +136,10 @@ fn read(sql: &str) -> Statement {
             refuse_statement();
         }
         let raw = (*(*list).elements).ptr_value.cast::<pg_sys::RawStmt>();
-        let writes = match (*(*raw).stmt).type_ {
-            pg_sys::NodeTag::T_SelectStmt => None,
-            pg_sys::NodeTag::T_InsertStmt => Some("INSERT"),
-            pg_sys::NodeTag::T_UpdateStmt => Some("UPDATE"),
-            pg_sys::NodeTag::T_DeleteStmt => Some("DELETE"),
-            pg_sys::NodeTag::T_MergeStmt => Some("MERGE"),
-            _ => refuse_statement(),
-        };
-        Statement { sql: text, writes }
+        let tag = (*(*raw).stmt).type_;
+        let shows = KINDS.iter().find(|(kind, _)| *kind == tag);
+        let shows = shows.map_or_else(|| refuse_statement(), |(_, shows)| *shows);
+        Statement { sql: text, shows }
     }
 }
 
@@ -174,7 +211,7 @@ fn in_vain(role: pg_sys::Oid, statement: &Statement) -> Vec<String> {
         pg_sys::BeginInternalSubTransaction(std::ptr::null());
         pg_sys::CurrentMemoryContext = memory;
         let result = PgTryBuilder::new(|| Ok(run(role, statement)))
-            .catch_others(Err)
+            .catch_others(|error| Err(Box::new(error)))
             .execute();
         pg_sys::RollbackAndReleaseCurrentSubTransaction();
         pg_sys::CurrentMemoryContext = memory;
@@ -182,7 +219,9 @@ fn in_vain(role: pg_sys::Oid, statement: &Statement) -> Vec<String> {
         pg_sys::LockReleaseSession(pg_sys::USER_LOCKMETHOD as u16);
         match result {
             Ok(rows) => rows,
-            Err(error) => denial(statement, &error).map_or_else(|| error.rethrow(), |row| vec![row]),
+            Err(error) => {
+                denial(statement, &error).map_or_else(|| error.rethrow(), |row| vec![row])
+            }
         }
     }
 }
@@ -190,7 +229,7 @@ fn in_vain(role: pg_sys::Oid, statement: &Statement) -> Vec<String> {
 unsafe fn run(role: pg_sys::Oid, statement: &Statement) -> Vec<String> {
     // SAFETY: inside the part that is rolled back; the text outlives the call.
     unsafe {
-        pg_sys::XactReadOnly |= statement.writes.is_none();
+        pg_sys::XactReadOnly |= !matches!(statement.shows, Shows::Count(_));
         let (mut user, mut context) = (pg_sys::InvalidOid, 0);
         pg_sys::GetUserIdAndSecContext(&mut user, &mut context);
         let restricted =
@@ -201,12 +240,16 @@ unsafe fn run(role: pg_sys::Oid, statement: &Statement) -> Vec<String> {
             if status < 0 {
                 refuse_statement();
             }
-            match statement.writes {
-                Some(command) => {
+            match statement.shows {
+                Shows::Count(command) => {
                     let rows = pg_sys::SPI_processed;
                     vec![serde_json::json!({ "command": command, "rows": rows }).to_string()]
                 }
-                None => rows_as_json(),
+                Shows::Rows => rows_as_json(),
+                Shows::Plan => spi::read_rows()
+                    .into_iter()
+                    .filter_map(|row| row.into_iter().next().flatten())
+                    .collect(),
             }
         })
     }
@@ -240,13 +283,15 @@ fn denial(statement: &Statement, error: &CaughtError) -> Option<String> {
         ereport: report, ..
     }) = error;
     let denied = report.sql_error_code() == PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE;
-    let command = statement.writes.filter(|_| denied)?;
-    Some(
+    let Shows::Count(command) = statement.shows else {
+        return None;
+    };
+    denied.then(|| {
         serde_json::json!({
             "command": command,
             "denied": report.message(),
             "hint": report.hint(),
         })
-        .to_string(),
-    )
+        .to_string()
+    })
 }

@@ -86,9 +86,7 @@ fn simulate_policy(
 fn active(catalog: &Catalog) -> impl Iterator<Item = String> + use<> {
     let rows = catalog.policy.as_ref().map_or_else(Vec::new, |policy| {
         spi::with_rights_of(spi::superuser(), || {
-            spi::connected(|| {
-                spi::read(&sql::active_users(&policy.directory), &[], Reads::Latest)
-            })
+            spi::connected(|| spi::read(&sql::active_users(&policy.directory), &[], Reads::Latest))
         })
     });
     rows.into_iter()
@@ -139,9 +137,9 @@ impl Side {
             errors::fault(format!("table {table} is gone"))
         };
         let count = |conditions: &[String; 3]| {
-            let columns = conditions.each_ref().map(|condition| {
-                format!("pg_catalog.count(*) FILTER (WHERE {condition})")
-            });
+            let columns = conditions
+                .each_ref()
+                .map(|condition| format!("pg_catalog.count(*) FILTER (WHERE {condition})"));
             let sql = format!("SELECT {} FROM {}", columns.join(", "), table.sql());
             let rows = spi::with_rights_of(owner, || {
                 spi::connected(|| spi::read(&sql, &[], Reads::Statement))
@@ -180,9 +178,9 @@ fn conditions(set: &PolicySet, table: &TableName) -> Option<[String; 3]> {
     }
     let policies = row_policies(set, table);
     let using = |command: Command| {
-        let of = policies.iter().filter(|policy| {
-            policy.command == command || policy.command == Command::All
-        });
+        let of = policies
+            .iter()
+            .filter(|policy| policy.command == command || policy.command == Command::All);
         let all: Vec<&str> = of
             .filter_map(|policy| policy.using.as_deref())
             .map(uncovered)
@@ -191,9 +189,5 @@ fn conditions(set: &PolicySet, table: &TableName) -> Option<[String; 3]> {
     };
     let read = using(Command::Select);
     let both = |command| format!("{read} AND {}", using(command));
-    Some([
-        read.clone(),
-        both(Command::Update),
-        both(Command::Delete),
-    ])
+    Some([read.clone(), both(Command::Update), both(Command::Delete)])
 }

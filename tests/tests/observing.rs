@@ -71,9 +71,9 @@ fn nothing_is_hidden_and_all_is_counted() {
     assert_eq!(
         number(
             &mut bea,
-            "SELECT count(*) FROM users AS u LEFT JOIN cases AS c ON c.owner_id = u.id AND c.id = 1"
+            "SELECT count(*) FROM (VALUES (1), (2), (99)) AS v(id) LEFT JOIN cases AS c ON c.id = v.id"
         ),
-        1
+        3
     );
     let hidden = |database: &Database| {
         number(
@@ -87,13 +87,22 @@ fn nothing_is_hidden_and_all_is_counted() {
     assert_eq!(hidden(&database), 1);
     ids(&mut bea, "SELECT id FROM cases WHERE id = 2");
     assert_eq!(hidden(&database), 1);
+    // Counting writes no table: a read-only transaction, and so a standby, counts as well.
+    run(
+        &mut bea,
+        "BEGIN READ ONLY; SELECT id FROM cases WHERE id = 3; COMMIT",
+    );
+    assert_eq!(hidden(&database), 2);
     // Other modules are enforced.
     assert_eq!(ids(&mut bea, "SELECT id FROM docs"), [1]);
     // For whoever may all there is nothing to count, nor for a superuser.
-    number(&mut database.login("desk_ann"), "SELECT count(*) FROM cases");
+    number(
+        &mut database.login("desk_ann"),
+        "SELECT count(*) FROM cases",
+    );
     number(&mut database.superuser(), "SELECT count(*) FROM cases");
     assert_eq!(counted(&database, Some("1")), Vec::<String>::new());
-    assert_eq!(hidden(&database), 1);
+    assert_eq!(hidden(&database), 2);
 }
 
 #[test]
@@ -106,12 +115,21 @@ fn writes_pass_and_are_counted() {
         told
     };
     // A row that an UPDATE wouldn't find; one that it would.
-    assert_eq!(written(&mut bea, "UPDATE cases SET note = 'x' WHERE id = 4"), 1);
+    assert_eq!(
+        written(&mut bea, "UPDATE cases SET note = 'x' WHERE id = 4"),
+        1
+    );
     assert_eq!(told(&database), ["cases update 1 0"]);
-    assert_eq!(written(&mut bea, "UPDATE cases SET note = 'x' WHERE id = 2"), 1);
+    assert_eq!(
+        written(&mut bea, "UPDATE cases SET note = 'x' WHERE id = 2"),
+        1
+    );
     assert_eq!(told(&database), Vec::<String>::new());
     // The guard's verdict: giving away, forging the creator.
-    assert_eq!(written(&mut bea, "UPDATE cases SET owner_id = 4 WHERE id = 2"), 1);
+    assert_eq!(
+        written(&mut bea, "UPDATE cases SET owner_id = 4 WHERE id = 2"),
+        1
+    );
     assert_eq!(told(&database), ["cases update 0 1"]);
     assert_eq!(
         written(
@@ -122,7 +140,10 @@ fn writes_pass_and_are_counted() {
     );
     assert_eq!(told(&database), ["cases create 0 1"]);
     // Nothing is filled in: the row is as it was written.
-    written(&mut bea, "INSERT INTO cases (id, title, owner_id) VALUES (72, 'mine', 2)");
+    written(
+        &mut bea,
+        "INSERT INTO cases (id, title, owner_id) VALUES (72, 'mine', 2)",
+    );
     assert_eq!(
         number(
             &mut database.superuser(),
@@ -139,11 +160,11 @@ fn writes_pass_and_are_counted() {
         1
     );
     assert_eq!(told(&database), ["cases update 0 1"]);
-    assert_eq!(
-        written(&mut bea, "INSERT INTO doc_people VALUES (2, 2)"),
-        1
+    assert_eq!(written(&mut bea, "INSERT INTO doc_people VALUES (2, 2)"), 1);
+    assert!(
+        told(&database).iter().any(|line| line.ends_with(" 1")),
+        "a link"
     );
-    assert!(told(&database).iter().any(|line| line.ends_with(" 1")), "a link");
     run(
         &mut database.superuser(),
         "GRANT TRUNCATE ON lines TO desk_people",
@@ -160,7 +181,10 @@ fn nobody_is_counted_as_nobody() {
     let database = observed_desk(&["cases"]);
     let mut stranger = database.login("desk_stranger");
     assert_eq!(number(&mut stranger, "SELECT count(*) FROM cases"), 6);
-    assert_eq!(written(&mut stranger, "UPDATE cases SET note = 'y' WHERE id = 1"), 1);
+    assert_eq!(
+        written(&mut stranger, "UPDATE cases SET note = 'y' WHERE id = 1"),
+        1
+    );
     assert_eq!(
         counted(&database, None),
         ["cases read 6 0", "cases update 1 0"]
@@ -184,9 +208,8 @@ fn turning_it_off_and_on_holds_in_open_sessions() {
     let kept = bea
         .prepare("SELECT count(*) FROM cases")
         .expect("a statement");
-    let count = |client: &mut Client| -> i64 {
-        client.query_one(&kept, &[]).expect("it runs").get(0)
-    };
+    let count =
+        |client: &mut Client| -> i64 { client.query_one(&kept, &[]).expect("it runs").get(0) };
     let before = desk::picture(&database);
     for _ in 0..8 {
         assert_eq!(count(&mut bea), 1);
@@ -202,7 +225,12 @@ fn turning_it_off_and_on_holds_in_open_sessions() {
     let cut = |picture: &str| {
         picture
             .lines()
-            .filter(|line| !line.split(' ').next().is_some_and(|first| first.parse::<i32>().is_ok()))
+            .filter(|line| {
+                !line
+                    .split(' ')
+                    .next()
+                    .is_some_and(|first| first.parse::<i32>().is_ok())
+            })
             .collect::<Vec<_>>()
             .join("\n")
     };
@@ -235,9 +263,10 @@ fn turning_it_off_and_on_holds_in_open_sessions() {
 #[test]
 fn an_observed_parent_lends_what_its_permissions_give() {
     let database = server();
-    let text = observing(&["cases"])
-        .replace("children = [{ table = \"lines\", column = \"case_id\" }]\n", "")
-        + "\n[mapping.modules.lines]\ntable = \"lines\"\nparent = { module = \"cases\", column = \"case_id\" }\n\
+    let text = observing(&["cases"]).replace(
+        "children = [{ table = \"lines\", column = \"case_id\" }]\n",
+        "",
+    ) + "\n[mapping.modules.lines]\ntable = \"lines\"\nparent = { module = \"cases\", column = \"case_id\" }\n\
            [permissions.seller.lines]\nread = [\"parent\"]\n";
     database.load(&text);
     let mut bea = database.login("desk_bea");
@@ -258,25 +287,61 @@ fn partitions_are_observed_with_their_table() {
         "SET ROLE desk_owner; CREATE TABLE visits_later PARTITION OF visits FOR VALUES FROM ('2022-01-01') TO ('2023-01-01')",
     );
     assert_eq!(
-        written(&mut bea, "INSERT INTO visits VALUES (9, '2022-05-01', 'x', 4, 4)"),
+        written(
+            &mut bea,
+            "INSERT INTO visits VALUES (9, '2022-05-01', 'x', 4, 4)"
+        ),
         1
     );
     assert_eq!(number(&mut bea, "SELECT count(*) FROM visits_later"), 1);
     // A row that moves to another partition.
     assert_eq!(
-        written(&mut bea, "UPDATE visits SET day = '2021-09-09' WHERE id = 9"),
+        written(
+            &mut bea,
+            "UPDATE visits SET day = '2021-09-09' WHERE id = 9"
+        ),
         1
     );
+}
+
+#[test]
+fn a_migration_goes_on() {
+    let database = observed_desk(&["cases"]);
+    let mut bea = database.login("desk_bea");
+    let count = |client: &mut Client| number(client, "SELECT count(*) FROM cases");
+    assert_eq!(count(&mut bea), 6);
+    let mut owner = database.superuser();
+    run(&mut owner, "SET ROLE desk_owner");
+    for change in [
+        "ALTER TABLE cases DROP COLUMN country",
+        "ALTER TABLE cases ADD COLUMN extra text DEFAULT 'x'",
+        "ALTER TABLE cases ALTER COLUMN team_id TYPE bigint",
+    ] {
+        run(&mut owner, change);
+        let before = counted(&database, Some("2"));
+        assert_eq!(count(&mut bea), 6, "{change}");
+        assert_ne!(counted(&database, Some("2")), before, "{change}");
+    }
+    // Without the owner's column there is nothing left to count, and nothing fails.
+    run(&mut owner, "ALTER TABLE cases DROP COLUMN owner_id");
+    let before = counted(&database, Some("2"));
+    assert_eq!(count(&mut bea), 6);
+    assert_eq!(
+        written(&mut bea, "UPDATE cases SET note = 'after' WHERE id = 4"),
+        1
+    );
+    assert_eq!(counted(&database, Some("2")), before);
 }
 
 #[test]
 fn the_directory_cant_be_observed() {
     let database = server();
     for module in ["users", "groups", "memberships", "roles_held"] {
-        let refused = failure(database.superuser().query(
-            "SELECT celador.load_policy($1)",
-            &[&observing(&[module])],
-        ));
+        let refused = failure(
+            database
+                .superuser()
+                .query("SELECT celador.load_policy($1)", &[&observing(&[module])]),
+        );
         assert!(
             refused.message.contains("can't be observed"),
             "{module}: {refused:?}"
@@ -288,19 +353,23 @@ fn the_directory_cant_be_observed() {
 fn explain_and_statements_of_all_kinds_work_where_all_is_observed() {
     let database = observed_desk(&["cases"]);
     let mut bea = database.login("desk_bea");
-    run(
-        &mut bea,
+    for statement in [
         "MERGE INTO cases AS c USING (VALUES (1, 'merged'), (80, 'new')) AS v(id, note) ON c.id = v.id
            WHEN MATCHED THEN UPDATE SET note = v.note
-           WHEN NOT MATCHED THEN INSERT (id, title, note) VALUES (v.id, 'm', v.note);
-         INSERT INTO cases (id, title) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET note = 'again';
-         WITH gone AS (DELETE FROM cases WHERE id = 80 RETURNING *) SELECT count(*) FROM gone;
-         SELECT * FROM cases FOR UPDATE;
-         COPY cases TO STDOUT;
-         BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM cases; COMMIT;
-         BEGIN; DECLARE c CURSOR FOR SELECT * FROM cases; FETCH 2 FROM c; COMMIT;
-         SELECT * FROM cases AS a FULL JOIN lines AS b ON b.case_id = a.id;",
-    );
+           WHEN NOT MATCHED THEN INSERT (id, title, note) VALUES (v.id, 'm', v.note)",
+        "INSERT INTO cases (id, title) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET note = 'again'",
+        "WITH gone AS (DELETE FROM cases WHERE id = 80 RETURNING *) SELECT count(*) FROM gone",
+        "SELECT * FROM cases FOR UPDATE",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ",
+        "SELECT count(*) FROM cases",
+        "COMMIT",
+        "BEGIN; DECLARE c CURSOR FOR SELECT * FROM cases; FETCH 2 FROM c; COMMIT",
+        "SELECT * FROM cases AS a FULL JOIN lines AS b ON b.case_id = a.id",
+        "PREPARE p AS UPDATE cases SET note = $1 WHERE id = $2",
+        "EXECUTE p('again', 1)",
+    ] {
+        run(&mut bea, statement);
+    }
     assert_eq!(
         text(&mut bea, "SELECT note FROM cases WHERE id = 1").as_deref(),
         Some("again")
@@ -312,20 +381,23 @@ fn explain_and_statements_of_all_kinds_work_where_all_is_observed() {
     );
     assert_eq!(number(&mut bea, "SELECT count(*) FROM cases"), 6);
     // People see estimates as before while a module is enforced only if none is.
-    assert!(bea.query("EXPLAIN ANALYZE SELECT * FROM cases", &[]).is_err());
+    assert!(
+        bea.query("EXPLAIN ANALYZE SELECT * FROM cases", &[])
+            .is_err()
+    );
 }
 
 #[test]
 fn a_panic_while_counting_is_an_error() {
     let database = observed_desk(&["cases"]);
     let mut superuser = database.superuser();
-    run(&mut superuser, "GRANT SET ON PARAMETER celador.panic_in TO desk_bea");
+    run(
+        &mut superuser,
+        "GRANT SET ON PARAMETER celador.panic_in TO desk_bea",
+    );
     let mut bea = database.login("desk_bea");
     run(&mut bea, "SET celador.panic_in = 'observe'");
-    assert_eq!(
-        failure(bea.query("SELECT * FROM cases", &[])).code,
-        "XX000"
-    );
+    assert_eq!(failure(bea.query("SELECT * FROM cases", &[])).code, "XX000");
     run(&mut bea, "RESET celador.panic_in");
     assert_eq!(number(&mut bea, "SELECT count(*) FROM cases"), 6);
 }
@@ -342,14 +414,40 @@ fn without_the_library_observed_tables_are_as_before_celador() {
     superuser
         .query("SELECT celador.load_policy($1)", &[&observing(&["cases"])])
         .expect("it loads");
-    assert_eq!(number(&mut connect("desk_bea", "postgres"), "SELECT count(*) FROM cases"), 6);
-    run(&mut superuser, "ALTER SYSTEM SET shared_preload_libraries = ''");
+    assert_eq!(
+        number(
+            &mut connect("desk_bea", "postgres"),
+            "SELECT count(*) FROM cases"
+        ),
+        6
+    );
+    // What was counted outlives a restart.
+    drop(superuser);
+    cluster.restart().expect("the server starts again");
+    let mut superuser = connect("postgres", "postgres");
+    assert_eq!(
+        number(
+            &mut superuser,
+            "SELECT rows_hidden FROM celador.observed() WHERE \"user\" = '2'"
+        ),
+        5
+    );
+    run(
+        &mut superuser,
+        "ALTER SYSTEM SET shared_preload_libraries = 'plpgsql'",
+    );
     cluster.restart().expect("the server starts again");
     let mut bea = connect("desk_bea", "postgres");
     assert_eq!(number(&mut bea, "SELECT count(*) FROM cases"), 6);
-    assert_eq!(written(&mut bea, "UPDATE cases SET owner_id = 2 WHERE id = 4"), 1);
     assert_eq!(
-        written(&mut bea, "INSERT INTO cases (id, title, owner_id) VALUES (60, 'x', 4)"),
+        written(&mut bea, "UPDATE cases SET owner_id = 2 WHERE id = 4"),
+        1
+    );
+    assert_eq!(
+        written(
+            &mut bea,
+            "INSERT INTO cases (id, title, owner_id) VALUES (60, 'x', 4)"
+        ),
         1
     );
     assert_eq!(written(&mut bea, "DELETE FROM cases WHERE id = 60"), 1);

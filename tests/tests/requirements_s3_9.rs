@@ -57,6 +57,20 @@ fn s3_9_a_query_is_seen_as_the_person_sees_it() {
         simulate(&mut auditor, "2", "SELECT 12345678901234567890.123 AS n; "),
         [r#"{"n": 12345678901234567890.123}"#]
     );
+    // How it would be planned: not run.
+    run(
+        &mut database.superuser(),
+        "GRANT EXECUTE ON FUNCTION celador.simulate_plan(text, text) TO sim_auditor",
+    );
+    let plan = text(
+        &mut auditor,
+        "SELECT string_agg(line, ' ') FROM celador.simulate_plan('2', 'DELETE FROM cases') AS line",
+    )
+    .expect("a plan");
+    assert!(
+        plan.contains("Delete on cases") && !plan.contains("cost="),
+        "{plan}"
+    );
     let refused = failure(try_simulate(&mut auditor, "5", "SELECT 1"));
     assert!(refused.message.contains("deactivated"), "{refused:?}");
     assert!(
@@ -86,7 +100,11 @@ fn s3_9_writes_are_tried_and_rolled_back() {
         simulate(&mut auditor, "1", "DELETE FROM cases WHERE id > 4"),
         [r#"{"rows": 2, "command": "DELETE"}"#]
     );
-    let denied_write = simulate(&mut auditor, "2", "UPDATE cases SET owner_id = 4 WHERE id = 2");
+    let denied_write = simulate(
+        &mut auditor,
+        "2",
+        "UPDATE cases SET owner_id = 4 WHERE id = 2",
+    );
     assert!(
         denied_write[0].contains("\"denied\"") && denied_write[0].contains("assignment"),
         "{denied_write:?}"
@@ -154,7 +172,6 @@ fn s3_9_nothing_gets_out_of_a_simulation() {
         "SET ROLE desk_owner",
         "SET SESSION AUTHORIZATION desk_ann",
         "SELECT celador.end_identity()",
-        "RESET celador.identity",
         "SELECT celador.simulate(''1'', ''SELECT 1'')",
         "CREATE TEMP TABLE sim_left (id int)",
         "LISTEN sim",
@@ -166,6 +183,15 @@ fn s3_9_nothing_gets_out_of_a_simulation() {
         let told = simulate(&mut auditor, "2", &format!("SELECT tries('{sql}') AS told"));
         assert!(!told[0].contains("done"), "{sql}: {told:?}");
     }
+    // An identity that is ended within is lent on.
+    assert_eq!(
+        simulate(
+            &mut auditor,
+            "2",
+            "SELECT id FROM cases WHERE tries('RESET celador.identity') = 'done'"
+        ),
+        [r#"{"id": 2}"#]
+    );
     // What it leaves in the session goes.
     simulate(&mut auditor, "2", "SELECT pg_advisory_lock(42)");
     simulate(
@@ -180,10 +206,7 @@ fn s3_9_nothing_gets_out_of_a_simulation() {
         ),
         0
     );
-    assert_ne!(
-        text(&mut auditor, "SHOW work_mem").as_deref(),
-        Some("77MB")
-    );
+    assert_ne!(text(&mut auditor, "SHOW work_mem").as_deref(), Some("77MB"));
     run(&mut auditor, "SELECT pg_advisory_lock(42)");
     let refused = failure(try_simulate(&mut auditor, "2", "SELECT 1"));
     assert!(refused.message.contains("advisory"), "{refused:?}");
@@ -223,10 +246,7 @@ fn s3_9_it_has_the_callers_rights_and_not_more() {
     denied(ann.query("SELECT * FROM celador.simulate_policy('')", &[]));
     // A superuser says as which role, where the person has no login.
     let mut superuser = database.superuser();
-    run(
-        &mut superuser,
-        "UPDATE users SET login = NULL WHERE id = 2",
-    );
+    run(&mut superuser, "UPDATE users SET login = NULL WHERE id = 2");
     let refused = failure(try_simulate(&mut superuser, "2", "SELECT id FROM cases"));
     assert!(refused.hint.contains("SET ROLE"), "{refused:?}");
     run(
@@ -268,10 +288,7 @@ type Simulated = BTreeMap<(String, String, String), (i64, i64)>;
 
 fn simulated(client: &mut Client, document: &str) -> Simulated {
     client
-        .query(
-            "SELECT * FROM celador.simulate_policy($1)",
-            &[&document],
-        )
+        .query("SELECT * FROM celador.simulate_policy($1)", &[&document])
         .unwrap_or_else(|error| panic!("{error:?}"))
         .iter()
         .map(|row| {
@@ -301,10 +318,20 @@ fn s3_9_the_counts_are_those_after_the_load() {
     let database = desk();
     let next = document(
         &MATRIX
-            .replace("read = [\"own\", \"shared\"]", "read = [\"reports\", \"group\"]")
+            .replace(
+                "read = [\"own\", \"shared\"]",
+                "read = [\"reports\", \"group\"]",
+            )
             .replace("delete = [\"own\"]", "delete = [\"group\"]")
-            .replace("claim = [\"unassigned\"]", "read = [\"unassigned\"]\nupdate = [\"own\"]")
-            .replacen("read = [\"own\", { scope = \"group\", when = \"open_team\" }]\n", "", 1),
+            .replace(
+                "claim = [\"unassigned\"]",
+                "read = [\"unassigned\"]\nupdate = [\"own\"]",
+            )
+            .replacen(
+                "read = [\"own\", { scope = \"group\", when = \"open_team\" }]\n",
+                "",
+                1,
+            ),
     );
     let before_load = picture(&database);
     let told = simulated(&mut database.superuser(), &next);
@@ -332,10 +359,7 @@ fn s3_9_the_counts_are_those_after_the_load() {
             for (table, column) in tables {
                 for (action, sql) in [
                     ("read", format!("SELECT FROM {table}")),
-                    (
-                        "update",
-                        format!("UPDATE {table} SET {column} = {column}"),
-                    ),
+                    ("update", format!("UPDATE {table} SET {column} = {column}")),
                 ] {
                     let key = (
                         format!("public.{table}"),
@@ -349,7 +373,11 @@ fn s3_9_the_counts_are_those_after_the_load() {
                     }
                 }
             }
-            let key = ("public.visits".to_owned(), user.to_owned(), "delete".to_owned());
+            let key = (
+                "public.visits".to_owned(),
+                user.to_owned(),
+                "delete".to_owned(),
+            );
             let found = reached(&mut client, "DELETE FROM visits WHERE id > 0");
             assert_eq!(told.get(&key).map(side), Some(found), "{key:?}");
         }
@@ -362,7 +390,10 @@ fn s3_9_the_counts_are_those_after_the_load() {
     assert!(told.values().any(|(before, after)| before < after));
     assert!(told.values().any(|(before, after)| before > after));
     // Partitions are counted with their table, and whoever isn't active isn't there.
-    assert!(told.keys().all(|(table, user, _)| table != "public.visits_old" && user != "5"));
+    assert!(
+        told.keys()
+            .all(|(table, user, _)| table != "public.visits_old" && user != "5")
+    );
 }
 
 #[test]
@@ -380,7 +411,8 @@ fn s3_9_people_are_chosen_and_a_wrong_document_is_refused() {
     let key = |action: &str| ("public.cases".to_owned(), "2".to_owned(), action.to_owned());
     assert_eq!(told[&key("read")], (6, 1));
     assert_eq!(told[&key("delete")], (6, 1));
-    let wrong = failure(superuser.query("SELECT * FROM celador.simulate_policy('[nonsense]')", &[]));
+    let wrong =
+        failure(superuser.query("SELECT * FROM celador.simulate_policy('[nonsense]')", &[]));
     assert_eq!(wrong.code, "22023", "{wrong:?}");
     run(&mut superuser, "SET statement_timeout = '1ms'");
     let slow = failure(superuser.query(

@@ -59,7 +59,11 @@ fn denials_are_noted_with_who_and_what_and_no_values() {
          EXCEPTION WHEN insufficient_privilege THEN NULL;
          END $$",
     );
-    denied(database.login("desk_stranger").query("SELECT * FROM docs", &[]));
+    denied(
+        database
+            .login("desk_stranger")
+            .query("SELECT * FROM docs", &[]),
+    );
     // Others' refusals aren't Celador's.
     denied(bea.execute("CREATE TABLE elsewhere.x (id int)", &[]));
     assert_eq!(
@@ -107,7 +111,11 @@ fn nobody_hides_others_by_being_denied_often() {
          END $$",
     );
     let noted = denials(&database);
-    assert!(noted.iter().any(|line| line.starts_with("2|desk_bea|guard")));
+    assert!(
+        noted
+            .iter()
+            .any(|line| line.starts_with("2|desk_bea|guard"))
+    );
     assert!(noted.len() <= 1024, "{}", noted.len());
     let mut superuser = database.superuser();
     assert_eq!(stat(&mut superuser, "denied_nobody"), 1200);
@@ -193,7 +201,10 @@ fn tokens_are_counted() {
         "GRANT EXECUTE ON FUNCTION celador.assume(text), celador.act_as(text) TO desk_pool",
     );
     let mut pool = database.login("desk_pool");
-    assert!(pool.batch_execute("SELECT celador.assume('nonsense')").is_err());
+    assert!(
+        pool.batch_execute("SELECT celador.assume('nonsense')")
+            .is_err()
+    );
     run(&mut pool, "SELECT celador.act_as('2')");
     assert_eq!(stat(&mut superuser, "tokens_refused"), 1);
     assert_eq!(stat(&mut superuser, "tokens_accepted"), 1);
@@ -219,7 +230,10 @@ fn a_backend_that_shares_nothing_says_so() {
     if celador_tests::major() < 17 {
         let refused = failure(loaded);
         assert_eq!(refused.code, "55000");
-        assert!(refused.hint.contains("shared_preload_libraries"), "{refused:?}");
+        assert!(
+            refused.hint.contains("shared_preload_libraries"),
+            "{refused:?}"
+        );
         assert_eq!(scope, "backend");
     } else {
         loaded.expect("it loads");

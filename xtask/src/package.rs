@@ -11,12 +11,13 @@ use crate::postgres::Install;
 use crate::{process, workspace};
 
 /// What comes along, below the workspace: for whoever installs, and for whoever decides.
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "SECURITY.md",
     "CHANGELOG.md",
     "LICENSE-MIT",
     "LICENSE-APACHE",
+    "docs/observe.md",
     "docs/policy-reference.md",
     "sql/presets",
 ];

@@ -8,6 +8,7 @@ mod verdict;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use celador_policy::Action;
 use celador_policy::policy_set::{CellRef, GroupPlace, Module, Owner};
@@ -16,7 +17,7 @@ use pgrx::prelude::*;
 use crate::catalog::Catalog;
 use crate::directory_trigger::trigger_data;
 use crate::hooks::injected;
-use crate::hooks::observe::acting;
+use crate::hooks::observe::{acting, asked};
 use crate::hooks::raw_function;
 use crate::session::{self, Person, person};
 use crate::watch::{self, Counter, Kind, Raising};
@@ -160,12 +161,17 @@ impl Call {
     }
 
     /// Counts what the guard would refuse, and refuses nothing.
-    unsafe fn observe(&self, catalog: &Catalog) {
+    unsafe fn observe(&self, catalog: &Rc<Catalog>) {
         if !self.updating || catalog.sees_all() || !crate::hooks::are_installed() {
             return;
         }
         // SAFETY: the trigger is made with one argument.
         let name = unsafe { self.argument() };
+        // SAFETY: an open relation.
+        let relation = unsafe { (*self.relation).rd_id };
+        if asked(catalog, relation).is_none() {
+            return;
+        }
         let Some(policy) = &catalog.policy else {
             return;
         };
@@ -369,10 +375,7 @@ impl Call {
             }
             return Ok(());
         }
-        refusal(
-            OUT_OF_REACH,
-            "Ask for the action update on this module.",
-        )
+        refusal(OUT_OF_REACH, "Ask for the action update on this module.")
     }
 
     /// The record had no owner, and all of its owners are me now.

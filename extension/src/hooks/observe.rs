@@ -13,11 +13,13 @@
 //! Without the library preloaded nothing is put in, and nothing is counted.
 
 use std::ffi::CStr;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use celador_policy::policy_set::{CellRef, Placement};
 use celador_policy::row_policy::{Command, row_policies, uncovered};
 use celador_policy::{Action, PolicySet, TableName, quote};
+use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use super::tree::{elements, is_placeholder};
@@ -55,7 +57,7 @@ pub(super) unsafe fn watch(
         {
             return;
         }
-        let Some(asked) = catalog.asked_of(relation, || ask(catalog, relation)) else {
+        let Some(asked) = asked(catalog, relation) else {
             return;
         };
         let checked_as = checked_as(query, entry);
@@ -82,10 +84,9 @@ pub(super) unsafe fn watch(
             return;
         }
         let (kind, writes) = match command {
-            pg_sys::CmdType::CMD_INSERT | pg_sys::CmdType::CMD_MERGE => (
-                pg_sys::WCOKind::WCO_RLS_INSERT_CHECK,
-                asked.create.as_ref(),
-            ),
+            pg_sys::CmdType::CMD_INSERT | pg_sys::CmdType::CMD_MERGE => {
+                (pg_sys::WCOKind::WCO_RLS_INSERT_CHECK, asked.create.as_ref())
+            }
             pg_sys::CmdType::CMD_UPDATE => {
                 (pg_sys::WCOKind::WCO_RLS_UPDATE_CHECK, asked.change.as_ref())
             }
@@ -104,10 +105,7 @@ pub(super) unsafe fn watch(
 }
 
 /// The database role with whose rights the table is read.
-unsafe fn checked_as(
-    query: *mut pg_sys::Query,
-    entry: *mut pg_sys::RangeTblEntry,
-) -> pg_sys::Oid {
+unsafe fn checked_as(query: *mut pg_sys::Query, entry: *mut pg_sys::RangeTblEntry) -> pg_sys::Oid {
     // SAFETY: reads the query's own fields.
     unsafe {
         #[cfg(feature = "pg15")]
@@ -143,7 +141,56 @@ unsafe fn at(condition: &str, place: i32) -> *mut pg_sys::Node {
     }
 }
 
-/// The conditions of a table of an observed module.
+/// The conditions of a table of an observed module. Nothing depends on the columns that they name,
+/// so a migration may have taken one away: then nothing is counted, and nothing fails.
+pub(crate) fn asked(catalog: &Rc<Catalog>, relation: pg_sys::Oid) -> Option<Rc<Asked>> {
+    // SAFETY: a part of the transaction is begun and rolled back; memory and owner of resources are
+    // put back as PL/pgSQL does.
+    catalog.asked_of(relation, || unsafe {
+        if pg_sys::IsInParallelMode() {
+            return None;
+        }
+        let memory = pg_sys::CurrentMemoryContext;
+        let owner = pg_sys::CurrentResourceOwner;
+        pg_sys::BeginInternalSubTransaction(std::ptr::null());
+        pg_sys::CurrentMemoryContext = memory;
+        let result = PgTryBuilder::new(AssertUnwindSafe(|| Ok(ask(catalog, relation))))
+            .catch_others(|error| Err(Box::new(error)))
+            .execute();
+        pg_sys::RollbackAndReleaseCurrentSubTransaction();
+        pg_sys::CurrentMemoryContext = memory;
+        pg_sys::CurrentResourceOwner = owner;
+        match result {
+            Ok(asked) => asked,
+            Err(error) if is_missing(&error) => {
+                pgrx::warning!(
+                    "{} can't be observed any more: load the policy again",
+                    relations::display_name(relation)
+                );
+                None
+            }
+            Err(error) => error.rethrow(),
+        }
+    })
+}
+
+/// Whether a condition no longer fits the tables.
+fn is_missing(error: &CaughtError) -> bool {
+    let (CaughtError::PostgresError(report)
+    | CaughtError::ErrorReport(report)
+    | CaughtError::RustPanic {
+        ereport: report, ..
+    }) = error;
+    [
+        PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
+        PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
+        PgSqlErrorCode::ERRCODE_UNDEFINED_FUNCTION,
+        PgSqlErrorCode::ERRCODE_AMBIGUOUS_FUNCTION,
+        PgSqlErrorCode::ERRCODE_CANNOT_COERCE,
+    ]
+    .contains(&report.sql_error_code())
+}
+
 fn ask(catalog: &Rc<Catalog>, relation: pg_sys::Oid) -> Option<Asked> {
     let policy = catalog.policy.as_ref()?;
     let table = relations::table_name(relation)?;
@@ -173,7 +220,7 @@ fn ask(catalog: &Rc<Catalog>, relation: pg_sys::Oid) -> Option<Asked> {
         let using = row_policy.using.as_deref().map(uncovered);
         let check = row_policy.check.as_deref().map(uncovered);
         let store = |action: Action, writing: bool, condition: Option<&str>| {
-            let action = acting(policy, module, action);
+            let action = acting(policy, module, of_record(&placement, action));
             condition.map(|condition| stored(module, action, writing, condition, &table))
         };
         let also_read = using.map(|using| format!("({read}) AND ({using})"));
@@ -192,6 +239,18 @@ fn ask(catalog: &Rc<Catalog>, relation: pg_sys::Oid) -> Option<Asked> {
         }
     }
     Some(asked)
+}
+
+/// Writing what follows a record is updating the record, linking it is assigning it.
+fn of_record(placement: &Placement, action: Action) -> Action {
+    if action == Action::Read {
+        return action;
+    }
+    match placement {
+        Placement::Child { .. } => Action::Update,
+        Placement::Link { .. } => Action::Assign,
+        Placement::Module(_) | Placement::Readable | Placement::Open | Placement::Closed => action,
+    }
 }
 
 /// The action as which it is counted: the rows of a configuration module are customised.

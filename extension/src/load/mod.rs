@@ -45,7 +45,11 @@ fn restore_revision(number: Option<i32>, reason: Option<&str>) -> i32 {
     let document = revisions::numbered(number);
     let restored = format!("revision {number} restored");
     let revision = load(&document, Some(reason.unwrap_or(&restored)));
-    changes::note("restore", &format!("revision {number} as {revision}"), reason);
+    changes::note(
+        "restore",
+        &format!("revision {number} as {revision}"),
+        reason,
+    );
     revision
 }
 

@@ -105,14 +105,14 @@ fn ours() -> &'static [AtomicU64; NAMES.len()] {
     let counters = &memory().counters;
     // SAFETY: set when the backend connected.
     let id = unsafe { pg_sys::MyDatabaseId }.to_u32();
-    let free_or_ours = |of: &&OfDatabase| {
-        match of
-            .database
-            .compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed)
-        {
-            Ok(_) => true,
-            Err(taken_by) => taken_by == id,
-        }
+    let free_or_ours = |of: &&OfDatabase| match of.database.compare_exchange(
+        0,
+        id,
+        Ordering::Relaxed,
+        Ordering::Relaxed,
+    ) {
+        Ok(_) => true,
+        Err(taken_by) => taken_by == id,
     };
     let ours = counters
         .databases
@@ -156,14 +156,8 @@ impl Drop for Raising {
 /// `celador.stats()`: what this database's backends have counted, by name.
 #[pg_extern]
 #[allow(clippy::type_complexity)]
-fn stats() -> TableIterator<
-    'static,
-    (
-        name!(name, String),
-        name!(value, i64),
-        name!(scope, String),
-    ),
-> {
+fn stats() -> TableIterator<'static, (name!(name, String), name!(value, i64), name!(scope, String))>
+{
     let counts = ours();
     let mut rows: Vec<_> = NAMES
         .iter()
@@ -174,6 +168,10 @@ fn stats() -> TableIterator<
         })
         .collect();
     let live = catalog::current().map_or(0, |catalog| catalog.revision);
-    rows.push(("policy_revision".to_owned(), i64::from(live), "database".to_owned()));
+    rows.push((
+        "policy_revision".to_owned(),
+        i64::from(live),
+        "database".to_owned(),
+    ));
     TableIterator::new(rows)
 }

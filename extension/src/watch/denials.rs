@@ -97,12 +97,27 @@ pub(crate) fn define_settings() {
 }
 
 impl Denials {
+    /// Whether it can have been written by this code.
+    pub(super) fn is_sound(&self) -> bool {
+        self.used <= LINES
+    }
+
     /// Adds a denial; true: another one had to go.
     fn add(&mut self, line: &Line) -> bool {
         let same = |known: &&mut Line| {
-            (known.database, known.login, known.relation, known.kind, known.command)
-                == (line.database, line.login, line.relation, line.kind, line.command)
-                && known.user == line.user
+            (
+                known.database,
+                known.login,
+                known.relation,
+                known.kind,
+                known.command,
+            ) == (
+                line.database,
+                line.login,
+                line.relation,
+                line.kind,
+                line.command,
+            ) && known.user == line.user
         };
         if let Some(known) = self.lines[..self.used].iter_mut().find(same) {
             known.times += 1;

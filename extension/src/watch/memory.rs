@@ -8,14 +8,16 @@ use pgrx::prelude::*;
 
 use super::counters::Counters;
 use super::denials::Denials;
+use super::kept_file;
 use super::observed::Observed;
 
 /// With the version: another version's segment is laid out otherwise.
-const NAME: &CStr =
-    match CStr::from_bytes_with_nul(concat!("celador ", env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-        Ok(name) => name,
-        Err(_) => panic!("a version has no zero bytes"),
-    };
+const NAME: &CStr = match CStr::from_bytes_with_nul(
+    concat!("celador ", env!("CARGO_PKG_VERSION"), "\0").as_bytes(),
+) {
+    Ok(name) => name,
+    Err(_) => panic!("a version has no zero bytes"),
+};
 
 /// What is shared. All of it begins as zeroes.
 #[repr(C)]
@@ -74,9 +76,25 @@ unsafe extern "C-unwind" fn startup() {
         let memory = pg_sys::ShmemInitStruct(NAME.as_ptr(), size_of::<Memory>(), &mut found);
         if !found {
             begin(memory);
+            kept_file::restore(NAME, &mut (*memory.cast::<Memory>()).books);
+            pg_sys::on_shmem_exit(Some(at_shutdown), pg_sys::Datum::from(0));
         }
         name_lock(memory.cast());
         SHARED.store(memory.cast(), Ordering::Relaxed);
+    }
+}
+
+/// The server stops; after a crash what was counted isn't trusted.
+unsafe extern "C-unwind" fn at_shutdown(code: i32, _: pg_sys::Datum) {
+    let memory = SHARED.load(Ordering::Relaxed);
+    // SAFETY: in the postmaster, after all backends; the memory is still there.
+    unsafe {
+        if code != 0 || memory.is_null() {
+            return;
+        }
+        if let Err(error) = kept_file::save(NAME, &(*memory).books) {
+            eprintln!("celador: what was observed can't be kept: {error}");
+        }
     }
 }
 
@@ -120,13 +138,9 @@ fn attach() -> *mut Memory {
     let mut found = false;
     // SAFETY: a named segment of the server's, which stays mapped; zeroed by whoever comes first.
     unsafe {
-        let memory = pg_sys::GetNamedDSMSegment(
-            NAME.as_ptr(),
-            size_of::<Memory>(),
-            Some(begin),
-            &mut found,
-        )
-        .cast::<Memory>();
+        let memory =
+            pg_sys::GetNamedDSMSegment(NAME.as_ptr(), size_of::<Memory>(), Some(begin), &mut found)
+                .cast::<Memory>();
         name_lock(memory);
         SHARED.store(memory, Ordering::Relaxed);
         memory

@@ -8,6 +8,7 @@
 mod counters;
 mod denials;
 mod fixed_text;
+mod kept_file;
 mod memory;
 mod observed;
 

@@ -26,8 +26,8 @@ struct Line {
     /// 0: the line is free.
     database: u32,
     login: u32,
-    /// Without a line of one's own: everybody else.
-    named: bool,
+    /// 0: everybody without a line of his or her own.
+    named: u8,
     action: u8,
     module: FixedText,
     /// None: nobody.
@@ -81,6 +81,12 @@ impl Line {
 }
 
 impl Observed {
+    /// Whether it can have been written by this code.
+    pub(super) fn is_sound(&self) -> bool {
+        let used = self.lines.iter().filter(|line| line.database != 0).count();
+        used == self.used && used < LINES
+    }
+
     /// Adds a line's counts; false: there is no room for it.
     fn add(&mut self, line: &Line, room: usize) -> bool {
         let mut at = line.place();
@@ -184,7 +190,7 @@ pub(crate) fn flush() {
             let mut line = Line {
                 database,
                 login,
-                named: true,
+                named: 1,
                 action: counted.action as u8,
                 module: FixedText::new(Some(&counted.module)),
                 user: FixedText::new(counted.user.as_deref()),
@@ -198,7 +204,7 @@ pub(crate) fn flush() {
                 continue;
             }
             unnamed += counted.hidden + counted.refused;
-            line.named = false;
+            line.named = 0;
             line.user = FixedText::new(None);
             books.observed.add(&line, LINES - 1);
         }
@@ -245,7 +251,11 @@ fn observed() -> TableIterator<
     TableIterator::new(lines.into_iter().map(|line| {
         let user = line.user.shown().map(str::to_owned);
         (
-            if line.named { user } else { Some("(others)".to_owned()) },
+            if line.named == 1 {
+                user
+            } else {
+                Some("(others)".to_owned())
+            },
             relations::role_name(pg_sys::Oid::from(line.login)),
             line.module.shown().unwrap_or_default().to_owned(),
             Action::ALL

@@ -18,8 +18,8 @@ use crate::problem::{Problem, Problems, keys_at, line_of};
 pub use difference::Change;
 pub use mapping::{
     ActiveSource, Child, GroupLink, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap,
-    ModuleMode, NoIdentity, OwnerLink, ParentLink, RoleSource, SettingSource, ShareSource, SupervisionSource,
-    UserSource,
+    ModuleMode, NoIdentity, OwnerLink, ParentLink, RoleSource, SettingSource, ShareSource,
+    SupervisionSource, UserSource,
 };
 pub use matrix::{
     Cell, FieldCell, FieldGrant, FieldRule, Limits, Matrix, Restriction, RoleRule, RuleMap, Scope,
