@@ -45,8 +45,11 @@ pub(crate) struct Catalog {
     /// Materialized views: whether they hold protected rows, and of which tables.
     materialized: RefCell<HashMap<pg_sys::Oid, Rc<Vec<pg_sys::Oid>>>>,
     /// What statements over an observed table are asked, by table.
-    observing: RefCell<HashMap<pg_sys::Oid, (u64, Option<Rc<Asked>>)>>,
+    observing: RefCell<HashMap<pg_sys::Oid, Observing>>,
 }
+
+/// How often relations had changed when it was written, and what is asked.
+type Observing = (u64, Option<Rc<Asked>>);
 
 /// The relations whose invalidations tell of changes.
 #[derive(Clone, Copy)]
@@ -133,6 +136,15 @@ pub(crate) fn last_known_protected() -> usize {
         catalog
             .as_ref()
             .map_or(0, |catalog| catalog.of_others + catalog.observed.len())
+    })
+}
+
+/// Whether the table was protected when the catalog was last read; nothing is read.
+pub(crate) fn was_protected(table: pg_sys::Oid) -> bool {
+    CURRENT.with_borrow(|catalog| {
+        catalog
+            .as_ref()
+            .is_some_and(|catalog| catalog.protected.contains(&table))
     })
 }
 

@@ -315,7 +315,7 @@ fn a_migration_goes_on() {
     for change in [
         "ALTER TABLE cases DROP COLUMN country",
         "ALTER TABLE cases ADD COLUMN extra text DEFAULT 'x'",
-        "ALTER TABLE cases ALTER COLUMN team_id TYPE bigint",
+        "ALTER TABLE cases ALTER COLUMN created_by TYPE bigint",
     ] {
         run(&mut owner, change);
         let before = counted(&database, Some("2"));

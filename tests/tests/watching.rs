@@ -66,6 +66,13 @@ fn denials_are_noted_with_who_and_what_and_no_values() {
     );
     // Others' refusals aren't Celador's.
     denied(bea.execute("CREATE TABLE elsewhere.x (id int)", &[]));
+    run(
+        &mut database.superuser(),
+        "CREATE TABLE elsewhere.own (id int); ALTER TABLE elsewhere.own ENABLE ROW LEVEL SECURITY;
+         GRANT ALL ON elsewhere.own TO desk_people",
+    );
+    denied(bea.batch_execute("BEGIN; SELECT FROM cases; INSERT INTO elsewhere.own VALUES (1)"));
+    run(&mut bea, "ROLLBACK");
     assert_eq!(
         denials(&database),
         [

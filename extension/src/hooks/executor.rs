@@ -72,7 +72,7 @@ unsafe extern "C-unwind" fn run(
     unsafe {
         renew(query);
         let before = pg_sys::error_context_stack;
-        let mut watching = check_watch(before);
+        let mut watching = check_watch(before, query);
         if (*query).operation != pg_sys::CmdType::CMD_SELECT
             || (*(*query).plannedstmt).hasModifyingCTE
         {
@@ -96,7 +96,7 @@ unsafe extern "C-unwind" fn run(
     unsafe {
         renew(query);
         let before = pg_sys::error_context_stack;
-        let mut watching = check_watch(before);
+        let mut watching = check_watch(before, query);
         if (*query).operation != pg_sys::CmdType::CMD_SELECT
             || (*(*query).plannedstmt).hasModifyingCTE
         {
@@ -111,11 +111,14 @@ unsafe extern "C-unwind" fn run(
 }
 
 /// Sees errors while it stands on the stack of contexts; whoever catches one takes it off.
-fn check_watch(previous: *mut pg_sys::ErrorContextCallback) -> pg_sys::ErrorContextCallback {
+fn check_watch(
+    previous: *mut pg_sys::ErrorContextCallback,
+    query: *mut pg_sys::QueryDesc,
+) -> pg_sys::ErrorContextCallback {
     pg_sys::ErrorContextCallback {
         previous,
         callback: Some(watch::on_check),
-        arg: std::ptr::null_mut(),
+        arg: query.cast(),
     }
 }
 

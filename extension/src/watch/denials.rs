@@ -154,17 +154,21 @@ pub(crate) fn statement_is(relation: pg_sys::Oid, command: pg_sys::CmdType::Type
 
 /// Notes a denial of the statement at work, or of one on `relation`.
 pub(crate) fn note(kind: Kind, relation: Option<pg_sys::Oid>) {
+    let (of_statement, command) = STATEMENT.get();
+    note_of(kind, relation.unwrap_or(of_statement), command);
+}
+
+fn note_of(kind: Kind, relation: pg_sys::Oid, command: pg_sys::CmdType::Type) {
     // What is tried through other eyes is not what the person did.
     if session::is_lent() {
         return;
     }
-    let (of_statement, command) = STATEMENT.get();
     // SAFETY: reads the backend's state and the clock.
     let line = unsafe {
         Line {
             database: pg_sys::MyDatabaseId.to_u32(),
             login: pg_sys::GetSessionUserId().to_u32(),
-            relation: relation.unwrap_or(of_statement).to_u32(),
+            relation: relation.to_u32(),
             kind: kind as u8,
             command: command as u8,
             user: FixedText::new(session::known_user().as_deref()),
@@ -232,9 +236,9 @@ unsafe extern "C-unwind" {
 }
 
 /// PostgreSQL is about to report something of a statement that writes: if it is that a row policy's
-/// check has failed, it is a denial. As PostgreSQL wants it of an error's context, called for every
-/// report; `argument` is not used.
-pub(crate) unsafe extern "C-unwind" fn on_check(_: *mut c_void) {
+/// check has failed on a protected table, it is a denial. As PostgreSQL wants it of an error's
+/// context, called for every report; `query` is the statement's QueryDesc.
+pub(crate) unsafe extern "C-unwind" fn on_check(query: *mut c_void) {
     // SAFETY: PostgreSQL calls this while a report is on its stack; the copy is freed again.
     unsafe {
         if geterrcode() != PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE as i32 {
@@ -247,9 +251,32 @@ pub(crate) unsafe extern "C-unwind" fn on_check(_: *mut c_void) {
             && CStr::from_ptr((*error).funcname) == c"ExecWithCheckOptions";
         FreeErrorData(error);
         pg_sys::CurrentMemoryContext = context;
-        if of_check {
-            note(Kind::Check, None);
+        if !of_check {
+            return;
         }
+        let query = query.cast::<pg_sys::QueryDesc>();
+        if let Some(table) = written(query).find(|table| catalog::was_protected(*table)) {
+            note_of(Kind::Check, table, (*query).operation);
+        }
+    }
+}
+
+/// The tables that a statement writes.
+unsafe fn written(query: *mut pg_sys::QueryDesc) -> impl Iterator<Item = pg_sys::Oid> {
+    // SAFETY: a list of places, counted from 1, in the statement's range table.
+    unsafe {
+        let planned = (*query).plannedstmt;
+        let (places, tables) = ((*planned).resultRelations, (*planned).rtable);
+        let count = if places.is_null() {
+            0
+        } else {
+            (*places).length
+        };
+        (0..count as usize).map(move |at| {
+            let place = (*(*places).elements.add(at)).int_value as usize;
+            let entry = (*(*tables).elements.add(place - 1)).ptr_value;
+            (*entry.cast::<pg_sys::RangeTblEntry>()).relid
+        })
     }
 }
 
