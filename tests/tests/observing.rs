@@ -226,10 +226,9 @@ fn turning_it_off_and_on_holds_in_open_sessions() {
         picture
             .lines()
             .filter(|line| {
-                !line
-                    .split(' ')
+                line.split(' ')
                     .next()
-                    .is_some_and(|first| first.parse::<i32>().is_ok())
+                    .is_none_or(|first| first.parse::<i32>().is_err())
             })
             .collect::<Vec<_>>()
             .join("\n")

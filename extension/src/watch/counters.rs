@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pgrx::prelude::*;
 
-use super::memory::{memory, scope};
+use super::memory::{is_attached, memory, scope};
 use crate::catalog;
 
 /// What is counted.
@@ -105,6 +105,9 @@ fn ours() -> &'static [AtomicU64; NAMES.len()] {
     let counters = &memory().counters;
     // SAFETY: set when the backend connected.
     let id = unsafe { pg_sys::MyDatabaseId }.to_u32();
+    if id == 0 {
+        return &counters.others;
+    }
     let free_or_ours = |of: &&OfDatabase| match of.database.compare_exchange(
         0,
         id,
@@ -148,7 +151,10 @@ impl Drop for Raising {
         if std::thread::panicking() && !DELIBERATE.get() {
             // Once, by the innermost.
             DELIBERATE.set(true);
-            count(self.0, 1);
+            // Asking for the memory could fail, and a second error would end the server.
+            if is_attached() {
+                count(self.0, 1);
+            }
         }
     }
 }

@@ -133,6 +133,11 @@ fn attached() -> *mut Memory {
     }
 }
 
+/// Whether [`memory`] is there already, and can't fail.
+pub(super) fn is_attached() -> bool {
+    !attached().is_null()
+}
+
 #[cfg(any(feature = "pg17", feature = "pg18"))]
 fn attach() -> *mut Memory {
     let mut found = false;
