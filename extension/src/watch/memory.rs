@@ -1,6 +1,5 @@
 //! Where counts lie: in memory that the server's backends share, or in the backend's own.
 
-use std::alloc::{Layout, alloc_zeroed};
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -154,10 +153,12 @@ fn attach() -> *mut Memory {
 
 #[cfg(any(feature = "pg15", feature = "pg16"))]
 fn attach() -> *mut Memory {
+    use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+
     // SAFETY: zeroes are a value of `Memory`; what isn't touched takes no room.
     let memory = unsafe { alloc_zeroed(Layout::new::<Memory>()) }.cast::<Memory>();
     if memory.is_null() {
-        std::alloc::handle_alloc_error(Layout::new::<Memory>());
+        handle_alloc_error(Layout::new::<Memory>());
     }
     OWN.store(memory, Ordering::Relaxed);
     memory
