@@ -7,8 +7,10 @@ use std::rc::Rc;
 use celador_policy::PolicySet;
 use pgrx::prelude::*;
 
+use crate::hooks::observe::Asked;
 use crate::spi::{self, Kept, Reads};
 use crate::version::Unfit;
+use crate::watch::{self, Counter};
 use crate::{errors, hooks, relations, session};
 
 /// Everything of the policy that a backend holds.
@@ -18,10 +20,14 @@ pub(crate) struct Catalog {
     pub(crate) unfit: Option<Unfit>,
     /// The policy; `None` until one is loaded, and where another version compiled it.
     pub(crate) policy: Option<PolicySet>,
+    /// The revision that it is; 0 until one is loaded.
+    pub(crate) revision: i32,
     /// How many of the protected tables aren't Celador's own.
     of_others: usize,
     /// The protected tables.
     pub(crate) protected: HashSet<pg_sys::Oid>,
+    /// The tables of modules that are observed: nothing is enforced on them.
+    pub(crate) observed: HashSet<pg_sys::Oid>,
     /// The views that may show protected rows.
     pub(crate) registered: HashSet<pg_sys::Oid>,
     /// The maintenance roles.
@@ -44,7 +50,12 @@ pub(crate) struct Catalog {
     questions: RefCell<HashMap<String, Rc<Vec<String>>>>,
     /// Materialized views: whether they hold protected rows, and of which tables.
     materialized: RefCell<HashMap<pg_sys::Oid, Rc<Vec<pg_sys::Oid>>>>,
+    /// What statements over an observed table are asked, by table.
+    observing: RefCell<HashMap<pg_sys::Oid, Observing>>,
 }
+
+/// How often relations had changed when it was written, and what is asked.
+type Observing = (u64, Option<Rc<Asked>>);
 
 /// The relations whose invalidations tell of changes.
 #[derive(Clone, Copy)]
@@ -59,6 +70,8 @@ thread_local! {
     /// Whether the extension was looked for and not found.
     static ABSENT: Cell<bool> = const { Cell::new(false) };
     static STALE: Cell<bool> = const { Cell::new(true) };
+    /// How often a relation has changed.
+    static RELATION_CHANGES: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Registers what tells of changes. Called once, when the library is loaded.
@@ -69,6 +82,7 @@ pub(crate) fn register_callbacks() {
 
 unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys::Oid) {
     ABSENT.set(false);
+    RELATION_CHANGES.set(RELATION_CHANGES.get() + 1);
     let all = relation == pg_sys::InvalidOid;
     match SIGNALS.get() {
         None => STALE.set(true),
@@ -121,10 +135,23 @@ pub(crate) fn current() -> Option<Rc<Catalog>> {
     Some(catalog)
 }
 
-/// How many tables were protected when the catalog was last read. While the extension is dropped
+/// How many tables were protected, or observed, when the catalog was last read. While the extension is dropped
 /// its tables can't be read any more.
 pub(crate) fn last_known_protected() -> usize {
-    CURRENT.with_borrow(|catalog| catalog.as_ref().map_or(0, |catalog| catalog.of_others))
+    CURRENT.with_borrow(|catalog| {
+        catalog
+            .as_ref()
+            .map_or(0, |catalog| catalog.of_others + catalog.observed.len())
+    })
+}
+
+/// Whether the table was protected when the catalog was last read; nothing is read.
+pub(crate) fn was_protected(table: pg_sys::Oid) -> bool {
+    CURRENT.with_borrow(|catalog| {
+        catalog
+            .as_ref()
+            .is_some_and(|catalog| catalog.protected.contains(&table))
+    })
 }
 
 fn find_signals() -> Option<Signals> {
@@ -147,20 +174,25 @@ fn read() -> Option<Catalog> {
     let guard = relations::function("guard", &[])?;
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
-    let (live, registered) = spi::with_rights_of(spi::superuser(), || {
+    let (live, registered, observed) = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
             (
                 spi::read(LIVE, &[], Reads::Latest),
                 oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
+                oids("SELECT relation::pg_catalog.oid FROM celador.protected WHERE observed"),
             )
         })
     });
     let mut unfit = None;
-    let policy = match live.into_iter().next().map(<[Option<String>; 2]>::try_from) {
+    let mut revision = None;
+    let policy = match live.into_iter().next().map(<[Option<String>; 3]>::try_from) {
         None => None,
         // What another version compiled isn't read: it could mean something else here.
-        Some(Ok([Some(json), by])) => match Unfit::of_policy(by.as_deref()) {
-            None => Some(understood(&json)),
+        Some(Ok([Some(json), by, number])) => match Unfit::of_policy(by.as_deref()) {
+            None => {
+                revision = number.and_then(|number| number.parse().ok());
+                Some(understood(&json))
+            }
             other => {
                 unfit = other;
                 None
@@ -168,9 +200,13 @@ fn read() -> Option<Catalog> {
         },
         Some(_) => errors::fault("the live policy has no text"),
     };
+    let mut basis = basis;
+    basis.protected.retain(|table| !observed.contains(table));
     Some(Catalog {
         unfit,
         policy,
+        revision: revision.unwrap_or(0),
+        observed,
         registered,
         covered,
         still_readable,
@@ -182,12 +218,13 @@ fn read() -> Option<Catalog> {
     })
 }
 
-const LIVE: &str = "SELECT p.compiled, p.compiled_by FROM celador.policy AS p \
+const LIVE: &str = "SELECT p.compiled, p.compiled_by, p.revision FROM celador.policy AS p \
     ORDER BY p.revision DESC LIMIT 1";
 
 /// What is in every version's tables under the same names: which tables are protected, and who is
 /// exempt; and whether the rest can be read.
 fn read_basis() -> Catalog {
+    watch::count(Counter::PolicyReads, 1);
     let (version, protected, maintenance) = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
             (
@@ -244,6 +281,55 @@ impl Catalog {
         if let Some(unfit) = &self.unfit {
             unfit.refuse();
         }
+    }
+
+    /// The same database under another policy, which isn't loaded.
+    pub(crate) fn under(&self, policy: PolicySet) -> Self {
+        Self {
+            policy: Some(policy),
+            unfit: self.unfit.clone(),
+            revision: self.revision,
+            of_others: self.of_others,
+            protected: self.protected.clone(),
+            observed: self.observed.clone(),
+            registered: self.registered.clone(),
+            maintenance: self.maintenance.clone(),
+            covered: self.covered,
+            still_readable: self.still_readable,
+            readable_now: self.readable_now,
+            guard: self.guard,
+            assume: self.assume,
+            act_as: self.act_as,
+            kept: RefCell::default(),
+            questions: RefCell::default(),
+            materialized: RefCell::default(),
+            observing: RefCell::default(),
+        }
+    }
+
+    /// Whether a policy is loaded, and a table of the CRM's is under it.
+    pub(crate) fn enforces(&self) -> bool {
+        self.policy.is_some() && (self.of_others > 0 || self.observed.is_empty())
+    }
+
+    /// What statements over an observed table are asked, written by `write` once and again when a
+    /// table has changed; `None`: nothing can be asked.
+    pub(crate) fn asked_of(
+        &self,
+        table: pg_sys::Oid,
+        write: impl FnOnce() -> Option<Asked>,
+    ) -> Option<Rc<Asked>> {
+        let changes = RELATION_CHANGES.get();
+        if let Some((as_of, known)) = self.observing.borrow().get(&table)
+            && *as_of == changes
+        {
+            return known.clone();
+        }
+        let written = write().map(Rc::new);
+        self.observing
+            .borrow_mut()
+            .insert(table, (changes, written.clone()));
+        written
     }
 
     /// The statement, prepared once with text parameters. Inside [`spi::connected`], with the

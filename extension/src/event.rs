@@ -12,6 +12,7 @@ use crate::hooks::raw_function;
 use crate::load::{self, find_unsettled_tables};
 use crate::spi::{self, Reads};
 use crate::version::Unfit;
+use crate::watch::{Counter, Kind, Raising};
 use crate::{catalog, errors, placement, relations};
 
 raw_function!(
@@ -48,7 +49,7 @@ SELECT x.relation::pg_catalog.text, CASE
     ELSE pg_catalog.format('policy %I would be gone or changed', gone.name)
   END
 FROM celador.protected AS x
-JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid
+JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid AND NOT x.observed
 LEFT JOIN LATERAL (
   SELECT t.tgname AS name FROM pg_catalog.pg_trigger AS t
   WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT t.tgisinternal
@@ -178,7 +179,9 @@ fn strange(policy: &PolicySet) {
 fn refuse(broken: Vec<Vec<Option<String>>>) {
     if let Some(row) = broken.into_iter().next() {
         let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
-        errors::denied(
+        errors::denied_by(
+            Kind::Schema,
+            Some(pg_sys::InvalidOid),
             format!("{} is protected: {}", text(0), text(1)),
             "Have a maintenance role make the change, and load the policy again.",
         );
@@ -186,6 +189,7 @@ fn refuse(broken: Vec<Vec<Option<String>>>) {
 }
 
 fn schema_changed(of_extension: bool) {
+    let _raising = Raising::counts_as(Counter::ErrorsEvent);
     injected::panic_if_asked("event");
     let Some(mut catalog) = catalog::current() else {
         return;

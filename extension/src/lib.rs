@@ -9,6 +9,7 @@
 use pgrx::prelude::*;
 
 mod catalog;
+mod changes;
 mod children;
 mod directory_trigger;
 mod errors;
@@ -29,8 +30,11 @@ mod reach;
 mod relations;
 mod server_minor;
 mod session;
+mod simulate;
+mod simulate_policy;
 mod spi;
 mod version;
+mod watch;
 
 pgrx::pg_module_magic!();
 
@@ -53,6 +57,7 @@ pub extern "C-unwind" fn _PG_init() {
     }
     server_minor::define_setting();
     identity::define_settings();
+    watch::at_server_start();
     catalog::register_callbacks();
     session::register_callbacks();
     hooks::install();

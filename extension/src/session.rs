@@ -15,6 +15,7 @@ use pgrx::prelude::*;
 use crate::catalog::{self, Catalog};
 use crate::identity::{self, Source, Who};
 use crate::spi::{self, Reads};
+use crate::watch::{self, Counter, Kind};
 use crate::{errors, hooks};
 
 /// A person, with what that person may do.
@@ -97,6 +98,9 @@ unsafe extern "C-unwind" fn transaction_ended(
         LENT.with_borrow_mut(Vec::clear);
         hooks::foreign_code::forget();
         hooks::maintenance::end();
+        watch::flush();
+        watch::log_pending();
+        watch::statement_is(pg_sys::InvalidOid, pg_sys::CmdType::CMD_UNKNOWN);
     }
 }
 
@@ -146,7 +150,9 @@ pub(crate) fn begin_statement() {
     }
     if is_outdated() {
         STALE.set(false);
-        CURRENT.set(None);
+        if CURRENT.take().is_some() {
+            watch::count(Counter::Invalidations, 1);
+        }
     }
 }
 
@@ -206,9 +212,31 @@ pub(crate) fn asker() -> Asker {
     if let Some(asker) = known {
         return asker;
     }
+    let start = std::time::Instant::now();
     let asker = compute();
+    let took = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+    watch::count(Counter::AccessComputed, 1);
+    watch::count(Counter::AccessMicroseconds, took);
     CURRENT.set(Some((epoch, asker.clone())));
     asker
+}
+
+/// Whether another person's eyes are looked through.
+pub(crate) fn is_lent() -> bool {
+    LENT.with_borrow(|lent| !lent.is_empty())
+}
+
+/// Whether it is known who asks; nothing is computed.
+pub(crate) fn is_known() -> bool {
+    CURRENT.with_borrow(Option::is_some)
+}
+
+/// The `user` key of who asks, if it is known; nothing is computed.
+pub(crate) fn known_user() -> Option<String> {
+    CURRENT.with_borrow(|current| match current {
+        Some((_, Ok(person))) => Some(person.access.facts().user.clone()),
+        Some((_, Err(_))) | None => None,
+    })
 }
 
 /// Who asks; nobody is an error, or by the policy's choice somebody who may nothing.
@@ -247,7 +275,9 @@ fn stand_in(nobody: &Nobody) -> Option<Rc<Person>> {
 
 /// 42501, with why nobody asks and what to do.
 pub(crate) fn refuse(nobody: &Nobody) -> ! {
-    errors::denied(
+    errors::denied_by(
+        Kind::Nobody,
+        None,
         format!("nobody is signed in: {}", nobody.reason),
         nobody.hint.clone(),
     )

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::directory::Directory;
-use crate::document::{NoIdentity, ScopeName};
+use crate::document::{ModuleMode, NoIdentity, ScopeName};
 use crate::predicate::Predicate;
 use crate::schema::TableName;
 
@@ -83,6 +83,9 @@ pub struct Module {
     pub touch: Vec<String>,
     /// Writing its rows is the action `customise`.
     pub configuration: bool,
+    /// Whether it is enforced.
+    #[serde(default)]
+    pub mode: ModuleMode,
     /// Predicates of the rules that speak of this module, over its columns.
     pub rules: BTreeMap<String, Predicate>,
     /// The types of the columns that rules and restrictions name.
@@ -348,6 +351,23 @@ impl Restriction {
 }
 
 impl PolicySet {
+    /// Whether what a table so placed holds is observed, not enforced.
+    pub fn observes(&self, placement: &Placement) -> bool {
+        let modules = match placement {
+            Placement::Module(_)
+            | Placement::Child { .. }
+            | Placement::Link { .. }
+            | Placement::Parts(_) => placement.modules(),
+            Placement::Readable | Placement::Open | Placement::Closed => return false,
+        };
+        // One module that is enforced is enough.
+        !modules.is_empty()
+            && modules.into_iter().all(|module| {
+                let module = self.modules.get(module);
+                module.is_some_and(|module| module.mode == ModuleMode::Observe)
+            })
+    }
+
     /// What a role's cell grants.
     pub fn grants(&self, role: &str, module: &str, action: Action) -> &[Grant] {
         self.permissions

@@ -50,10 +50,17 @@ pub fn install() -> &'static Install {
     })
 }
 
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+
 /// The cluster of this test program. It ends with the program.
 pub fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| start(Options::default()))
+    cluster_with(Options::default())
+}
+
+/// The cluster of this test program, started so if it isn't there yet: then every test of the
+/// program must begin with this.
+pub fn cluster_with(options: Options) -> &'static Cluster {
+    CLUSTER.get_or_init(|| start(options))
 }
 
 /// A cluster of a test's own.

@@ -9,6 +9,7 @@ mod verdict;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use celador_policy::Action;
 use celador_policy::access::pointing_gives;
@@ -18,8 +19,10 @@ use pgrx::prelude::*;
 use crate::catalog::Catalog;
 use crate::directory_trigger::{self, is_heir, row_trigger_data, trigger_data};
 use crate::hooks::injected;
+use crate::hooks::observe::{acting, asked};
 use crate::hooks::raw_function;
-use crate::session::{Person, person};
+use crate::session::{self, Person, person};
+use crate::watch::{self, Counter, Kind, Raising};
 use crate::{catalog, errors, probe, relations, spi};
 use verdict::Verdict;
 
@@ -41,8 +44,16 @@ unsafe fn guard_truncate(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the trigger's data lives as long as the call.
     unsafe {
         let table = relations::display_name((*(*trigger_data(fcinfo)).tg_relation).rd_id);
-        if !catalog::current().is_some_and(|catalog| catalog.sees_all()) {
-            errors::denied(
+        let relation = (*(*trigger_data(fcinfo)).tg_relation).rd_id;
+        let catalog = catalog::current();
+        if let Some(catalog) = &catalog
+            && catalog.observed.contains(&relation)
+        {
+            watch::truncation(catalog, relation);
+        } else if !catalog.is_some_and(|catalog| catalog.sees_all()) {
+            errors::denied_by(
+                Kind::Guard,
+                Some(relation),
                 format!("{table} is protected: TRUNCATE would remove rows out of reach"),
                 "Use DELETE, or have a maintenance role truncate the table.",
             );
@@ -74,6 +85,7 @@ struct Call {
 }
 
 unsafe fn guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    let _raising = Raising::counts_as(Counter::ErrorsGuard);
     injected::panic_if_asked("guard");
     // SAFETY: the trigger's data lives as long as the call.
     unsafe {
@@ -108,6 +120,10 @@ impl Call {
             let Some(catalog) = catalog::current() else {
                 return row;
             };
+            if catalog.observed.contains(&(*self.relation).rd_id) {
+                self.observe(&catalog);
+                return row;
+            }
             if !catalog.protected.contains(&(*self.relation).rd_id) {
                 self.refuse(
                     "Celador's trigger stands, and no policy does,",
@@ -130,13 +146,9 @@ impl Call {
                 )
             };
             if self.updating {
-                let before = self.module_of(&person, &names, (*self.data).tg_trigtuple);
-                if before == name {
-                    self.update(&person, name, module);
-                } else {
-                    self.turns_into(&person, before, name);
+                if let Err((what, hint)) = self.becomes(&person, &names, name, module) {
+                    self.refuse(&what, hint);
                 }
-                self.point(&person, name, module, row);
                 if name == "shares" {
                     self.share(&person, row);
                 }
@@ -146,11 +158,48 @@ impl Call {
                 if self.arrives(name, row) {
                     return row;
                 }
-                self.point(&person, name, module, row);
+                if let Err((what, hint)) = self.points(&person, name, module, row) {
+                    self.refuse(&what, hint);
+                }
                 if name == "shares" {
                     self.share(&person, row);
                 }
                 self.fill_creator(&person, module, row)
+            }
+        }
+    }
+
+    /// Counts what the guard would refuse, and refuses nothing.
+    unsafe fn observe(&self, catalog: &Rc<Catalog>) {
+        if !self.updating || catalog.sees_all() || !crate::hooks::are_installed() {
+            return;
+        }
+        // SAFETY: an open relation.
+        let relation = unsafe { (*self.relation).rd_id };
+        if asked(catalog, relation).is_none() {
+            return;
+        }
+        let Some(policy) = &catalog.policy else {
+            return;
+        };
+        // For nobody the row counts as hidden already, and so does one that is out of reach.
+        let Ok(person) = session::asker() else {
+            return;
+        };
+        // SAFETY: the rows are of the trigger's relation, as in `decide`.
+        unsafe {
+            let names = self.arguments();
+            let row = (*self.data).tg_newtuple;
+            let Some(name) = belonging::module_of(&person, &names, self.relation, row) else {
+                watch::refused(&names[0], acting(policy, &names[0], Action::Update));
+                return;
+            };
+            let Some(module) = policy.modules.get(name) else {
+                return;
+            };
+            let verdict = self.becomes(&person, &names, name, module);
+            if verdict.is_err_and(|(what, _)| what != OUT_OF_REACH) {
+                watch::refused(name, acting(policy, name, Action::Update));
             }
         }
     }
@@ -232,16 +281,34 @@ impl Call {
     ) -> &'a str {
         // SAFETY: the row is of the trigger's relation.
         let found = unsafe { belonging::module_of(person, names, self.relation, row) };
-        found.unwrap_or_else(|| {
-            self.refuse(
-                "the row is a record of no module, or of several,",
-                "Write what makes it a record of one: the modules' where in the mapping says what.",
-            )
-        })
+        found.unwrap_or_else(|| self.refuse(OF_NO_MODULE.0, OF_NO_MODULE.1))
+    }
+
+    /// Whether the old row may become the new one, a record of the module `name`; or what is wrong
+    /// and what to do.
+    unsafe fn becomes(
+        &self,
+        person: &Person,
+        names: &[String],
+        name: &str,
+        module: &Module,
+    ) -> Verdicted {
+        // SAFETY: both rows are of the trigger's relation.
+        unsafe {
+            let old = (*self.data).tg_trigtuple;
+            let before = belonging::module_of(person, names, self.relation, old)
+                .ok_or_else(|| (OF_NO_MODULE.0.to_owned(), OF_NO_MODULE.1))?;
+            if before == name {
+                self.update(person, name, module)?;
+            } else {
+                self.turns_into(person, before, name)?;
+            }
+            self.points(person, name, module, (*self.data).tg_newtuple)
+        }
     }
 
     /// A record of one module becomes one of another.
-    unsafe fn turns_into(&self, person: &Person, before: &str, after: &str) {
+    unsafe fn turns_into(&self, person: &Person, before: &str, after: &str) -> Verdicted {
         // SAFETY: both rows are of the trigger's relation.
         unsafe {
             let rows = [(*self.data).tg_trigtuple, (*self.data).tg_newtuple];
@@ -251,27 +318,15 @@ impl Call {
                 .into_iter()
                 .filter_map(|name| person.policy().modules.get(name)?.creator.as_ref());
             for creator in creators {
-                self.keeps_creator(creator, &changed);
+                keeps_creator(creator, &changed)?;
             }
             if !belonging::may_become(person, [before, after], self.relation, rows) {
-                self.refuse(
-                    &format!("you may not make a record of \"{before}\" one of \"{after}\""),
+                return Err((
+                    format!("you may not make a record of \"{before}\" one of \"{after}\""),
                     "Ask for the actions delete on the one module and create on the other.",
-                );
+                ));
             }
-        }
-    }
-
-    /// Whoever created a record stays its creator.
-    fn keeps_creator(&self, creator: &KeyColumn, changed: &BTreeSet<String>) {
-        if changed.contains(&creator.column.name) {
-            self.refuse(
-                &format!(
-                    "the creator (column \"{}\") can't be changed",
-                    creator.column.name
-                ),
-                "Leave the column as it is.",
-            );
+            Ok(())
         }
     }
 
@@ -281,10 +336,18 @@ impl Call {
     }
 
     fn refuse(&self, what: &str, hint: &str) -> ! {
-        errors::denied(format!("{what} on {}", self.table()), hint)
+        // SAFETY: an open relation.
+        let relation = unsafe { (*self.relation).rd_id };
+        errors::denied_by(
+            Kind::Guard,
+            Some(relation),
+            format!("{what} on {}", self.table()),
+            hint,
+        )
     }
 
-    unsafe fn update(&self, person: &Person, name: &str, module: &Module) {
+    /// Whether the old row may become the new one, or what is wrong and what to do.
+    unsafe fn update(&self, person: &Person, name: &str, module: &Module) -> Verdicted {
         // SAFETY: both rows are of the trigger's relation.
         let changed = unsafe {
             row::changed_columns(
@@ -295,10 +358,10 @@ impl Call {
         };
         if changed.is_empty() {
             // Nothing becomes anything else; the row policy has seen the old row.
-            return;
+            return Ok(());
         }
         if let Some(creator) = &module.creator {
-            self.keeps_creator(creator, &changed);
+            keeps_creator(creator, &changed)?;
         }
         let identifies = self.identifying(person);
         let is_assignment =
@@ -328,12 +391,12 @@ impl Call {
         if verdict.old_update {
             if !given {
                 if !verdict.new_update {
-                    self.refuse(
+                    return refusal(
                         "the changed row would be out of your reach",
                         "Change it so that it stays in reach.",
                     );
                 }
-                return;
+                return Ok(());
             }
             let claims = verdict.old_claim
                 && self.claims(person, &verdict)
@@ -342,36 +405,36 @@ impl Call {
                     .any(|column| is_group(module, column) || identifies.contains(column));
             if verdict.assign || claims {
                 if !verdict.new_restrictions {
-                    self.refuse(
+                    return refusal(
                         "a restriction forbids the changed row",
                         "Change it so that the restriction holds.",
                     );
                 }
-                return;
+                return Ok(());
             }
-            self.refuse(
+            return refusal(
                 "changing the owner or group, or what says who a person is, is an assignment, which you may not do",
                 "Ask for the action assign, or leave the column as it is.",
             );
         }
         if given && verdict.assign {
             if !writes_only_assignment {
-                self.refuse(
+                return refusal(
                     "you may give this record away, and not change it",
                     "Change nothing but the owner or group.",
                 );
             }
-            return;
+            return Ok(());
         }
         if verdict.old_claim {
             if !given {
-                self.refuse(
+                return refusal(
                     "you may claim this record, and not change it",
                     "Change nothing but the owner, to yourself.",
                 );
             }
             if !self.claims(person, &verdict) {
-                self.refuse(
+                return refusal(
                     "claiming a record makes yourself its owner",
                     "Set the owner to yourself.",
                 );
@@ -380,17 +443,14 @@ impl Call {
                 .iter()
                 .all(|column| is_owner(module, column) || module.touch.contains(column))
             {
-                self.refuse(
+                return refusal(
                     "claiming a record changes nothing but its owner",
                     "Change the rest once the record is yours, if you may.",
                 );
             }
-            return;
+            return Ok(());
         }
-        self.refuse(
-            "the row is not in your reach for changing it",
-            "Ask for the action update on this module.",
-        );
+        refusal(OUT_OF_REACH, "Ask for the action update on this module.")
     }
 
     /// The columns that say who a person is: changing them gives what that person reaches to
@@ -407,7 +467,13 @@ impl Call {
 
     /// Where a record that points to another brings that one into reach, it points to what is in
     /// reach already (X.8).
-    unsafe fn point(&self, person: &Person, name: &str, module: &Module, row: pg_sys::HeapTuple) {
+    unsafe fn points(
+        &self,
+        person: &Person,
+        name: &str,
+        module: &Module,
+        row: pg_sys::HeapTuple,
+    ) -> Verdicted {
         let policy = person.policy();
         for parent in &module.parents {
             if !parent
@@ -444,15 +510,14 @@ impl Call {
                 && !probe::reaches_all(person, to, &read)
                 && !probe::in_reach(person, to, &read, record)
             {
-                self.refuse(
-                    &format!(
-                        "column \"{}\" would bring a record of module \"{to}\" into reach that isn't in yours,",
-                        parent.column.name
-                    ),
-                    "Name a record that you may read.",
+                let what = format!(
+                    "column \"{}\" would bring a record of module \"{to}\" into reach that isn't in yours,",
+                    parent.column.name
                 );
+                return Err((what, "Name a record that you may read."));
             }
         }
+        Ok(())
     }
 
     /// The record had no owner, and all of its owners are me now.
@@ -494,6 +559,32 @@ impl Call {
             );
         }
     }
+}
+
+/// What is said of a row that row security hides from UPDATE.
+const OF_NO_MODULE: (&str, &str) = (
+    "the row is a record of no module, or of several,",
+    "Write what makes it a record of one: the modules' where in the mapping says what.",
+);
+const OUT_OF_REACH: &str = "the row is not in your reach for changing it";
+
+/// What is wrong with a row that is to become another, and what to do.
+type Verdicted = Result<(), (String, &'static str)>;
+
+/// Whoever created a record stays its creator.
+fn keeps_creator(creator: &KeyColumn, changed: &BTreeSet<String>) -> Verdicted {
+    if changed.contains(&creator.column.name) {
+        let what = format!(
+            "the creator (column \"{}\") can't be changed",
+            creator.column.name
+        );
+        return Err((what, "Leave the column as it is."));
+    }
+    Ok(())
+}
+
+fn refusal(what: &str, hint: &'static str) -> Verdicted {
+    Err((what.to_owned(), hint))
 }
 
 fn is_owner(module: &Module, column: &str) -> bool {

@@ -6,12 +6,15 @@ use celador_policy::policy_set::{CellRef, Placement};
 use pgrx::pg_sys;
 
 use crate::catalog::Catalog;
+use crate::watch::Kind;
 use crate::{errors, probe, relations, session};
 
 /// Large values lie in a table beside theirs, which `pg_read_all_data` reads.
 pub(super) fn refuse_toast(catalog: &Catalog, relation: pg_sys::Oid) {
     if !catalog.sees_all() && catalog.closed_relations().contains(&relation) {
-        errors::denied(
+        errors::denied_by(
+            Kind::Way,
+            Some(relation),
             format!(
                 "{} holds values of a protected table",
                 relations::display_name(relation)
@@ -30,7 +33,9 @@ pub(super) fn refuse_materialized(catalog: &Catalog, view: pg_sys::Oid) {
     if copied.is_empty() || copied.iter().all(|table| reads_all(catalog, *table)) {
         return;
     }
-    errors::denied(
+    errors::denied_by(
+        Kind::Way,
+        Some(view),
         format!(
             "materialized view {} holds rows of protected tables",
             relations::display_name(view)

@@ -9,6 +9,7 @@ mod extension;
 pub(crate) mod foreign_code;
 pub(crate) mod injected;
 pub(crate) mod maintenance;
+pub(crate) mod observe;
 mod own_statement;
 mod planner;
 mod statistics;
@@ -45,7 +46,7 @@ pub(crate) const PRELOAD: &str =
     "Add celador to session_preload_libraries or shared_preload_libraries, and connect again.";
 
 fn uncovered() -> ! {
-    crate::errors::denied(UNCOVERED, PRELOAD)
+    crate::errors::denied_by(crate::watch::Kind::Uncovered, None, UNCOVERED, PRELOAD)
 }
 
 /// Exports `$function` under the name `$symbol`, as PostgreSQL's version 1 convention wants it.

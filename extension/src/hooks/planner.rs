@@ -9,8 +9,9 @@ use pgrx::prelude::*;
 
 use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
-use super::{copies, foreign_code, maintenance, own_statement, statistics};
+use super::{copies, foreign_code, maintenance, observe, own_statement, statistics};
 use crate::catalog::{self, Catalog};
+use crate::watch::{Counter, Kind, Raising};
 use crate::{errors, kept_snapshot, newer_version, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
@@ -97,6 +98,7 @@ unsafe fn is_sql_set(function: pg_sys::Oid) -> bool {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query) {
+    let _raising = Raising::counts_as(Counter::ErrorsPlanner);
     injected::panic_if_asked("planner");
     if spi::is_internal() {
         // SAFETY: as below.
@@ -187,6 +189,7 @@ impl Cover {
                 self.heirs(relation, protected);
             }
             if !protected {
+                observe::watch(&self.catalog, query, place, views);
                 return;
             }
             self.must_fit(relation);
@@ -281,7 +284,9 @@ impl Cover {
             Some(view) => format!("view {}", relations::display_name(*view)),
             None => "a view or function of an exempt owner".to_owned(),
         };
-        errors::denied(
+        errors::denied_by(
+            Kind::Way,
+            Some(relation),
             format!(
                 "{} is protected, and {way} reads it without its policy",
                 relations::display_name(relation)

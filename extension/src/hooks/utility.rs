@@ -8,6 +8,7 @@ use super::injected;
 use super::maintenance;
 use super::statistics;
 use super::tree::elements;
+use crate::watch::{Counter, Kind, Raising};
 use crate::{catalog, errors, identity, kept_snapshot, relations, session, spi};
 
 static mut NEXT: pg_sys::ProcessUtility_hook_type = None;
@@ -98,6 +99,7 @@ unsafe fn concerns(statement: *mut pg_sys::Node) -> bool {
 /// Looks at a statement, and returns the one to go on with.
 #[pg_guard]
 unsafe extern "C-unwind" fn look(planned: *mut pg_sys::PlannedStmt) -> *mut pg_sys::PlannedStmt {
+    let _raising = Raising::counts_as(Counter::ErrorsUtility);
     injected::panic_if_asked("utility");
     if spi::is_internal() {
         return planned;
@@ -143,7 +145,7 @@ unsafe fn explain(planned: *mut pg_sys::PlannedStmt) -> *mut pg_sys::PlannedStmt
         let Some(catalog) = catalog::current() else {
             return planned;
         };
-        if catalog.policy.is_none() || catalog.sees_all() {
+        if !catalog.enforces() || catalog.sees_all() {
             return planned;
         }
         let copy = pg_sys::copyObjectImpl(planned.cast()).cast::<pg_sys::PlannedStmt>();
@@ -209,7 +211,9 @@ unsafe fn refresh(statement: *mut pg_sys::RefreshMatViewStmt) {
             maintenance::begin(trusted, owner.is_some_and(|owner| catalog.is_exempt(owner)));
             return;
         }
-        errors::denied(
+        errors::denied_by(
+            Kind::Way,
+            Some(view),
             format!(
                 "materialized view {} holds rows of protected tables",
                 relations::display_name(view)
@@ -241,7 +245,9 @@ unsafe fn copy(statement: *mut pg_sys::CopyStmt) {
             return;
         }
         if pg_sys::has_bypassrls_privilege(pg_sys::GetUserId()) {
-            errors::denied(
+            errors::denied_by(
+                Kind::Way,
+                Some(table),
                 format!(
                     "{} is protected, and COPY would read it without its policy",
                     relations::display_name(table)

@@ -194,14 +194,16 @@ fn remember(table: &TablePlan) {
         spi::connected(|| match &table.protected {
             Some(signature) => {
                 spi::run_with(
-                    "INSERT INTO celador.protected AS x (relation, had_row_security, had_force, policies) \
-                     SELECT CAST($1 AS pg_catalog.oid), CAST($3 AS pg_catalog.bool), CAST($4 AS pg_catalog.bool), $2 \
-                     ON CONFLICT (relation) DO UPDATE SET policies = excluded.policies",
+                    "INSERT INTO celador.protected AS x (relation, had_row_security, had_force, policies, observed) \
+                     SELECT CAST($1 AS pg_catalog.oid), CAST($3 AS pg_catalog.bool), CAST($4 AS pg_catalog.bool), $2, \
+                       CAST($5 AS pg_catalog.bool) \
+                     ON CONFLICT (relation) DO UPDATE SET policies = excluded.policies, observed = excluded.observed",
                     &[
                         Some(&relation),
                         Some(signature),
                         Some(if table.had.0 { "t" } else { "f" }),
                         Some(if table.had.1 { "t" } else { "f" }),
+                        Some(if table.observed { "t" } else { "f" }),
                     ],
                     false,
                 );

@@ -10,7 +10,7 @@ use celador_policy::{Document, PolicySet, Problems, Schema, check};
 use pgrx::prelude::*;
 
 use crate::spi::{self, Reads};
-use crate::{directory_trigger, errors, hooks, server_minor, version};
+use crate::{changes, directory_trigger, errors, hooks, server_minor, version, watch};
 
 pub(crate) use again::{compile_again, restore_own};
 pub(crate) use apply::{forget_dropped, is_login, protect_new, yield_to_foreign};
@@ -46,12 +46,21 @@ fn restore_revision(number: Option<i32>, reason: Option<&str>) -> i32 {
     revisions::begin(None);
     let document = revisions::numbered(number);
     let restored = format!("revision {number} restored");
-    load(&document, Some(reason.unwrap_or(&restored)))
+    let revision = load(&document, Some(reason.unwrap_or(&restored)));
+    changes::note(
+        "restore",
+        &format!("revision {number} as {revision}"),
+        reason,
+    );
+    revision
 }
 
 fn load(document: &str, reason: Option<&str>) -> i32 {
     server_minor::require();
     let set = checked(document);
+    if set.tables.values().any(|placement| set.observes(placement)) {
+        watch::must_be_shared();
+    }
     let plan = Plan::make(&set);
     apply::apply(&plan);
     crate::event::verify();
@@ -119,7 +128,8 @@ pub(crate) fn read_schema() -> Schema {
     }
 }
 
-fn checked(text: &str) -> PolicySet {
+/// The document's policy, or an error that says all that is wrong with it.
+pub(crate) fn checked(text: &str) -> PolicySet {
     if !hooks::are_installed() {
         errors::raise(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -37,6 +37,8 @@ pub(crate) struct TablePlan {
     pub(crate) had: (bool, bool),
     /// Whether it is protected afterwards; and what its policies are, to know them again.
     pub(crate) protected: Option<String>,
+    /// Whether it is observed: of Celador's nothing but triggers is on it, and they refuse nothing.
+    pub(crate) observed: bool,
 }
 
 /// Everything that a load does to tables.
@@ -171,6 +173,7 @@ impl TablePlan {
         if placement == Placement::Open && columns.is_none() && !roles {
             return None;
         }
+        let observed = set.observes(&placement);
         let mut grown = set.clone();
         grown.tables.insert(table.clone(), placement);
         let steps = table_steps(&grown, table, found, columns, roles);
@@ -181,6 +184,7 @@ impl TablePlan {
             had: before(found),
             steps,
             protected,
+            observed,
         })
     }
 }
@@ -213,6 +217,7 @@ impl Plan {
                 had: before(found),
                 steps,
                 protected: keeps.then_some(signature),
+                observed: placed.is_some_and(|placement| set.observes(placement)),
             });
         }
         Self { tables }
@@ -342,12 +347,12 @@ fn table_steps(
     match placement {
         None => {
             if found.signature.is_some() {
-                let on = if was_on { "ENABLE" } else { "DISABLE" };
-                let force = if was_forced { "FORCE" } else { "NO FORCE" };
-                ddl.push(format!(
-                    "ALTER TABLE {name} {on} ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY"
-                ));
+                ddl.push(as_before(&name, was_on, was_forced));
             }
+        }
+        Some(placement) if set.observes(placement) => {
+            ddl.push(as_before(&name, was_on, was_forced));
+            ddl.extend(guards(&name, placement, found));
         }
         Some(placement) => {
             ddl.push(format!(
@@ -366,26 +371,7 @@ fn table_steps(
                     quote::name(PERMISSIVE)
                 ));
             }
-            let truncate = quote::name(guard::TRUNCATE_TRIGGER);
-            ddl.push(format!(
-                "CREATE TRIGGER {truncate} BEFORE TRUNCATE ON {name} FOR EACH STATEMENT \
-                 EXECUTE FUNCTION celador.guard_truncate()"
-            ));
-            ddl.push(format!(
-                "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {truncate}"
-            ));
-            let modules: Vec<String> = placement.holds().into_iter().map(quote::text).collect();
-            if !modules.is_empty() && !found.is_partition {
-                let trigger = quote::name(guard::TRIGGER);
-                ddl.push(format!(
-                    "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW \
-                     EXECUTE FUNCTION celador.guard({})",
-                    modules.join(", ")
-                ));
-                ddl.push(format!(
-                    "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"
-                ));
-            }
+            ddl.extend(guards(&name, placement, found));
         }
     }
     if let Some(columns) = watched {
@@ -411,6 +397,38 @@ fn table_steps(
             removes: at < dropped,
         })
         .collect()
+}
+
+/// Row security as it was found.
+fn as_before(name: &str, was_on: bool, was_forced: bool) -> String {
+    let on = if was_on { "ENABLE" } else { "DISABLE" };
+    let force = if was_forced { "FORCE" } else { "NO FORCE" };
+    format!("ALTER TABLE {name} {on} ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY")
+}
+
+/// The triggers that decide what row security can't.
+fn guards(name: &str, placement: &Placement, found: &Found) -> Vec<String> {
+    let truncate = quote::name(guard::TRUNCATE_TRIGGER);
+    let mut ddl = vec![
+        format!(
+            "CREATE TRIGGER {truncate} BEFORE TRUNCATE ON {name} FOR EACH STATEMENT \
+             EXECUTE FUNCTION celador.guard_truncate()"
+        ),
+        format!("ALTER TABLE {name} ENABLE ALWAYS TRIGGER {truncate}"),
+    ];
+    let modules: Vec<String> = placement.holds().into_iter().map(quote::text).collect();
+    if !modules.is_empty() && !found.is_partition {
+        let trigger = quote::name(guard::TRIGGER);
+        ddl.push(format!(
+            "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW \
+             EXECUTE FUNCTION celador.guard({})",
+            modules.join(", ")
+        ));
+        ddl.push(format!(
+            "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"
+        ));
+    }
+    ddl
 }
 
 fn directory_triggers(name: &str, columns: &BTreeSet<String>) -> Vec<String> {

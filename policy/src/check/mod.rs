@@ -8,6 +8,7 @@ mod fields;
 mod lending;
 mod links;
 mod modules;
+mod observing;
 mod parents;
 mod people;
 mod roles;

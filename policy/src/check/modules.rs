@@ -60,6 +60,7 @@ impl Checker<'_> {
             rows,
             touch: map.touch.clone(),
             configuration: map.configuration,
+            mode: map.mode.unwrap_or_default(),
             ..Module::default()
         };
         module.creator = map.creator.as_ref().and_then(|column| {

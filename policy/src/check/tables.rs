@@ -62,6 +62,7 @@ impl Checker<'_> {
         self.can_be_protected(&placed);
         self.shown_with_heirs(&placed);
         self.directory_is_placed(set, &placed);
+        self.directory_is_enforced(set, &placed);
         set.tables = placed;
     }
 

@@ -74,6 +74,22 @@ pub fn login_twice(directory: &Directory) -> Option<String> {
     ))
 }
 
+/// Lists the people who are active: one column, the `user` key as text, in its order.
+///
+/// ```sql
+/// SELECT DISTINCT CAST(u."id" AS pg_catalog.text) AS key FROM "public"."users" AS u
+/// WHERE COALESCE(u."active", false) ORDER BY key
+/// ```
+pub fn active_users(directory: &Directory) -> String {
+    let users = &directory.users;
+    format!(
+        "SELECT DISTINCT {} AS key FROM {} WHERE {} ORDER BY key",
+        Typed::column("u", &users.keys["user"]).text(),
+        from(&users.source, "u"),
+        where_all(&users.source, "u", &[active(directory, "u")]),
+    )
+}
+
 /// The row of `l` tells of the person in `u`, and the conditions hold.
 fn told_of(directory: &Directory, place: &ToldElsewhere, conditions: &[String]) -> String {
     let person = Typed::column("l", &place.user.column);

@@ -322,7 +322,21 @@ pub struct ModuleMap {
     pub fields: BTreeMap<String, String>,
     /// The rows are configuration: writing them is the action `customise`.
     pub configuration: bool,
+    /// `enforce`, or `observe`: nothing of the module is enforced, and what would be hidden or refused
+    /// is counted. Left out: `enforce`.
+    pub mode: Option<ModuleMode>,
     /// What the CRM has nothing for here: `owner`, `creator`, `group`, `key`, `parent`,
     /// `related`. A scope of the matrix that needs it grants nothing, instead of stopping the load.
     pub lacks: BTreeSet<String>,
+}
+
+/// Whether a module is enforced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ModuleMode {
+    /// It is.
+    #[default]
+    Enforce,
+    /// Nothing is hidden or refused; what would be is counted.
+    Observe,
 }

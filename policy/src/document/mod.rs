@@ -19,7 +19,7 @@ use crate::problem::{Problem, Problems, keys_at, line_of};
 pub use difference::Change;
 pub use links::{Child, GroupLink, OwnerLink, ParentLink};
 pub use mapping::{
-    ActiveSource, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, NoIdentity,
+    ActiveSource, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, ModuleMode, NoIdentity,
     RoleSource, SaidBy, SettingSource, ShareSource, SupervisionSource, UserSource, ValueSource,
 };
 pub use matrix::{

@@ -61,6 +61,17 @@ pub const CLOSED: &str = "celador_closed";
 
 const COVERED: &str = "celador.covered()";
 
+/// What a condition of a row policy demands beside `celador.covered()`.
+pub fn uncovered(condition: &str) -> &str {
+    if condition == COVERED {
+        return "true";
+    }
+    condition
+        .strip_prefix(COVERED)
+        .and_then(|rest| rest.strip_prefix(" AND "))
+        .unwrap_or(condition)
+}
+
 impl RowPolicy {
     /// The statement that makes the policy.
     ///

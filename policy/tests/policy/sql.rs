@@ -2,8 +2,8 @@
 
 use celador_policy::directory::sql;
 use celador_policy::document::ScopeName;
-use celador_policy::policy_set::CellRef;
-use celador_policy::row_policy::{reach_terms, restriction_terms, row_policies};
+use celador_policy::policy_set::{CellRef, Placement};
+use celador_policy::row_policy::{reach_terms, restriction_terms, row_policies, uncovered};
 use celador_policy::{Action, Document, TableName, check};
 use proptest::prelude::*;
 
@@ -187,6 +187,7 @@ fn the_directory_is_read_with_these_statements() {
             sql::group_cycle(directory),
             sql::supervisor_cycle(directory),
             Some(sql::holders(directory)),
+            Some(sql::active_users(directory)),
         ];
         let all: String = statements
             .into_iter()
@@ -274,5 +275,70 @@ fn the_roles_of_a_group_are_asked_for_as_documented() {
             "SELECT 1::pg_catalog.int4, CAST(r.\"role\" AS pg_catalog.text) FROM \"celador\".\"roles_held\" AS r \
              WHERE CAST(r.\"group\" AS pg_catalog.text) OPERATOR(pg_catalog.=) $1"
         )
+    );
+}
+
+#[test]
+fn a_condition_is_taken_from_behind_covered() {
+    let set = policy(MATRIX);
+    let mut seen = 0;
+    for table in set.tables.keys() {
+        for policy in row_policies(&set, table) {
+            for condition in [&policy.using, &policy.check].into_iter().flatten() {
+                let left = uncovered(condition);
+                assert!(!left.contains("covered()") && condition.contains("covered()"));
+                assert!(condition.ends_with(left) || left == "true", "{condition}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 20);
+    assert_eq!(uncovered("celador.covered()"), "true");
+    assert_eq!(uncovered("celador.covered() AND (a OR b)"), "(a OR b)");
+    assert_eq!(uncovered("a"), "a");
+}
+
+#[test]
+fn an_observed_modules_tables_are_observed_and_get_the_same_policies() {
+    let observing = crate::desk::MAPPING.replace(
+        "[mapping.modules.accounts]\n",
+        "[mapping.modules.accounts]\nmode = \"observe\"\n",
+    );
+    let text = format!("{observing}{MATRIX}");
+    let document = Document::from_toml(&text).expect("a document");
+    let observed = check(&document, &text, &schema(crate::desk::TABLES))
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let enforced = policy(MATRIX);
+    for (table, placement) in &observed.tables {
+        assert_eq!(
+            row_policies(&observed, table),
+            row_policies(&enforced, table)
+        );
+        let of_accounts = match placement {
+            Placement::Module(module)
+            | Placement::Child { module, .. }
+            | Placement::Link { module, .. } => module == "accounts",
+            Placement::Readable | Placement::Open | Placement::Closed => false,
+        };
+        assert_eq!(observed.observes(placement), of_accounts, "{table}");
+        assert!(!enforced.observes(placement), "{table}");
+    }
+}
+
+#[test]
+fn whoever_decides_cant_be_observed() {
+    let observing = crate::desk::MAPPING
+        .replace("closed = [\"people\", ", "closed = [")
+        .replace(
+            "[mapping.modules.accounts]\n",
+            "[mapping.modules.staff]\ntable = \"people\"\nmode = \"observe\"\n[mapping.modules.accounts]\n",
+        );
+    let document = Document::from_toml(&observing).expect("a document");
+    let problems = check(&document, &observing, &schema(crate::desk::TABLES))
+        .expect_err("it is refused")
+        .to_string();
+    assert!(
+        problems.contains("module \"staff\" can't be observed"),
+        "{problems}"
     );
 }
