@@ -268,7 +268,8 @@ proptest! {
 fn the_roles_of_a_group_are_asked_for_as_documented() {
     let text = "[mapping]\nschemas = [\"crm\"]\nopen = [\"*\"]\n";
     let document = Document::from_toml(text).expect("a document");
-    let set = check(&document, text, &schema("")).unwrap_or_else(|problems| panic!("{problems}"));
+    let set = check(&document, text, &schema(crate::desk::TABLES))
+        .unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!(
         sql::roles_of_group(&set.directory).as_deref(),
         Some(
