@@ -22,6 +22,12 @@ pub(crate) struct Catalog {
     pub(crate) registered: HashSet<pg_sys::Oid>,
     /// The maintenance roles.
     pub(crate) maintenance: HashSet<pg_sys::Oid>,
+    /// Protected tables that are closed for a migration, with the reason given.
+    pub(crate) paused: HashMap<pg_sys::Oid, Option<String>>,
+    /// Owners that log in, and define nothing but temporary objects.
+    pub(crate) guarded: HashSet<pg_sys::Oid>,
+    /// How many objects `celador.adopt` has moved.
+    adopted: usize,
     /// `celador.covered()`.
     pub(crate) covered: pg_sys::Oid,
     /// `celador.still_readable(oid, tid, xid)`.
@@ -121,6 +127,20 @@ pub(crate) fn last_known_protected() -> usize {
     CURRENT.with_borrow(|catalog| catalog.as_ref().map_or(0, |catalog| catalog.of_others))
 }
 
+/// How many objects were adopted when the catalog was last read.
+pub(crate) fn last_known_adopted() -> usize {
+    CURRENT.with_borrow(|catalog| catalog.as_ref().map_or(0, |catalog| catalog.adopted))
+}
+
+/// Whether the table was paused when the catalog was last read: reads nothing.
+pub(crate) fn is_known_paused(relation: pg_sys::Oid) -> bool {
+    CURRENT.with_borrow(|catalog| {
+        catalog
+            .as_ref()
+            .is_some_and(|catalog| catalog.paused.contains_key(&relation))
+    })
+}
+
 fn find_signals() -> Option<Signals> {
     let policy = relations::relation("celador", "policy")?;
     let directory = relations::relation("celador", "directory_version")?;
@@ -136,22 +156,41 @@ fn read() -> Option<Catalog> {
     let guard = relations::function("guard", &[])?;
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
-    let (compiled, protected, registered, maintenance) =
+    // Tables that a version before this one hasn't made: nothing is in them until the update.
+    let later = |table: &str, sql: &str| -> Vec<Vec<Option<String>>> {
+        match relations::relation("celador", table) {
+            Some(_) => spi::read(sql, &[], Reads::Latest),
+            None => Vec::new(),
+        }
+    };
+    let (compiled, protected, registered, maintenance, paused, guarded, adopted) =
         spi::with_rights_of(spi::superuser(), || {
             spi::connected(|| {
                 let read = |sql: &str| spi::read(sql, &[], Reads::Latest);
-                let oids = |sql: &str| -> HashSet<pg_sys::Oid> {
-                    read(sql)
-                        .into_iter()
+                let to_oids = |rows: Vec<Vec<Option<String>>>| -> HashSet<pg_sys::Oid> {
+                    rows.into_iter()
                         .filter_map(|row| row.first()?.as_ref()?.parse::<u32>().ok())
                         .map(pg_sys::Oid::from)
                         .collect()
                 };
+                let oids = |sql: &str| to_oids(read(sql));
+                let paused = later(
+                    "paused",
+                    "SELECT relation::pg_catalog.oid, reason FROM celador.paused",
+                );
+                let guarded = later(
+                    "guarded_owners",
+                    "SELECT role::pg_catalog.oid FROM celador.guarded_owners",
+                );
+                let adopted = later("adopted", "SELECT FROM celador.adopted");
                 (
                     read("SELECT compiled FROM celador.policy ORDER BY revision DESC LIMIT 1"),
                     oids("SELECT relation::pg_catalog.oid FROM celador.protected"),
                     oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
                     oids("SELECT role::pg_catalog.oid FROM celador.maintenance_roles"),
+                    paused,
+                    to_oids(guarded),
+                    adopted.len(),
                 )
             })
         });
@@ -170,6 +209,14 @@ fn read() -> Option<Catalog> {
             ),
         },
     };
+    let paused = paused
+        .into_iter()
+        .filter_map(|row| {
+            let mut row = row.into_iter();
+            let relation = row.next()??.parse::<u32>().ok()?;
+            Some((pg_sys::Oid::from(relation), row.next()?))
+        })
+        .collect();
     // SAFETY: cache look-ups.
     let of_others = unsafe {
         let own = pg_sys::get_namespace_oid(c"celador".as_ptr(), true);
@@ -184,6 +231,9 @@ fn read() -> Option<Catalog> {
         protected,
         registered,
         maintenance,
+        paused,
+        guarded,
+        adopted,
         covered,
         still_readable,
         guard,

@@ -20,6 +20,7 @@ mod identity;
 mod kept_snapshot;
 mod key_file;
 mod load;
+mod ownership;
 mod placement;
 mod probe;
 mod reach;

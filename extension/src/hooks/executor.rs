@@ -6,7 +6,8 @@ use std::ffi::c_int;
 use pgrx::prelude::*;
 
 use super::injected;
-use crate::{catalog, kept_snapshot, session, spi};
+use super::tree::elements;
+use crate::{catalog, kept_snapshot, load, session, spi};
 
 static mut NEXT_START: pg_sys::ExecutorStart_hook_type = None;
 static mut NEXT_RUN: pg_sys::ExecutorRun_hook_type = None;
@@ -129,19 +130,22 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
         if pg_sys::InNoForceRLSOperation() {
             return;
         }
-        let tables = (*(*query).plannedstmt).rtable;
-        let protected = !tables.is_null()
-            && (0..(*tables).length as usize).any(|at| {
-                let entry = (*(*tables).elements.add(at))
-                    .ptr_value
-                    .cast::<pg_sys::RangeTblEntry>();
-                (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION
-                    && catalog.protected.contains(&(*entry).relid)
-            });
-        if !protected {
+        let tables = elements::<pg_sys::RangeTblEntry>((*(*query).plannedstmt).rtable);
+        let protected: Vec<pg_sys::Oid> = tables
+            .into_iter()
+            .filter(|entry| (**entry).rtekind == pg_sys::RTEKind::RTE_RELATION)
+            .map(|entry| (*entry).relid)
+            .filter(|relation| catalog.protected.contains(relation))
+            .collect();
+        if protected.is_empty() {
             return;
         }
         let exempt = catalog.sees_all() || super::maintenance::is_on();
+        if !exempt {
+            for relation in protected {
+                load::refuse_paused(&catalog, relation);
+            }
+        }
         let person = (!exempt).then(session::person);
         session::portal_opened(query as usize, person);
     }

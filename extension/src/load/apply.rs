@@ -1,5 +1,6 @@
 //! Runs a plan: with the rights of each table's owner, under a bounded wait for its lock.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use celador_policy::directory::sql;
@@ -11,6 +12,15 @@ use pgrx::prelude::*;
 use super::plan::{Found, Plan, TablePlan, Watched};
 use crate::spi::{self, Reads};
 use crate::{catalog, errors, guard, relations};
+
+thread_local! {
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether tables are changed by Celador at the moment.
+pub(super) fn is_running() -> bool {
+    RUNNING.get()
+}
 
 /// How long a load waits for a lock where `lock_timeout` says nothing.
 const LOCK_TIMEOUT: &str = "10s";
@@ -76,6 +86,7 @@ pub(crate) fn forget_dropped() {
     spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
             spi::run_with(
+                // A row of celador.paused goes with it.
                 "DELETE FROM celador.protected AS x WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c \
                  WHERE c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid)",
                 &[],
@@ -110,16 +121,21 @@ fn may_change(table: &TablePlan) {
             "Load as a member of the owners of all tables that the policy names.",
         );
     }
-    if table.protected.is_some() && is_login(owner) {
+    if table.protected.is_some() && is_login(owner) && !is_guarded(owner) {
         errors::denied(
             format!(
                 "role \"{}\" owns table {} and can log in: an owner can switch row security off",
                 relations::role_name(owner),
                 table.table
             ),
-            "Give the tables to a role that nobody logs in as, and grant the login what it needs.",
+            "Give its tables to a role that nobody logs in as: SELECT celador.adopt(schema, owner, app). Or, where \
+             ownership can't move, let it define nothing: SELECT celador.guard_owner(role).",
         );
     }
+}
+
+fn is_guarded(role: pg_sys::Oid) -> bool {
+    catalog::current().is_some_and(|catalog| catalog.guarded.contains(&role))
 }
 
 fn is_login(role: pg_sys::Oid) -> bool {
@@ -263,12 +279,31 @@ fn is_before_row(kind: i16) -> bool {
     kind & pg_sys::TRIGGER_TYPE_ROW != 0 && kind & pg_sys::TRIGGER_TYPE_BEFORE != 0
 }
 
-/// Stores the document as the live revision.
-pub(super) fn store(document: &str, set: &PolicySet, reason: Option<&str>) -> i32 {
-    let compiled = match serde_json::to_string(set) {
+/// Keeps what the live document means for the tables as they are now.
+pub(super) fn store_again(revision: i32, set: &PolicySet) {
+    let (revision, compiled) = (revision.to_string(), compiled(set));
+    spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            spi::run_with(
+                "UPDATE celador.policy AS p SET compiled = $2 \
+                 WHERE p.revision OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.int4)",
+                &[Some(&revision), Some(&compiled)],
+                false,
+            );
+        });
+    });
+}
+
+fn compiled(set: &PolicySet) -> String {
+    match serde_json::to_string(set) {
         Ok(compiled) => compiled,
         Err(error) => errors::fault(format!("the policy can't be stored: {error}")),
-    };
+    }
+}
+
+/// Stores the document as the live revision.
+pub(super) fn store(document: &str, set: &PolicySet, reason: Option<&str>) -> i32 {
+    let compiled = compiled(set);
     let rows = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
             spi::run_with(
@@ -347,13 +382,14 @@ pub(super) fn check_directory() {
     }
 }
 
-/// Bounds the wait for locks while a plan is applied.
-pub(super) struct LockTimeout {
+/// Bounds the wait for locks while Celador changes tables.
+pub(crate) struct LockTimeout {
     level: i32,
 }
 
 impl LockTimeout {
-    pub(super) fn set() -> Self {
+    pub(crate) fn set() -> Self {
+        RUNNING.set(true);
         // SAFETY: a nested level of settings, ended when dropped or by the transaction.
         unsafe {
             let level = pg_sys::NewGUCNestLevel();
@@ -377,6 +413,7 @@ impl LockTimeout {
 
 impl Drop for LockTimeout {
     fn drop(&mut self) {
+        RUNNING.set(false);
         // SAFETY: ends the level that `set` began; while an error unwinds, the transaction does.
         unsafe {
             if !std::thread::panicking() {

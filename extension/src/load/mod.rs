@@ -1,6 +1,8 @@
 //! Loads a policy: checks it as a whole, and applies it in one transaction.
 
 mod apply;
+mod leave;
+mod pause;
 mod plan;
 mod revisions;
 
@@ -11,7 +13,8 @@ use pgrx::prelude::*;
 use crate::spi::{self, Reads};
 use crate::{directory_trigger, errors, hooks};
 
-pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
+pub(crate) use apply::{LockTimeout, forget_dropped, protect_new, yield_to_foreign};
+pub(crate) use pause::{is_closed_for_migration, refuse_as_paused, refuse_paused};
 use plan::Plan;
 pub(crate) use plan::{Watched, find_unsettled_tables};
 
@@ -49,6 +52,7 @@ fn restore_revision(number: Option<i32>, reason: Option<&str>) -> i32 {
 
 fn load(document: &str, reason: Option<&str>) -> i32 {
     let set = checked(document);
+    leave::forget_left_out();
     let plan = Plan::make(&set);
     apply::apply(&plan);
     crate::event::verify();

@@ -56,6 +56,10 @@ pub(crate) struct Found {
     pub(crate) had_row_security: bool,
     pub(crate) had_force: bool,
     pub(crate) is_partition: bool,
+    /// Closed for a migration.
+    pub(super) paused: bool,
+    /// Unprotected by choice, until the next load.
+    pub(crate) left_out: bool,
     /// Names of Celador's own policies.
     policies: Vec<String>,
     /// Names of Celador's own triggers that aren't clones of the parent table's.
@@ -80,7 +84,9 @@ SELECT c.oid, n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
   (SELECT pg_catalog.string_agg(t.tgname::pg_catalog.text, ',' ORDER BY t.tgname)
     FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid
     AND t.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
-    AND pg_catalog.starts_with(t.tgname::pg_catalog.text, '~celador_'))
+    AND pg_catalog.starts_with(t.tgname::pg_catalog.text, '~celador_')),
+  EXISTS (SELECT FROM celador.paused AS z WHERE z.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid),
+  EXISTS (SELECT FROM celador.left_out AS l WHERE l.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid)
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 LEFT JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid
@@ -134,6 +140,8 @@ fn find(sql: &str) -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
             is_partition: flag(9),
             policies: names(10),
             triggers: names(11),
+            paused: flag(12),
+            left_out: flag(13),
         };
         tables.insert(
             TableName::new(schema, name),
@@ -173,12 +181,22 @@ impl TablePlan {
 }
 
 impl Plan {
-    /// What loading the policy does to the tables as they are.
+    /// What loading the policy does to the tables as they are; those that are paused wait for
+    /// `celador.resume`.
     pub(crate) fn make(set: &PolicySet) -> Self {
+        Self::of(set, |found| !(found.paused || found.left_out))
+    }
+
+    /// What it takes to have no policy, on any table.
+    pub(super) fn none(empty: &PolicySet) -> Self {
+        Self::of(empty, |_| true)
+    }
+
+    fn of(set: &PolicySet, concerns: impl Fn(&Found) -> bool) -> Self {
         let found = find_tables();
         let watched = Watched::by(set);
         let mut tables = Vec::new();
-        for (table, (relation, found)) in &found {
+        for (table, (relation, found)) in found.iter().filter(|(_, (_, found))| concerns(found)) {
             let placed = set
                 .tables
                 .get(table)
@@ -243,6 +261,11 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
+    /// Whether the directory is read from the table.
+    pub(super) fn has(&self, table: &TableName) -> bool {
+        self.columns.contains_key(table) || self.roles.contains(table)
+    }
+
     /// What the policy reads its directory from, as the tables stand.
     pub(crate) fn by(set: &PolicySet) -> Self {
         let mut columns = set.directory.watched();
@@ -301,29 +324,13 @@ fn table_steps(
         .get(table)
         .filter(|placement| !leaves_alone(table, placement));
     let name = table.sql();
-    let mut ddl = Vec::new();
-    ddl.extend(
-        found
-            .policies
-            .iter()
-            .map(|policy| format!("DROP POLICY {} ON {name}", quote::name(policy))),
-    );
-    ddl.extend(
-        found
-            .triggers
-            .iter()
-            .map(|trigger| format!("DROP TRIGGER {} ON {name}", quote::name(trigger))),
-    );
+    let mut ddl = drops(&name, found, |_| true);
     let dropped = ddl.len();
-    let (was_on, was_forced) = before(found);
+    let (was_on, _) = before(found);
     match placement {
         None => {
             if found.signature.is_some() {
-                let on = if was_on { "ENABLE" } else { "DISABLE" };
-                let force = if was_forced { "FORCE" } else { "NO FORCE" };
-                ddl.push(format!(
-                    "ALTER TABLE {name} {on} ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY"
-                ));
+                ddl.push(flags_as_found(&name, found));
             }
         }
         Some(placement) => {
@@ -379,6 +386,11 @@ fn table_steps(
             "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"
         ));
     }
+    steps(table, ddl, dropped)
+}
+
+/// The statements as steps; so many of them only remove.
+fn steps(table: &TableName, ddl: Vec<String>, removing: usize) -> Vec<Step> {
     ddl.into_iter()
         .enumerate()
         .map(|(at, ddl)| Step {
@@ -386,9 +398,88 @@ fn table_steps(
             lock: "ACCESS EXCLUSIVE",
             by_celador: ddl.starts_with("CREATE TRIGGER"),
             ddl,
-            removes: at < dropped,
+            removes: at < removing,
         })
         .collect()
+}
+
+/// Takes away Celador's policies and those of its triggers.
+fn drops(name: &str, found: &Found, goes: impl Fn(&str) -> bool) -> Vec<String> {
+    let policies = found
+        .policies
+        .iter()
+        .map(|policy| format!("DROP POLICY {} ON {name}", quote::name(policy)));
+    let triggers = found.triggers.iter().filter(|trigger| goes(trigger));
+    let triggers =
+        triggers.map(|trigger| format!("DROP TRIGGER {} ON {name}", quote::name(trigger)));
+    policies.chain(triggers).collect()
+}
+
+fn flags_as_found(name: &str, found: &Found) -> String {
+    let (was_on, was_forced) = before(found);
+    let on = if was_on { "ENABLE" } else { "DISABLE" };
+    let force = if was_forced { "FORCE" } else { "NO FORCE" };
+    format!("ALTER TABLE {name} {on} ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY")
+}
+
+/// The policy of a table that is closed for a migration: it names no column.
+const PAUSED: &str = "celador_paused";
+
+impl Plan {
+    /// Closes these tables, in this order: nothing of Celador's names a column of theirs any more.
+    ///
+    /// ```sql
+    /// CREATE POLICY "celador_paused" ON "public"."contacts" AS RESTRICTIVE FOR ALL TO PUBLIC
+    ///   USING (celador.covered() AND false) WITH CHECK (celador.covered() AND false)
+    /// ```
+    pub(super) fn closing(relations: &[pg_sys::Oid]) -> Self {
+        Self::each(relations, |table, found| {
+            let name = table.sql();
+            let mut ddl = drops(&name, found, |trigger| trigger != guard::TRUNCATE_TRIGGER);
+            let removing = ddl.len();
+            ddl.push(format!(
+                "CREATE POLICY {} ON {name} AS RESTRICTIVE FOR ALL TO PUBLIC \
+                 USING (celador.covered() AND false) WITH CHECK (celador.covered() AND false)",
+                quote::name(PAUSED)
+            ));
+            let steps = steps(table, ddl, removing);
+            let signature = signature(&steps);
+            (steps, Some(signature))
+        })
+    }
+
+    /// Puts these tables back as they were found.
+    pub(super) fn putting_back(relations: &[pg_sys::Oid]) -> Self {
+        Self::each(relations, |table, found| {
+            let name = table.sql();
+            let mut ddl = drops(&name, found, |_| true);
+            let removing = ddl.len();
+            ddl.push(flags_as_found(&name, found));
+            (steps(table, ddl, removing), None)
+        })
+    }
+
+    fn each(
+        relations: &[pg_sys::Oid],
+        plan: impl Fn(&TableName, &Found) -> (Vec<Step>, Option<String>),
+    ) -> Self {
+        let all = find_tables();
+        let tables = relations.iter().filter_map(|relation| {
+            let (table, (_, found)) = all.iter().find(|(_, (oid, _))| oid == relation)?;
+            found.signature.as_ref()?;
+            let (steps, protected) = plan(table, found);
+            Some(TablePlan {
+                table: table.clone(),
+                relation: *relation,
+                steps,
+                had: before(found),
+                protected,
+            })
+        });
+        Self {
+            tables: tables.collect(),
+        }
+    }
 }
 
 fn directory_triggers(name: &str, columns: &BTreeSet<String>) -> Vec<String> {
