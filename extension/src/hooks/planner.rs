@@ -13,7 +13,7 @@ use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
 use super::{foreign_code, maintenance, own_statement, statistics};
 use crate::catalog::{self, Catalog};
-use crate::{errors, kept_snapshot, relations, session, spi};
+use crate::{errors, kept_snapshot, load, relations, session, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 static mut NEXT_NEEDS_FMGR: pg_sys::needs_fmgr_hook_type = None;
@@ -190,6 +190,11 @@ impl Cover {
             if maintenance::is_on() {
                 self.stand_aside(entry);
                 return;
+            }
+            if !self.catalog.sees_all()
+                && !relations::owner(relation).is_some_and(spi::is_referential)
+            {
+                load::refuse_paused(&self.catalog, relation);
             }
             let mut covered = false;
             (*entry).securityQuals = self.strip_list((*entry).securityQuals, &mut covered);

@@ -324,7 +324,7 @@ fn table_steps(
         .get(table)
         .filter(|placement| !leaves_alone(table, placement));
     let name = table.sql();
-    let mut ddl = drops(&name, found, |_| true);
+    let mut ddl = drops(&name, found, &[]);
     let dropped = ddl.len();
     let (was_on, _) = before(found);
     match placement {
@@ -403,16 +403,20 @@ fn steps(table: &TableName, ddl: Vec<String>, removing: usize) -> Vec<Step> {
         .collect()
 }
 
-/// Takes away Celador's policies and those of its triggers.
-fn drops(name: &str, found: &Found, goes: impl Fn(&str) -> bool) -> Vec<String> {
-    let policies = found
-        .policies
-        .iter()
-        .map(|policy| format!("DROP POLICY {} ON {name}", quote::name(policy)));
-    let triggers = found.triggers.iter().filter(|trigger| goes(trigger));
-    let triggers =
-        triggers.map(|trigger| format!("DROP TRIGGER {} ON {name}", quote::name(trigger)));
-    policies.chain(triggers).collect()
+/// Takes away Celador's policies and triggers, but for these.
+fn drops(name: &str, found: &Found, keeps: &[&str]) -> Vec<String> {
+    let drop = |kind: &'static str, names: &[String]| -> Vec<String> {
+        names
+            .iter()
+            .filter(|it| !keeps.contains(&it.as_str()))
+            .map(|it| format!("DROP {kind} {} ON {name}", quote::name(it)))
+            .collect()
+    };
+    [
+        drop("POLICY", &found.policies),
+        drop("TRIGGER", &found.triggers),
+    ]
+    .concat()
 }
 
 fn flags_as_found(name: &str, found: &Found) -> String {
@@ -427,6 +431,8 @@ const PAUSED: &str = "celador_paused";
 
 impl Plan {
     /// Closes these tables, in this order: nothing of Celador's names a column of theirs any more.
+    /// The permissive policy stays: without any, PostgreSQL would show an empty table where
+    /// `covered()` must raise.
     ///
     /// ```sql
     /// CREATE POLICY "celador_paused" ON "public"."contacts" AS RESTRICTIVE FOR ALL TO PUBLIC
@@ -435,7 +441,7 @@ impl Plan {
     pub(super) fn closing(relations: &[pg_sys::Oid]) -> Self {
         Self::each(relations, |table, found| {
             let name = table.sql();
-            let mut ddl = drops(&name, found, |trigger| trigger != guard::TRUNCATE_TRIGGER);
+            let mut ddl = drops(&name, found, &[PERMISSIVE, guard::TRUNCATE_TRIGGER]);
             let removing = ddl.len();
             ddl.push(format!(
                 "CREATE POLICY {} ON {name} AS RESTRICTIVE FOR ALL TO PUBLIC \
@@ -452,7 +458,7 @@ impl Plan {
     pub(super) fn putting_back(relations: &[pg_sys::Oid]) -> Self {
         Self::each(relations, |table, found| {
             let name = table.sql();
-            let mut ddl = drops(&name, found, |_| true);
+            let mut ddl = drops(&name, found, &[]);
             let removing = ddl.len();
             ddl.push(flags_as_found(&name, found));
             (steps(table, ddl, removing), None)
