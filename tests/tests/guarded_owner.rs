@@ -205,3 +205,38 @@ fn temporary_objects_are_an_owners_own_and_maintenance_migrates() {
         [2]
     );
 }
+
+#[test]
+fn a_guarded_owners_tables_are_adopted_while_they_are_protected_and_go_back_to_a_guarded_owner_alone()
+ {
+    let database = guarded();
+    let rights = database.rights();
+    let seen = || ids(&mut database.login("desk_bea"), "SELECT id FROM cases");
+    database
+        .run("SELECT celador.adopt('public', 'desk_shelf', 'desk_login', create_owner => true)");
+    assert_eq!(seen(), [2]);
+    database.run("SELECT celador.unguard_owner('desk_login')");
+    // It is an ordinary login now.
+    let mut login = database.login("desk_login");
+    run(
+        &mut login,
+        "CREATE TABLE aside.mine (id integer); DROP TABLE aside.mine",
+    );
+    denied(login.batch_execute("ALTER TABLE cases DISABLE ROW LEVEL SECURITY"));
+    let refused = failure(
+        database
+            .superuser()
+            .execute("SELECT celador.release('public')", &[]),
+    );
+    assert_eq!(refused.code, "55000", "{refused:?}");
+    assert!(refused.message.contains("is protected"), "{refused:?}");
+    database.run("SELECT celador.guard_owner('desk_login'); SELECT celador.release('public')");
+    assert_eq!(rights, database.rights());
+    assert_eq!(seen(), [2]);
+    denied(
+        database
+            .login("desk_login")
+            .batch_execute("ALTER TABLE cases DISABLE ROW LEVEL SECURITY"),
+    );
+    database.run("SELECT celador.uninstall(); DROP ROLE desk_shelf");
+}

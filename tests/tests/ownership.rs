@@ -45,6 +45,8 @@ GRANT SELECT ON partly TO PUBLIC;
 CREATE TABLE mine_only (id integer);
 GRANT SELECT ON mine_only TO own_keeper;
 REVOKE UPDATE, DELETE ON mine_only FROM "own ""app""";
+CREATE TABLE walled (id integer);
+ALTER TABLE walled ENABLE ROW LEVEL SECURITY;
 CREATE SEQUENCE counter;
 CREATE VIEW inside AS SELECT id FROM plain;
 CREATE VIEW outside AS SELECT id FROM away.secret;
@@ -125,6 +127,7 @@ fn a_schema_is_released_as_it_was_found() {
     left("outside");
     left("lent");
     left("foreign_thing");
+    left("walled");
     let owned = |role: &str| -> i64 {
         database
             .superuser()

@@ -81,19 +81,18 @@ pub(crate) fn yield_to_foreign(tables: &BTreeMap<TableName, (pg_sys::Oid, Found)
     }
 }
 
-/// Forgets tables that are gone.
+/// Forgets tables that are gone. A row of celador.paused goes with that of celador.protected.
 pub(crate) fn forget_dropped() {
-    spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| {
-            spi::run_with(
-                // A row of celador.paused goes with it.
-                "DELETE FROM celador.protected AS x WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c \
-                 WHERE c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid)",
-                &[],
-                false,
-            )
+    for table in ["protected", "left_out"] {
+        spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| {
+                spi::run(&format!(
+                    "DELETE FROM celador.{table} AS x WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c \
+                     WHERE c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid)"
+                ));
+            });
         });
-    });
+    }
 }
 
 /// The statements run as the table's owner: whoever loads must be a member of that role, and

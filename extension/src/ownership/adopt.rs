@@ -188,6 +188,12 @@ WHERE n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catal
   AND NOT (n.nspowner OPERATOR(pg_catalog.=) 'pg_database_owner'::pg_catalog.regrole
     AND b.datdba OPERATOR(pg_catalog.=) CAST($2 AS pg_catalog.oid))
 UNION ALL
+SELECT c.oid::pg_catalog.regclass::pg_catalog.text,
+  'its row security wasn''t forced on its owner: from now on it applies to the application'
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+WHERE n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.text[]))
+  AND c.relowner OPERATOR(pg_catalog.=) CAST($2 AS pg_catalog.oid) AND c.relrowsecurity AND NOT c.relforcerowsecurity
+UNION ALL
 SELECT p.pubname::pg_catalog.text, 'the publication stays: it sends rows as they are stored'
 FROM pg_catalog.pg_publication AS p WHERE p.pubowner OPERATOR(pg_catalog.=) CAST($2 AS pg_catalog.oid)
 UNION ALL
