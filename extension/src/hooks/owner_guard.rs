@@ -91,55 +91,44 @@ pub(crate) fn is_guarded(catalog: &Catalog) -> bool {
 unsafe fn is_about_temporary(statement: *mut pg_sys::Node) -> bool {
     // SAFETY: node types are checked before they are read.
     unsafe {
-        match (*statement).type_ {
-            pg_sys::NodeTag::T_CreateStmt => {
-                let statement = statement.cast::<pg_sys::CreateStmt>();
-                // A child of a table of others would be read through it.
-                is_new_temporary((*statement).relation) && (*statement).inhRelations.is_null()
-            }
-            pg_sys::NodeTag::T_CreateTableAsStmt => {
-                let into = (*statement.cast::<pg_sys::CreateTableAsStmt>()).into;
-                !into.is_null() && is_new_temporary((*into).rel)
-            }
-            pg_sys::NodeTag::T_ViewStmt => {
-                is_new_temporary((*statement.cast::<pg_sys::ViewStmt>()).view)
-            }
-            pg_sys::NodeTag::T_CreateSeqStmt => {
-                is_new_temporary((*statement.cast::<pg_sys::CreateSeqStmt>()).sequence)
-            }
-            pg_sys::NodeTag::T_IndexStmt => {
-                is_temporary((*statement.cast::<pg_sys::IndexStmt>()).relation)
-            }
-            pg_sys::NodeTag::T_AlterTableStmt => {
-                let statement = statement.cast::<pg_sys::AlterTableStmt>();
-                is_temporary((*statement).relation)
-                    && elements::<pg_sys::AlterTableCmd>((*statement).cmds)
-                        .into_iter()
-                        .all(|command| {
-                            let kind = (*command).subtype;
-                            kind != pg_sys::AlterTableType::AT_AddInherit
-                                && kind != pg_sys::AlterTableType::AT_AttachPartition
-                        })
-            }
-            pg_sys::NodeTag::T_RenameStmt => {
-                is_temporary((*statement.cast::<pg_sys::RenameStmt>()).relation)
-            }
-            pg_sys::NodeTag::T_TruncateStmt => {
-                let relations = (*statement.cast::<pg_sys::TruncateStmt>()).relations;
-                elements::<pg_sys::RangeVar>(relations)
+        let is = |kind: pg_sys::NodeTag| (*statement).type_ == kind;
+        if is(pg_sys::NodeTag::T_CreateStmt) {
+            let statement = statement.cast::<pg_sys::CreateStmt>();
+            // A child of a table of others would be read through it.
+            is_new_temporary((*statement).relation) && (*statement).inhRelations.is_null()
+        } else if is(pg_sys::NodeTag::T_CreateTableAsStmt) {
+            let into = (*statement.cast::<pg_sys::CreateTableAsStmt>()).into;
+            !into.is_null() && is_new_temporary((*into).rel)
+        } else if is(pg_sys::NodeTag::T_ViewStmt) {
+            is_new_temporary((*statement.cast::<pg_sys::ViewStmt>()).view)
+        } else if is(pg_sys::NodeTag::T_CreateSeqStmt) {
+            is_new_temporary((*statement.cast::<pg_sys::CreateSeqStmt>()).sequence)
+        } else if is(pg_sys::NodeTag::T_IndexStmt) {
+            is_temporary((*statement.cast::<pg_sys::IndexStmt>()).relation)
+        } else if is(pg_sys::NodeTag::T_AlterTableStmt) {
+            let statement = statement.cast::<pg_sys::AlterTableStmt>();
+            is_temporary((*statement).relation)
+                && elements::<pg_sys::AlterTableCmd>((*statement).cmds)
                     .into_iter()
-                    .all(|relation| is_temporary(relation))
-            }
-            pg_sys::NodeTag::T_VacuumStmt => {
-                let tables = (*statement.cast::<pg_sys::VacuumStmt>()).rels;
-                !tables.is_null()
-                    && elements::<pg_sys::VacuumRelation>(tables)
-                        .into_iter()
-                        .all(|table| is_temporary((*table).relation))
-            }
-            pg_sys::NodeTag::T_DropStmt => drops_temporary(statement.cast()),
-            // Everything else is refused: there is no temporary form of it.
-            _ => false,
+                    .all(|command| {
+                        let kind = (*command).subtype;
+                        kind != pg_sys::AlterTableType::AT_AddInherit
+                            && kind != pg_sys::AlterTableType::AT_AttachPartition
+                    })
+        } else if is(pg_sys::NodeTag::T_RenameStmt) {
+            is_temporary((*statement.cast::<pg_sys::RenameStmt>()).relation)
+        } else if is(pg_sys::NodeTag::T_TruncateStmt) {
+            elements::<pg_sys::RangeVar>((*statement.cast::<pg_sys::TruncateStmt>()).relations)
+                .into_iter()
+                .all(|relation| is_temporary(relation))
+        } else if is(pg_sys::NodeTag::T_VacuumStmt) {
+            let tables = (*statement.cast::<pg_sys::VacuumStmt>()).rels;
+            !tables.is_null()
+                && elements::<pg_sys::VacuumRelation>(tables)
+                    .into_iter()
+                    .all(|table| is_temporary((*table).relation))
+        } else {
+            is(pg_sys::NodeTag::T_DropStmt) && drops_temporary(statement.cast())
         }
     }
 }

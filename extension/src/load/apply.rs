@@ -9,7 +9,8 @@ use celador_policy::row_policy::PERMISSIVE;
 use celador_policy::{PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
-use super::plan::{Found, Plan, TablePlan, Watched};
+use super::found::Found;
+use super::plan::{Plan, TablePlan, Watched};
 use crate::spi::{self, Reads};
 use crate::{catalog, errors, guard, relations};
 

@@ -1,6 +1,7 @@
 //! Loads a policy: checks it as a whole, and applies it in one transaction.
 
 mod apply;
+mod found;
 mod leave;
 mod pause;
 mod plan;
@@ -14,9 +15,10 @@ use crate::spi::{self, Reads};
 use crate::{directory_trigger, errors, hooks};
 
 pub(crate) use apply::{LockTimeout, forget_dropped, protect_new, yield_to_foreign};
+pub(crate) use found::find_unsettled_tables;
 pub(crate) use pause::{is_closed_for_migration, refuse_as_paused, refuse_paused};
 use plan::Plan;
-pub(crate) use plan::{Watched, find_unsettled_tables};
+pub(crate) use plan::Watched;
 
 /// `celador.load_policy(document, reason, base)`: the new revision's number.
 #[pg_extern]
