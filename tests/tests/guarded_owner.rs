@@ -230,6 +230,23 @@ fn a_guarded_owners_tables_are_adopted_while_they_are_protected_and_go_back_to_a
     );
     assert_eq!(refused.code, "55000", "{refused:?}");
     assert!(refused.message.contains("is protected"), "{refused:?}");
+    // Nor what the keeper has made since, where nothing else is protected any more.
+    database.run("SELECT celador.load_policy('')");
+    database.run("SET ROLE desk_shelf; CREATE TABLE later (id integer)");
+    database.load(
+        r#"[mapping]
+        schemas = ["public"]
+        closed = ["later"]
+        open = ["users", "teams", "members", "roles", "c*", "lines", "doc*", "visits*", "boards"]"#,
+    );
+    let refused = failure(
+        database
+            .superuser()
+            .execute("SELECT celador.release('public')", &[]),
+    );
+    assert!(refused.message.contains("later"), "{refused:?}");
+    database.run("DROP TABLE later");
+    database.load(&document(desk::MATRIX));
     database.run("SELECT celador.guard_owner('desk_login'); SELECT celador.release('public')");
     assert_eq!(rights, database.rights());
     assert_eq!(seen(), [2]);

@@ -373,3 +373,27 @@ fn a_busy_table_is_waited_for_no_longer_than_lock_timeout() {
     reader.batch_execute("COMMIT").unwrap();
     assert_eq!(rights, database.rights());
 }
+
+#[test]
+fn a_role_that_is_gone_is_said_and_its_schema_can_be_left_as_it_is() {
+    let database = shop();
+    database.run("CREATE ROLE own_leaving LOGIN; CREATE SCHEMA leaving AUTHORIZATION own_leaving");
+    let mut superuser = database.superuser();
+    superuser
+        .execute(
+            "SELECT celador.adopt('leaving', 'own_keeper', 'own_leaving')",
+            &[],
+        )
+        .expect("the schema is adopted");
+    database.run("DROP OWNED BY own_leaving; DROP ROLE own_leaving");
+    for sql in [
+        "SELECT celador.release('leaving')",
+        "SELECT celador.uninstall()",
+    ] {
+        let refused = failure(superuser.execute(sql, &[]));
+        assert_eq!(refused.code, "42704", "{sql}: {refused:?}");
+        assert!(refused.hint.contains("celador.adopted"), "{refused:?}");
+    }
+    database
+        .run("DELETE FROM celador.adopted WHERE schema = 'leaving'; SELECT celador.uninstall()");
+}

@@ -126,11 +126,17 @@ fn releasing(schema: &str) -> Vec<Step> {
 /// Protected tables don't go back to a login that could undo their protection.
 fn stays_served(schema: &str) {
     let protected = inventory::ask(
-        "SELECT x.relation::pg_catalog.regclass::pg_catalog.text FROM celador.protected AS x \
-         JOIN celador.adopted AS a ON a.relation::pg_catalog.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid \
-         WHERE a.schema::pg_catalog.text OPERATOR(pg_catalog.=) $1 \
-         AND NOT EXISTS (SELECT FROM celador.guarded_owners AS g \
-           WHERE g.role::pg_catalog.oid OPERATOR(pg_catalog.=) a.found_owner::pg_catalog.oid) LIMIT 1",
+        "SELECT x.relation::pg_catalog.text FROM celador.protected AS x \
+         JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
+         WHERE n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) $1 \
+         AND EXISTS (SELECT FROM celador.adopted AS a \
+           WHERE a.schema OPERATOR(pg_catalog.=) n.nspname AND a.owner::pg_catalog.oid OPERATOR(pg_catalog.=) c.relowner \
+           AND NOT EXISTS (SELECT FROM celador.guarded_owners AS g \
+             WHERE g.role::pg_catalog.oid OPERATOR(pg_catalog.=) a.app::pg_catalog.oid)) \
+         AND NOT EXISTS (SELECT FROM celador.adopted AS own \
+           WHERE own.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid \
+           AND own.found_owner::pg_catalog.oid OPERATOR(pg_catalog.=) c.relowner) LIMIT 1",
         &[schema],
     );
     if let Some(table) = protected.into_iter().flatten().flatten().next() {

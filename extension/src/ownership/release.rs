@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use celador_policy::quote;
-use pgrx::pg_sys;
+use pgrx::prelude::*;
 use serde_json::Value;
 
 use super::acl::Acl;
 use super::default_rights;
 use super::inventory::{self, Object, ask};
 use super::steps::{Step, grant, revoke};
-use crate::relations;
+use crate::{errors, relations};
 
 /// An object as it was found, from `celador.adopted`.
 #[derive(Debug)]
@@ -109,6 +109,15 @@ pub(super) fn plan(schema: &str) -> Option<Vec<Step>> {
     let first = kept.first()?;
     let (keeper_oid, keeper, app) = (first.keeper_oid, first.keeper.clone(), first.app.clone());
     let existing = roles();
+    for role in [&keeper, &app] {
+        if !existing.contains(role) {
+            errors::raise(
+                PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+                format!("one of the roles between which schema \"{schema}\" has moved is gone"),
+                "Leave its objects to whom they belong: DELETE FROM celador.adopted WHERE schema = '…'.",
+            );
+        }
+    }
     let schemas = [schema.to_owned()];
     let now = inventory::of(keeper_oid, &schemas, pg_sys::InvalidOid);
     let mut phases = Phases::default();
