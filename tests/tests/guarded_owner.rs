@@ -232,7 +232,10 @@ fn a_guarded_owners_tables_are_adopted_while_they_are_protected_and_go_back_to_a
     assert!(refused.message.contains("is protected"), "{refused:?}");
     // Nor what the keeper has made since, where nothing else is protected any more.
     database.run("SELECT celador.load_policy('')");
-    database.run("SET ROLE desk_shelf; CREATE TABLE later (id integer)");
+    let planned = "SELECT change FROM celador.plan_adopt('public', 'desk_shelf', 'desk_login') WHERE relation = 'public'";
+    let said = desk::text(&mut database.superuser(), planned).unwrap_or_default();
+    assert!(said.contains("GRANT CREATE"), "{said}");
+    database.run("GRANT CREATE ON SCHEMA public TO desk_shelf; SET ROLE desk_shelf; CREATE TABLE later (id integer)");
     database.load(
         r#"[mapping]
         schemas = ["public"]
@@ -245,7 +248,7 @@ fn a_guarded_owners_tables_are_adopted_while_they_are_protected_and_go_back_to_a
             .execute("SELECT celador.release('public')", &[]),
     );
     assert!(refused.message.contains("later"), "{refused:?}");
-    database.run("DROP TABLE later");
+    database.run("DROP TABLE later; REVOKE CREATE ON SCHEMA public FROM desk_shelf");
     database.load(&document(desk::MATRIX));
     database.run("SELECT celador.guard_owner('desk_login'); SELECT celador.release('public')");
     assert_eq!(rights, database.rights());

@@ -180,7 +180,12 @@ WHERE n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catal
     WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
       AND d.objid OPERATOR(pg_catalog.=) c.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'::pg_catalog.\"char\")
 UNION ALL
-SELECT n.nspname::pg_catalog.text, pg_catalog.format('the schema stays with %I', n.nspowner::pg_catalog.regrole::pg_catalog.text)
+SELECT n.nspname::pg_catalog.text, pg_catalog.format(CASE
+    WHEN NOT pg_catalog.has_schema_privilege(CAST($3 AS pg_catalog.oid), n.oid, 'USAGE')
+      THEN 'the schema stays with %I: GRANT USAGE, CREATE on it to the new owner, or foreign keys can''t be checked'
+    WHEN NOT pg_catalog.has_schema_privilege(CAST($3 AS pg_catalog.oid), n.oid, 'CREATE')
+      THEN 'the schema stays with %I: GRANT CREATE on it to the new owner, for migrations'
+    ELSE 'the schema stays with %I' END, n.nspowner::pg_catalog.regrole::pg_catalog.text)
 FROM pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_database AS b
   ON b.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
 WHERE n.nspname::pg_catalog.text OPERATOR(pg_catalog.=) ANY (CAST($1 AS pg_catalog.text[]))
