@@ -32,6 +32,12 @@ pub(crate) struct Catalog {
     pub(crate) registered: HashSet<pg_sys::Oid>,
     /// The maintenance roles.
     pub(crate) maintenance: HashSet<pg_sys::Oid>,
+    /// Protected tables that are closed for a migration, with the reason given.
+    pub(crate) paused: HashMap<pg_sys::Oid, Option<String>>,
+    /// Owners that log in, and define nothing but temporary objects.
+    pub(crate) guarded: HashSet<pg_sys::Oid>,
+    /// How many objects `celador.adopt` has moved.
+    adopted: usize,
     /// `celador.covered()`.
     pub(crate) covered: pg_sys::Oid,
     /// `celador.still_readable(oid, tid, xid)`.
@@ -154,6 +160,20 @@ pub(crate) fn was_protected(table: pg_sys::Oid) -> bool {
     })
 }
 
+/// How many objects were adopted when the catalog was last read.
+pub(crate) fn last_known_adopted() -> usize {
+    CURRENT.with_borrow(|catalog| catalog.as_ref().map_or(0, |catalog| catalog.adopted))
+}
+
+/// Whether the table was paused when the catalog was last read: reads nothing.
+pub(crate) fn is_known_paused(relation: pg_sys::Oid) -> bool {
+    CURRENT.with_borrow(|catalog| {
+        catalog
+            .as_ref()
+            .is_some_and(|catalog| catalog.paused.contains_key(&relation))
+    })
+}
+
 fn find_signals() -> Option<Signals> {
     let policy = relations::relation("celador", "policy")?;
     let directory = relations::relation("celador", "directory_version")?;
@@ -174,15 +194,26 @@ fn read() -> Option<Catalog> {
     let guard = relations::function("guard", &[])?;
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
-    let (live, registered, observed) = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| {
-            (
-                spi::read(LIVE, &[], Reads::Latest),
-                oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
-                oids("SELECT relation::pg_catalog.oid FROM celador.protected WHERE observed"),
-            )
+    let read = || {
+        (
+            spi::read(LIVE, &[], Reads::Latest),
+            oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
+            oids("SELECT relation::pg_catalog.oid FROM celador.protected WHERE observed"),
+            spi::read(PAUSED, &[], Reads::Latest),
+            oids("SELECT role::pg_catalog.oid FROM celador.guarded_owners"),
+            spi::read("SELECT FROM celador.adopted", &[], Reads::Latest).len(),
+        )
+    };
+    let (live, registered, observed, paused, guarded, adopted) =
+        spi::with_rights_of(spi::superuser(), || spi::connected(read));
+    let paused = paused
+        .into_iter()
+        .filter_map(|row| {
+            let mut row = row.into_iter();
+            let relation = row.next()??.parse::<u32>().ok()?;
+            Some((pg_sys::Oid::from(relation), row.next()?))
         })
-    });
+        .collect();
     let mut unfit = None;
     let mut revision = None;
     let policy = match live.into_iter().next().map(<[Option<String>; 3]>::try_from) {
@@ -208,6 +239,9 @@ fn read() -> Option<Catalog> {
         revision: revision.unwrap_or(0),
         observed,
         registered,
+        paused,
+        guarded,
+        adopted,
         covered,
         still_readable,
         readable_now,
@@ -220,6 +254,8 @@ fn read() -> Option<Catalog> {
 
 const LIVE: &str = "SELECT p.compiled, p.compiled_by, p.revision FROM celador.policy AS p \
     ORDER BY p.revision DESC LIMIT 1";
+
+const PAUSED: &str = "SELECT relation::pg_catalog.oid, reason FROM celador.paused";
 
 /// What is in every version's tables under the same names: which tables are protected, and who is
 /// exempt; and whether the rest can be read.
@@ -294,6 +330,9 @@ impl Catalog {
             observed: self.observed.clone(),
             registered: self.registered.clone(),
             maintenance: self.maintenance.clone(),
+            paused: self.paused.clone(),
+            guarded: self.guarded.clone(),
+            adopted: self.adopted,
             covered: self.covered,
             still_readable: self.still_readable,
             readable_now: self.readable_now,

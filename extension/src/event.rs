@@ -228,7 +228,7 @@ fn schema_changed(of_extension: bool) {
     let above = placement::above_unprotected();
     let watched = load::Watched::by(policy);
     for (table, (relation, found)) in &tables {
-        if found.signature.is_some() || table.schema == "celador" {
+        if found.signature.is_some() || found.left_out || table.schema == "celador" {
             continue;
         }
         let inherited = above

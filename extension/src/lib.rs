@@ -24,6 +24,7 @@ mod key_file;
 mod links;
 mod load;
 mod newer_version;
+mod ownership;
 mod placement;
 mod probe;
 mod reach;

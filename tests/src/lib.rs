@@ -5,6 +5,7 @@ pub mod acceptance;
 mod asking;
 mod catalog;
 mod database;
+mod dump;
 mod failure;
 mod page;
 mod same_access;

@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use super::injected;
 use super::tree::elements;
 use crate::watch::{self, Counter, Raising};
-use crate::{catalog, kept_snapshot, session, spi};
+use crate::{catalog, kept_snapshot, load, session, spi};
 
 static mut NEXT_START: pg_sys::ExecutorStart_hook_type = None;
 static mut NEXT_RUN: pg_sys::ExecutorRun_hook_type = None;
@@ -162,17 +162,17 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
         if pg_sys::InNoForceRLSOperation() {
             return;
         }
-        let tables = (*(*query).plannedstmt).rtable;
-        let protected = elements::<pg_sys::RangeTblEntry>(tables)
+        let tables = elements::<pg_sys::RangeTblEntry>((*(*query).plannedstmt).rtable);
+        let protected: Vec<pg_sys::Oid> = tables
             .into_iter()
-            .find(|entry| {
-                (**entry).rtekind == pg_sys::RTEKind::RTE_RELATION
-                    && catalog.protected.contains(&(**entry).relid)
-            });
-        let Some(protected) = protected else {
+            .filter(|entry| (**entry).rtekind == pg_sys::RTEKind::RTE_RELATION)
+            .map(|entry| (*entry).relid)
+            .filter(|relation| catalog.protected.contains(relation))
+            .collect();
+        let Some(first) = protected.first() else {
             return;
         };
-        watch::statement_is((*protected).relid, (*query).operation);
+        watch::statement_is(*first, (*query).operation);
         watch::count(Counter::Statements, 1);
         if session::is_known() {
             watch::count(Counter::AccessReused, 1);
@@ -180,6 +180,9 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
         let exempt = catalog.sees_all() || super::maintenance::is_on();
         let person = (!exempt).then(|| {
             catalog.require_fit();
+            for relation in &protected {
+                load::refuse_paused(&catalog, *relation);
+            }
             session::person()
         });
         session::portal_opened(query as usize, person);

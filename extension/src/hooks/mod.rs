@@ -11,6 +11,7 @@ pub(crate) mod injected;
 pub(crate) mod maintenance;
 pub(crate) mod observe;
 mod own_statement;
+mod owner_guard;
 mod planner;
 mod statistics;
 mod tree;
@@ -19,6 +20,8 @@ mod utility;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::pg_sys;
+
+pub(crate) use owner_guard::is_guarded as is_guarded_owner;
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 

@@ -12,7 +12,7 @@ use super::tree::{self, elements, is_a, is_placeholder, view_of};
 use super::{copies, foreign_code, maintenance, observe, own_statement, statistics};
 use crate::catalog::{self, Catalog};
 use crate::watch::{Counter, Kind, Raising};
-use crate::{errors, kept_snapshot, newer_version, relations, spi};
+use crate::{errors, kept_snapshot, load, newer_version, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 static mut NEXT_NEEDS_FMGR: pg_sys::needs_fmgr_hook_type = None;
@@ -196,6 +196,11 @@ impl Cover {
             if maintenance::is_on() {
                 self.stand_aside(entry);
                 return;
+            }
+            if !self.catalog.sees_all()
+                && !relations::owner(relation).is_some_and(spi::is_referential)
+            {
+                load::refuse_paused(&self.catalog, relation);
             }
             let mut covered = false;
             (*entry).securityQuals = self.strip_list((*entry).securityQuals, &mut covered);

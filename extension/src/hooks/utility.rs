@@ -5,9 +5,8 @@ use std::ffi::{CStr, c_char};
 use pgrx::prelude::*;
 
 use super::injected;
-use super::maintenance;
-use super::statistics;
 use super::tree::elements;
+use super::{maintenance, owner_guard, statistics};
 use crate::watch::{Counter, Kind, Raising};
 use crate::{catalog, errors, identity, kept_snapshot, relations, session, spi};
 
@@ -46,6 +45,9 @@ unsafe extern "C-unwind" fn utility(
 ) {
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
+        if owner_guard::defines((*statement).utilityStmt) {
+            owner_guard::refuse((*statement).utilityStmt);
+        }
         let statement = if concerns((*statement).utilityStmt) {
             look(statement)
         } else {
@@ -170,7 +172,7 @@ unsafe fn explain(planned: *mut pg_sys::PlannedStmt) -> *mut pg_sys::PlannedStmt
     }
 }
 
-unsafe fn named(range: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
+pub(super) unsafe fn named(range: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
     // SAFETY: looks a name up without locking it; missing is no error.
     unsafe {
         if range.is_null() {

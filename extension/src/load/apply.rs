@@ -1,5 +1,6 @@
 //! Runs a plan: with the rights of each table's owner, under a bounded wait for its lock.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use celador_policy::directory::sql;
@@ -8,9 +9,19 @@ use celador_policy::row_policy::PERMISSIVE;
 use celador_policy::{PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
-use super::plan::{Found, Plan, TablePlan, Watched};
+use super::found::Found;
+use super::plan::{Plan, TablePlan, Watched};
 use crate::spi::{self, Reads};
 use crate::{catalog, errors, guard, relations, version};
+
+thread_local! {
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether tables are changed by Celador at the moment.
+pub(super) fn is_running() -> bool {
+    RUNNING.get()
+}
 
 /// How long a load waits for a lock where `lock_timeout` says nothing.
 const LOCK_TIMEOUT: &str = "10s";
@@ -71,18 +82,18 @@ pub(crate) fn yield_to_foreign(tables: &BTreeMap<TableName, (pg_sys::Oid, Found)
     }
 }
 
-/// Forgets tables that are gone.
+/// Forgets tables that are gone. A row of celador.paused goes with that of celador.protected.
 pub(crate) fn forget_dropped() {
-    spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| {
-            spi::run_with(
-                "DELETE FROM celador.protected AS x WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c \
-                 WHERE c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid)",
-                &[],
-                false,
-            )
+    for table in ["protected", "left_out"] {
+        spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| {
+                spi::run(&format!(
+                    "DELETE FROM celador.{table} AS x WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c \
+                     WHERE c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid)"
+                ));
+            });
         });
-    });
+    }
 }
 
 /// The statements run as the table's owner: whoever loads must be a member of that role, and
@@ -110,16 +121,21 @@ fn may_change(table: &TablePlan) {
             "Load as a member of the owners of all tables that the policy names.",
         );
     }
-    if table.protected.is_some() && is_login(owner) {
+    if table.protected.is_some() && is_login(owner) && !is_guarded(owner) {
         errors::denied(
             format!(
                 "role \"{}\" owns table {} and can log in: an owner can switch row security off",
                 relations::role_name(owner),
                 table.table
             ),
-            "Give the tables to a role that nobody logs in as, and grant the login what it needs.",
+            "Give its tables to a role that nobody logs in as: SELECT celador.adopt(schema, owner, app). Or, where \
+             ownership can't move, let it define nothing: SELECT celador.guard_owner(role).",
         );
     }
+}
+
+fn is_guarded(role: pg_sys::Oid) -> bool {
+    catalog::current().is_some_and(|catalog| catalog.guarded.contains(&role))
 }
 
 /// Whether somebody logs in as the role; superusers aside.
@@ -377,13 +393,14 @@ pub(super) fn check_directory() {
     }
 }
 
-/// Bounds the wait for locks while a plan is applied.
-pub(super) struct LockTimeout {
+/// Bounds the wait for locks while Celador changes tables.
+pub(crate) struct LockTimeout {
     level: i32,
 }
 
 impl LockTimeout {
-    pub(super) fn set() -> Self {
+    pub(crate) fn set() -> Self {
+        RUNNING.set(true);
         // SAFETY: a nested level of settings, ended when dropped or by the transaction.
         unsafe {
             let level = pg_sys::NewGUCNestLevel();
@@ -407,6 +424,7 @@ impl LockTimeout {
 
 impl Drop for LockTimeout {
     fn drop(&mut self) {
+        RUNNING.set(false);
         // SAFETY: ends the level that `set` began; while an error unwinds, the transaction does.
         unsafe {
             if !std::thread::panicking() {

@@ -2,6 +2,9 @@
 
 mod again;
 mod apply;
+mod found;
+mod leave;
+mod pause;
 mod plan;
 mod revisions;
 
@@ -13,9 +16,11 @@ use crate::spi::{self, Reads};
 use crate::{changes, directory_trigger, errors, hooks, server_minor, version, watch};
 
 pub(crate) use again::{compile_again, restore_own};
-pub(crate) use apply::{forget_dropped, is_login, protect_new, yield_to_foreign};
+pub(crate) use apply::{LockTimeout, forget_dropped, is_login, protect_new, yield_to_foreign};
+pub(crate) use found::find_unsettled_tables;
+pub(crate) use pause::{is_closed_for_migration, refuse_as_paused, refuse_paused};
 use plan::Plan;
-pub(crate) use plan::{Watched, find_unsettled_tables};
+pub(crate) use plan::Watched;
 
 /// `celador.load_policy(document, reason, base)`: the new revision's number.
 #[pg_extern]
@@ -61,6 +66,7 @@ fn load(document: &str, reason: Option<&str>) -> i32 {
     if set.tables.values().any(|placement| set.observes(placement)) {
         watch::must_be_shared();
     }
+    leave::forget_left_out();
     let plan = Plan::make(&set);
     apply::apply(&plan);
     crate::event::verify();

@@ -7,9 +7,9 @@ use celador_policy::row_policy::{PERMISSIVE, row_policies};
 use celador_policy::{PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
+use super::found::{Found, find_tables};
 use crate::directory_trigger::PREFIX;
 use crate::giving::ROLES;
-use crate::spi::{self, Reads};
 use crate::{guard, relations};
 
 /// One statement of a load.
@@ -47,117 +47,6 @@ pub(crate) struct Plan {
     pub(crate) tables: Vec<TablePlan>,
 }
 
-/// A table as it is found.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Found {
-    pub(crate) row_security: bool,
-    pub(crate) forced: bool,
-    /// Whether somebody else's permissive policy is there.
-    pub(crate) foreign_permissive: bool,
-    /// What Celador put there last; `None`: it isn't protected.
-    pub(crate) signature: Option<String>,
-    pub(crate) had_row_security: bool,
-    pub(crate) had_force: bool,
-    pub(crate) is_partition: bool,
-    /// Names of Celador's own policies.
-    policies: Vec<String>,
-    /// Names of Celador's own triggers that aren't clones of the parent table's.
-    triggers: Vec<String>,
-}
-
-impl Found {
-    /// Whether nothing stands on a table of Celador's own that the policy makes use of.
-    pub(crate) fn is_bare(&self) -> bool {
-        self.policies.is_empty() && self.triggers.is_empty()
-    }
-
-    /// Whether Celador's own permissive policy is there.
-    pub(crate) fn stands_open(&self) -> bool {
-        self.policies.iter().any(|name| name == PERMISSIVE)
-    }
-}
-
-const FOUND: &str = "\
-SELECT c.oid, n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
-  EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid AND p.polpermissive
-    AND NOT pg_catalog.starts_with(p.polname::pg_catalog.text, 'celador_')),
-  x.policies, x.had_row_security, x.had_force, c.relispartition,
-  (SELECT pg_catalog.string_agg(p.polname::pg_catalog.text, ',' ORDER BY p.polname)
-    FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid
-    AND pg_catalog.starts_with(p.polname::pg_catalog.text, 'celador_')),
-  (SELECT pg_catalog.string_agg(t.tgname::pg_catalog.text, ',' ORDER BY t.tgname)
-    FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid
-    AND t.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
-    AND pg_catalog.starts_with(t.tgname::pg_catalog.text, '~celador_'))
-FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-LEFT JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid
-WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'f']::pg_catalog.\"char\"[])
-  AND n.nspname OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_catalog', 'information_schema', 'pg_toast']::pg_catalog.name[])";
-
-/// Those that DDL may have changed something for: new ones, Celador's own that a restore has left bare,
-/// and those with a permissive policy of somebody else's. After each CREATE TEMP TABLE the others need
-/// no look.
-const UNSETTLED: &str = "\
-x.relation IS NULL
-OR n.nspname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
-  WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND pg_catalog.starts_with(t.tgname::pg_catalog.text, '~celador_'))
-OR EXISTS (SELECT FROM pg_catalog.pg_policy AS p
-  WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid AND p.polpermissive
-    AND NOT pg_catalog.starts_with(p.polname::pg_catalog.text, 'celador_'))";
-
-/// The tables as they are found.
-fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
-    find(FOUND)
-}
-
-/// The tables that aren't protected as they should be, or may not be.
-pub(crate) fn find_unsettled_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
-    find(&format!("{FOUND} AND ({UNSETTLED})"))
-}
-
-fn find(sql: &str) -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
-    let rows = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| spi::read(sql, &[], Reads::Latest))
-    });
-    let mut tables = BTreeMap::new();
-    for row in rows {
-        let text = |at: usize| row.get(at).cloned().flatten();
-        let names = |at: usize| -> Vec<String> {
-            text(at)
-                .map(|names| names.split(',').map(str::to_owned).collect())
-                .unwrap_or_default()
-        };
-        let flag = |at: usize| text(at).as_deref() == Some("t");
-        // pg_dump leaves out what a load puts on an extension's tables: after a restore Celador knows
-        // of it, and it isn't there.
-        let restored = text(1).as_deref() == Some("celador") && text(11).is_none();
-        let (Some(oid), Some(schema), Some(name)) = (
-            text(0).and_then(|oid| oid.parse::<u32>().ok()),
-            text(1),
-            text(2),
-        ) else {
-            continue;
-        };
-        let found = Found {
-            row_security: flag(3),
-            forced: flag(4),
-            foreign_permissive: flag(5),
-            signature: text(6).filter(|_| !restored),
-            had_row_security: flag(7),
-            had_force: flag(8),
-            is_partition: flag(9),
-            policies: names(10),
-            triggers: names(11),
-        };
-        tables.insert(
-            TableName::new(schema, name),
-            (pg_sys::Oid::from(oid), found),
-        );
-    }
-    tables
-}
-
 impl TablePlan {
     /// What a table needs that has come after the load, placed so; `None`: nothing.
     pub(crate) fn of_new(
@@ -181,7 +70,7 @@ impl TablePlan {
         Some(Self {
             table: table.clone(),
             relation,
-            had: before(found),
+            had: found.before(),
             steps,
             protected,
             observed,
@@ -190,12 +79,22 @@ impl TablePlan {
 }
 
 impl Plan {
-    /// What loading the policy does to the tables as they are.
+    /// What loading the policy does to the tables as they are; those that are paused wait for
+    /// `celador.resume`.
     pub(crate) fn make(set: &PolicySet) -> Self {
+        Self::of(set, |found| !(found.paused || found.left_out))
+    }
+
+    /// What it takes to have no policy, on any table.
+    pub(super) fn none(empty: &PolicySet) -> Self {
+        Self::of(empty, |_| true)
+    }
+
+    fn of(set: &PolicySet, concerns: impl Fn(&Found) -> bool) -> Self {
         let found = find_tables();
         let watched = Watched::by(set);
         let mut tables = Vec::new();
-        for (table, (relation, found)) in &found {
+        for (table, (relation, found)) in found.iter().filter(|(_, (_, found))| concerns(found)) {
             let placed = set
                 .tables
                 .get(table)
@@ -214,7 +113,7 @@ impl Plan {
             tables.push(TablePlan {
                 table: table.clone(),
                 relation: *relation,
-                had: before(found),
+                had: found.before(),
                 steps,
                 protected: keeps.then_some(signature),
                 observed: placed.is_some_and(|placement| set.observes(placement)),
@@ -269,6 +168,11 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
+    /// Whether the directory is read from the table.
+    pub(super) fn has(&self, table: &TableName) -> bool {
+        self.columns.contains_key(table) || self.roles.contains(table)
+    }
+
     /// What the policy reads its directory from, as the tables stand.
     pub(crate) fn by(set: &PolicySet) -> Self {
         let mut columns = set.directory.watched();
@@ -307,15 +211,6 @@ fn heirs(root: &TableName) -> Vec<TableName> {
         .collect()
 }
 
-/// Row security and FORCE as they were before Celador.
-fn before(found: &Found) -> (bool, bool) {
-    if found.signature.is_some() {
-        (found.had_row_security, found.had_force)
-    } else {
-        (found.row_security, found.forced)
-    }
-}
-
 /// The statements that make one table what the policy wants of it.
 fn table_steps(
     set: &PolicySet,
@@ -329,29 +224,17 @@ fn table_steps(
         .get(table)
         .filter(|placement| !leaves_alone(table, placement));
     let name = table.sql();
-    let mut ddl = Vec::new();
-    ddl.extend(
-        found
-            .policies
-            .iter()
-            .map(|policy| format!("DROP POLICY {} ON {name}", quote::name(policy))),
-    );
-    ddl.extend(
-        found
-            .triggers
-            .iter()
-            .map(|trigger| format!("DROP TRIGGER {} ON {name}", quote::name(trigger))),
-    );
+    let mut ddl = drops(&name, found, &[]);
     let dropped = ddl.len();
-    let (was_on, was_forced) = before(found);
+    let (was_on, _) = found.before();
     match placement {
         None => {
             if found.signature.is_some() {
-                ddl.push(as_before(&name, was_on, was_forced));
+                ddl.push(flags_as_found(&name, found));
             }
         }
         Some(placement) if set.observes(placement) => {
-            ddl.push(as_before(&name, was_on, was_forced));
+            ddl.push(flags_as_found(&name, found));
             ddl.extend(guards(&name, placement, found));
         }
         Some(placement) => {
@@ -387,6 +270,11 @@ fn table_steps(
             "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"
         ));
     }
+    steps(table, ddl, dropped)
+}
+
+/// The statements as steps; so many of them only remove.
+fn steps(table: &TableName, ddl: Vec<String>, removing: usize) -> Vec<Step> {
     ddl.into_iter()
         .enumerate()
         .map(|(at, ddl)| Step {
@@ -394,16 +282,9 @@ fn table_steps(
             lock: "ACCESS EXCLUSIVE",
             by_celador: ddl.starts_with("CREATE TRIGGER"),
             ddl,
-            removes: at < dropped,
+            removes: at < removing,
         })
         .collect()
-}
-
-/// Row security as it was found.
-fn as_before(name: &str, was_on: bool, was_forced: bool) -> String {
-    let on = if was_on { "ENABLE" } else { "DISABLE" };
-    let force = if was_forced { "FORCE" } else { "NO FORCE" };
-    format!("ALTER TABLE {name} {on} ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY")
 }
 
 /// The triggers that decide what row security can't.
@@ -429,6 +310,92 @@ fn guards(name: &str, placement: &Placement, found: &Found) -> Vec<String> {
         ));
     }
     ddl
+}
+
+/// Takes away Celador's policies and triggers, but for these.
+fn drops(name: &str, found: &Found, keeps: &[&str]) -> Vec<String> {
+    let drop = |kind: &'static str, names: &[String]| -> Vec<String> {
+        names
+            .iter()
+            .filter(|it| !keeps.contains(&it.as_str()))
+            .map(|it| format!("DROP {kind} {} ON {name}", quote::name(it)))
+            .collect()
+    };
+    [
+        drop("POLICY", &found.policies),
+        drop("TRIGGER", &found.triggers),
+    ]
+    .concat()
+}
+
+fn flags_as_found(name: &str, found: &Found) -> String {
+    let (was_on, was_forced) = found.before();
+    let on = if was_on { "ENABLE" } else { "DISABLE" };
+    let force = if was_forced { "FORCE" } else { "NO FORCE" };
+    format!("ALTER TABLE {name} {on} ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY")
+}
+
+/// The policy of a table that is closed for a migration: it names no column.
+const PAUSED: &str = "celador_paused";
+
+impl Plan {
+    /// Closes these tables, in this order: nothing of Celador's names a column of theirs any more.
+    /// The permissive policy stays: without any, PostgreSQL would show an empty table where
+    /// `covered()` must raise.
+    ///
+    /// ```sql
+    /// CREATE POLICY "celador_paused" ON "public"."contacts" AS RESTRICTIVE FOR ALL TO PUBLIC
+    ///   USING (celador.covered() AND false) WITH CHECK (celador.covered() AND false)
+    /// ```
+    pub(super) fn closing(relations: &[pg_sys::Oid]) -> Self {
+        Self::each(relations, |table, found| {
+            let name = table.sql();
+            let mut ddl = drops(&name, found, &[PERMISSIVE, guard::TRUNCATE_TRIGGER]);
+            let removing = ddl.len();
+            ddl.push(format!(
+                "CREATE POLICY {} ON {name} AS RESTRICTIVE FOR ALL TO PUBLIC \
+                 USING (celador.covered() AND false) WITH CHECK (celador.covered() AND false)",
+                quote::name(PAUSED)
+            ));
+            let steps = steps(table, ddl, removing);
+            let signature = signature(&steps);
+            (steps, Some(signature))
+        })
+    }
+
+    /// Puts these tables back as they were found.
+    pub(super) fn putting_back(relations: &[pg_sys::Oid]) -> Self {
+        Self::each(relations, |table, found| {
+            let name = table.sql();
+            let mut ddl = drops(&name, found, &[]);
+            let removing = ddl.len();
+            ddl.push(flags_as_found(&name, found));
+            (steps(table, ddl, removing), None)
+        })
+    }
+
+    fn each(
+        relations: &[pg_sys::Oid],
+        plan: impl Fn(&TableName, &Found) -> (Vec<Step>, Option<String>),
+    ) -> Self {
+        let all = find_tables();
+        let tables = relations.iter().filter_map(|relation| {
+            let (table, (_, found)) = all.iter().find(|(_, (oid, _))| oid == relation)?;
+            found.signature.as_ref()?;
+            let (steps, protected) = plan(table, found);
+            Some(TablePlan {
+                table: table.clone(),
+                relation: *relation,
+                steps,
+                observed: false,
+                had: found.before(),
+                protected,
+            })
+        });
+        Self {
+            tables: tables.collect(),
+        }
+    }
 }
 
 fn directory_triggers(name: &str, columns: &BTreeSet<String>) -> Vec<String> {
