@@ -85,12 +85,12 @@ impl Groups {
 /// Rights hang on roles, people and records on groups: both may be called group.
 pub(super) fn is_role(ground: &Ground<'_>, table: &TableName) -> bool {
     let name = &ground.table(table).name;
+    let mut telling = ground.telling(table).into_iter();
     name.ends_with(words::ROLE) > 0
-        && (name.last() == "role"
-            || ground.references.to(table).any(|(of, _)| {
-                let of = ground.table(of);
-                of.name.has(words::RIGHT) && of.name.first() == name.first()
-            }))
+        && !telling.any(|reference| ground.person_key(reference).is_some())
+        && !ground.people.as_ref().is_some_and(|people| people.has(table))
+        && (name.ends_with(words::ROLE_ONLY) > 0
+            || ground.references.to(table).any(|(of, _)| ground.table(of).name.has(words::ROLE_RIGHT)))
 }
 
 /// The table that tells who is in which group: a link table, or the people's own.

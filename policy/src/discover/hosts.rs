@@ -77,30 +77,34 @@ fn host(
     let in_directory = |reference: &Reference| {
         ground.is_group(&reference.table) || ground.people.as_ref().is_some_and(|people| people.has(&reference.table))
     };
-    let mut best: Option<(i32, &Reference, bool)> = None;
+    let mut best: Option<(i32, &Reference, bool, bool)> = None;
     for reference in ground.telling(table) {
         if !can_host(reference) {
             continue;
         }
-        let continues = name.continues(&ground.table(&reference.table).name);
+        let target = &ground.table(&reference.table).name;
+        // In `account_tax`, `account` may be the family and not the table `account_account`.
+        let family = target.words.len() > 1 && target.first() == target.last();
+        let named = reference.name.joined() == target.joined() || target.words.ends_with(&reference.name.words);
+        let continues = named && name.continues(target) && (!family || reference.cascades);
         let directory = in_directory(reference);
         // A person or a group is what a row is filed under, not what it is a part of.
         if directory && !continues {
             continue;
         }
-        let whole = name.words.starts_with(&ground.table(&reference.table).name.words);
+        let whole = name.words.starts_with(&target.words);
         let mut score = i32::from(reference.required) * 4
             + i32::from(reference.cascades) * 3
             + i32::from(continues) * 4
             + i32::from(whole);
-        if directory || is_configuration(&ground.table(&reference.table).name) && kinds.name_of(&reference.table).is_none() {
+        if directory || is_configuration(target) && kinds.name_of(&reference.table).is_none() {
             score -= 2;
         }
-        if best.is_none_or(|(most, _, _)| score > most) {
-            best = Some((score, reference, continues));
+        if best.is_none_or(|(most, _, _, _)| score > most) {
+            best = Some((score, reference, continues, named));
         }
     }
-    let (score, reference, continues) = best?;
+    let (score, reference, continues, named) = best?;
     let leaf = ground.references.to(table).next().is_none();
     let part = name.has(words::PART) || name.has(words::HISTORY);
     let configuration = is_configuration(name) && !continues;
@@ -108,7 +112,7 @@ fn host(
     let hangs = is_link
         || score >= 7
         || (continues && (reference.required || part))
-        || (score >= 2 && reference.required && leaf && !configuration && !known);
+        || (score >= 2 && reference.required && named && leaf && !configuration && !known);
     if !hangs {
         return None;
     }

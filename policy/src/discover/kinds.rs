@@ -19,15 +19,19 @@ impl Kinds {
             if ground.is_tenant(table) || ground.link(table).is_some() || ground.roles.tables.contains(table) {
                 continue;
             }
+            let settings = name.has(words::SETTING);
             for (module, phrases) in words::MODULES {
                 for (rank, phrase) in phrases.iter().enumerate() {
                     let matched = name.ends_with(&[phrase]);
-                    if matched > 0 {
+                    let fits = !settings || phrase.split('_').any(|word| words::SETTING.contains(&word));
+                    if matched > 0 && fits {
                         let extra = name.words.len() - matched;
                         // `sale_sale` is `sale`.
                         let twice = extra == 1 && matched == 1 && name.first() == name.last();
                         let extra = if twice { 0 } else { extra };
-                        fitting.push((rank + extra * 2, rank, extra, *module, table));
+                        // More words that fit say more.
+                        let worse = rank + extra * 2 + 4 - matched.min(2) * 2;
+                        fitting.push((worse, rank, extra, *module, table));
                     }
                 }
             }

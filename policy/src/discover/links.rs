@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::ground::Ground;
 use super::guess::{Certainty, Guesses};
+use super::hosts::is_configuration;
+use super::names::Name;
 use super::references::Reference;
 use super::words;
 use crate::document::{GroupLink, OwnerLink, ShareSource};
@@ -40,6 +42,12 @@ pub(super) fn has_owner_column(ground: &Ground<'_>, table: &TableName) -> bool {
         .any(|reference| reference.name.is(words::OWNER) && ground.person_key(reference).is_some())
 }
 
+/// Whether the rest of a link table's name says that it files records under groups.
+fn is_group_link(ground: &Ground<'_>, says: &Name, group: &TableName) -> bool {
+    ground.is_group(group)
+        && (says.is(words::GROUP) || ground.table(group).name.words.ends_with(&says.words))
+}
+
 pub(super) fn find(ground: &Ground<'_>, business: &[TableName], guesses: &mut Guesses) -> Links {
     let mut links = Links::default();
     let mut weak = Vec::new();
@@ -58,16 +66,22 @@ pub(super) fn find(ground: &Ground<'_>, business: &[TableName], guesses: &mut Gu
             let declared = record.declared && other.declared;
             let shown = format!("{}; {}", record.shown_by(), other.shown_by());
             if ground.person_key(other).is_some() {
-                let says_owner = says.ends_with(words::OWNER_LINK) > 0 || other.name.is(words::OWNER);
-                if says_owner {
+                // Whom a rule assigns to doesn't own the rule.
+                let settings = is_configuration(&ground.table(&record.table).name);
+                let says_owner = says.is(words::OWNER_LINK) || other.name.is(words::OWNER);
+                if says_owner && !settings {
                     let reason = format!("{shown}; its name says whose a record is");
                     links.owner(ground, table, record, other, Certainty::of(declared), reason, guesses);
+                } else if says.ends_with(words::OWNER_LINK) > 0 {
+                    let reason = format!("{shown}; to whom what is assigned isn't known");
+                    let value = format!("{} ({}, {})", ground.catalog.written(table), record.column, other.column);
+                    guesses.add(&record.table, "owner", value, Certainty::Guess, reason);
                 } else if says.ends_with(words::SHARE_LINK) > 0 {
                     links.share(ground, table, record, other, shown, guesses);
                 } else if says.is(words::PEOPLE_LINK) && !has_owner_column(ground, &record.table) {
                     weak.push((table, record, other, shown));
                 }
-            } else if ground.is_group(&other.table) && !links.groups.contains_key(&record.table) {
+            } else if is_group_link(ground, &says, &other.table) && !links.groups.contains_key(&record.table) {
                 let link = GroupLink::Table {
                     table: ground.catalog.written(table),
                     record: record.column.clone(),

@@ -222,9 +222,20 @@ fn lacks(ground: &Ground<'_>, places: &Places, names: &Names, modules: &mut BTre
     }
 }
 
-/// Settings that only have a creator, or nothing, become one module for each family of names.
+/// What tables of settings have in common that become one module.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Family {
+    first: String,
+    /// The column, and its type.
+    group: Option<(String, String)>,
+    creator: Option<String>,
+    creator_key: Option<String>,
+    creator_type: String,
+}
+
+/// Settings that only have a creator and a group, or nothing, become one module for each family of names.
 fn together(ground: &Ground<'_>, names: &Names, modules: &mut BTreeMap<String, ModuleMap>) {
-    let mut families: BTreeMap<(String, Option<String>, Option<String>, String), Vec<String>> = BTreeMap::new();
+    let mut families: BTreeMap<Family, Vec<String>> = BTreeMap::new();
     let lent: BTreeSet<String> = modules
         .values()
         .flat_map(|map| map.parent.as_slice())
@@ -235,7 +246,6 @@ fn together(ground: &Ground<'_>, names: &Names, modules: &mut BTreeMap<String, M
         let plain = map.configuration
             && map.children.is_empty()
             && map.owner.is_empty()
-            && map.group.is_empty()
             && map.parent.is_empty()
             && map.lacks.is_empty()
             && map.key.is_none()
@@ -243,12 +253,24 @@ fn together(ground: &Ground<'_>, names: &Names, modules: &mut BTreeMap<String, M
         if plain {
             let facts = ground.table(table);
             let creator_type = map.creator.as_ref().map_or("", |column| facts.type_of(column)).to_owned();
-            let family = (facts.name.first().to_owned(), map.creator.clone(), map.creator_key.clone(), creator_type);
+            let group = match map.group.as_slice() {
+                [] => None,
+                [GroupLink::Plain(column)] => Some((column.clone(), facts.type_of(column).to_owned())),
+                [_, ..] => continue,
+            };
+            let family = Family {
+                first: facts.name.first().to_owned(),
+                group,
+                creator: map.creator.clone(),
+                creator_key: map.creator_key.clone(),
+                creator_type,
+            };
             families.entry(family).or_default().push(name.clone());
         }
     }
-    for ((family, creator, creator_key, _), members) in families {
-        let name = format!("{family}_settings");
+    for (family, members) in families {
+        let of_groups = if family.group.is_some() { "_of_groups" } else { "" };
+        let name = format!("{}_settings{of_groups}", family.first);
         if members.len() < 2 || modules.contains_key(&name) {
             continue;
         }
@@ -256,8 +278,9 @@ fn together(ground: &Ground<'_>, names: &Names, modules: &mut BTreeMap<String, M
         let tables = gone.flat_map(|map| map.table.as_slice().to_vec()).collect();
         let map = ModuleMap {
             table: OneOrMany::Many(tables),
-            creator,
-            creator_key,
+            creator: family.creator,
+            creator_key: family.creator_key,
+            group: family.group.map_or_else(OneOrMany::default, |(column, _)| OneOrMany::One(GroupLink::Plain(column))),
             configuration: true,
             ..ModuleMap::default()
         };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::ground::Ground;
 use super::guess::{Certainty, Guesses};
+use super::links::has_owner_column;
 use super::places::{Place, Places};
 use super::polymorphic::{self, Polymorphic, SEPARATOR};
 use super::references::Reference;
@@ -40,6 +41,9 @@ pub(super) fn fill(
     let mut found = Vec::new();
     for table in names.keys().filter(|table| !matches!(places.of.get(*table), Some(Place::Directory(_)))) {
         found.extend(plain(ground, places, names, table, guesses));
+        if places.of.get(table) != Some(&Place::Module) {
+            continue;
+        }
         for columns in polymorphic::find(ground, table) {
             found.extend(of_kinds(ground, places, names, table, &columns, ask, guesses));
         }
@@ -102,7 +106,6 @@ fn plain(
     let telling = ground.telling(table);
     let references: Vec<&Reference> = telling.into_iter().filter(module).collect();
     let hubs = references.iter().filter(|reference| is_hub(reference)).count();
-    let configuration = matches!(places.of.get(table), Some(Place::Configuration));
     let mut found = Vec::new();
     for reference in references {
         let target = &ground.table(&reference.table).name;
@@ -111,7 +114,7 @@ fn plain(
             || reference.name.words.ends_with(&target.words) && reference.name.words.len() <= target.words.len();
         let to_settings = matches!(places.of.get(&reference.table), Some(Place::Configuration));
         let hangs = (is_hub(reference) && (named || hubs == 1))
-            || (named && reference.required && (!to_settings || configuration) && places.kinds.name_of(&reference.table) != Some("products"));
+            || (named && reference.required && !to_settings && says_owner(ground, places, &reference.table));
         let name = names[&reference.table].clone();
         let value = format!("{name} by {}", reference.column);
         if !hangs {
@@ -132,6 +135,11 @@ fn plain(
         });
     }
     found
+}
+
+/// Whether a table's records have an owner: then it tells something that they hang on it.
+fn says_owner(ground: &Ground<'_>, places: &Places, table: &TableName) -> bool {
+    places.links.owners.contains_key(table) || has_owner_column(ground, table)
 }
 
 /// A parent of several kinds.

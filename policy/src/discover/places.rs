@@ -7,7 +7,7 @@ use super::guess::{Certainty, Guesses};
 use super::hosts::{self, Host};
 use super::kinds::Kinds;
 use super::links::{self, Links};
-use super::references::Reference;
+use super::polymorphic;
 use super::words;
 use crate::schema::TableName;
 
@@ -135,6 +135,17 @@ impl Placing<'_, '_> {
                 self.put(&name, Place::Closed, Certainty::Likely, reason);
             }
         }
+        for name in self.left() {
+            let words = &self.ground.table(&name).name;
+            let part = self.ground.telling(&name).iter().any(|reference| {
+                reference.required
+                    && self.of.get(&reference.table) == Some(&Place::Closed)
+                    && words.continues(&self.ground.table_name(&reference.table))
+            });
+            if part {
+                self.put(&name, Place::Closed, Certainty::Likely, "a part of a closed table, by its key and its name");
+            }
+        }
     }
 
     /// References that a reference table may have: to others, and to who made it.
@@ -183,31 +194,46 @@ impl Placing<'_, '_> {
         if self.left().iter().filter(|name| of_family(name)).count() < 5 {
             return;
         }
-        loop {
-            let before = self.of.len();
-            for name in self.left().into_iter().filter(|name| of_family(name)) {
-                let words = &self.ground.table(&name).name;
-                let telling = self.ground.telling(&name);
-                let person = |reference: &&Reference| self.ground.person_key(reference).is_some();
-                let screen = words.has(words::SCREEN) && telling.iter().any(|reference| person(&reference));
-                let describes = |reference: &&Reference| {
-                    reference.table == name
-                        || self.ground.roles.tables.contains(&reference.table)
-                        || self.of.get(&reference.table) == Some(&Place::Readable)
-                };
-                let rights = words.has(words::RIGHT) || hosts::is_configuration(words);
-                if screen {
-                    let reason = "what somebody's screen looked like: closed, unless people need it open";
-                    self.guesses.add(&name, "open", &name.name, Certainty::Guess, "written by whoever works");
-                    self.put(&name, Place::Closed, Certainty::Likely, reason);
-                } else if !rights && !telling.is_empty() && telling.iter().all(|r| describes(&r)) && !self.has_secrets(&name) {
-                    let reason = "the application describes itself in it: no people, no records";
-                    self.put(&name, Place::Readable, Certainty::Likely, reason);
-                }
+        let mut describing = Vec::new();
+        for name in self.left().into_iter().filter(|name| of_family(name)) {
+            let words = &self.ground.table(&name).name;
+            let person = self.ground.telling(&name).iter().any(|r| self.ground.person_key(r).is_some());
+            if person && words.has(words::SCREEN) {
+                let reason = "what somebody's screen looked like: closed, unless people need it open";
+                self.guesses.add(&name, "open", &name.name, Certainty::Guess, "written by whoever works");
+                self.put(&name, Place::Closed, Certainty::Likely, reason);
+            } else if !(person
+                || words.has(words::RIGHT)
+                || hosts::is_configuration(words)
+                || polymorphic::has_parent(self.ground, &name)
+                || self.has_secrets(&name))
+            {
+                describing.push(name);
             }
-            if self.of.len() == before {
+        }
+        // What refers to anything else describes more than the application; what refers to nothing has
+        // to be referred to.
+        loop {
+            let describes = |name: &TableName| {
+                let telling = self.ground.telling(name);
+                let alone = telling.is_empty()
+                    && !self.ground.references.to(name).any(|(of, _)| describing.contains(of));
+                !alone
+                    && telling.iter().all(|reference| {
+                        describing.contains(&reference.table)
+                            || self.ground.roles.tables.contains(&reference.table)
+                            || self.of.get(&reference.table) == Some(&Place::Readable)
+                    })
+            };
+            let kept: Vec<TableName> = describing.iter().filter(|name| describes(name)).cloned().collect();
+            if kept.len() == describing.len() {
                 break;
             }
+            describing = kept;
+        }
+        for name in describing {
+            let reason = "the application describes itself in it: no people, no records";
+            self.put(&name, Place::Readable, Certainty::Likely, reason);
         }
     }
 
@@ -241,7 +267,7 @@ impl Placing<'_, '_> {
             let known = module.is_some();
             let configuration = match module {
                 Some(module) => words::CONFIGURATION_MODULES.contains(&module),
-                None => hosts::is_configuration(words) || self.ground.is_tenant(&name) || self.ground.roles.tables.contains(&name),
+                None => hosts::is_configuration(words) || self.ground.is_tenant(&name) || self.is_of_roles(&name),
             };
             if configuration {
                 self.put(&name, Place::Configuration, Certainty::Likely, "settings or rules, by its name");
@@ -258,9 +284,17 @@ impl Placing<'_, '_> {
         }
     }
 
+    /// Whether the table has roles, or what they may do.
+    fn is_of_roles(&self, table: &TableName) -> bool {
+        let roles = &self.ground.roles.tables;
+        let telling = self.ground.telling(table);
+        let person = telling.iter().any(|reference| self.ground.person_key(reference).is_some());
+        roles.contains(table) || (!person && telling.iter().any(|reference| roles.contains(&reference.table)))
+    }
+
     /// Whether anything on the table says whose its rows are.
     fn says_whose(&self, table: &TableName) -> bool {
-        self.ground.references.of(table).iter().any(|reference| {
+        polymorphic::has_parent(self.ground, table) || self.ground.references.of(table).iter().any(|reference| {
             self.ground.person_key(reference).is_some()
                 || self.ground.is_group(&reference.table)
                 || matches!(self.of.get(&reference.table), Some(Place::Module | Place::Configuration))

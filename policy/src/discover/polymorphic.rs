@@ -43,10 +43,12 @@ pub(super) fn find(ground: &Ground<'_>, table: &TableName) -> Vec<Polymorphic> {
         let to_registry = ground.references.of_column(table, kind).is_some_and(|reference| {
             ground.registry.as_ref().is_some_and(|registry| registry.table == reference.table)
         });
-        if matched == 0 || !(facts.is_text(kind) || to_registry) {
+        let before = name.words[..name.words.len() - matched].join("_");
+        // `type` by itself tells anything.
+        let vague = before.is_empty() && !name.is(&["content_type", "model"]);
+        if matched == 0 || vague || !(facts.is_text(kind) || to_registry) {
             continue;
         }
-        let before = name.words[..name.words.len() - matched].join("_");
         let key = facts.clues.columns.iter().filter(plain).find(|column| {
             let key = Name::of_column(column);
             let is_key = key.words.len() < Name::of_table(column).words.len();
@@ -86,8 +88,9 @@ pub(super) fn kinds(
         common.map(|(kind, table)| (kind.clone(), table.clone())).collect()
     };
     let read = |values: Vec<Answer>, known: Option<&BTreeMap<String, TableName>>| -> BTreeMap<String, TableName> {
+        let count = values.len();
         let values = values.into_iter().map(|answer| answer.value);
-        values
+        let kinds: BTreeMap<String, TableName> = values
             .filter_map(|value| {
                 let table = match known {
                     Some(known) => known.get(&value).cloned(),
@@ -95,7 +98,9 @@ pub(super) fn kinds(
                 };
                 table.map(|table| (value, table))
             })
-            .collect()
+            .collect();
+        // Where most values are no kinds, the column holds something else.
+        if kinds.len() * 2 < count { BTreeMap::new() } else { kinds }
     };
     let registry = ground.registry.as_ref();
     match found {

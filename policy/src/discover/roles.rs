@@ -52,6 +52,8 @@ impl Roles {
             }
         }
         roles.of_person(ground, ask, guesses);
+        // A source that gives no role says nothing.
+        roles.sources.retain(|source| !source.map.is_empty());
         roles
     }
 
@@ -143,6 +145,11 @@ fn held_by(
 fn note(guesses: &mut Guesses, table: &TableName, source: &RoleSource, certainty: Certainty, reason: impl Into<String>) {
     let holder = source.user.as_ref().or(source.group.as_ref()).cloned().unwrap_or_default();
     let value = format!("{holder}, {}", source.role);
+    if source.map.is_empty() {
+        let reason = "none of its values is called like a role of the presets, or they can't be read";
+        guesses.add(table, "roles_held", value, Certainty::Guess, reason);
+        return;
+    }
     guesses.add(table, "roles_held", value, certainty, reason);
     for (value, role) in &source.map {
         let reason = "its name is like that of the preset's role; what it may do there, only you know";

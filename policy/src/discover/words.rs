@@ -39,7 +39,9 @@ pub(super) const ROLE_COLUMN: &[&str] = &["role", "role_name", "user_role", "use
 pub(super) const ADMINISTRATOR: &[&str] = &["administrator", "is_admin", "admin", "is_administrator", "is_superuser"];
 /// What roles, and nothing else, are called.
 pub(super) const ROLE_ONLY: &[&str] = &["role"];
-/// What rights are called, by which roles are told from groups.
+/// What rights of roles are called, by which roles are told from groups.
+pub(super) const ROLE_RIGHT: &[&str] = &["permission", "access", "acl", "privilege", "capability"];
+/// What rights and rules of the application's own are called.
 pub(super) const RIGHT: &[&str] = &["permission", "access", "acl", "privilege", "right", "capability", "rule"];
 /// What a role is called there, and in the presets.
 pub(super) const ROLES: &[(&str, &[&str])] = &[
@@ -100,7 +102,7 @@ pub(super) const REGISTRY: &[&str] = &["content_type", "model", "entity_type", "
 pub(super) const MACHINERY: &[&str] = &[
     "session", "migration", "token", "job", "cron", "cron_log", "queue", "lock", "nonce", "cache", "login_attempt", "device",
     "blacklist", "blacklisted_email", "blacklistedtoken", "internal_metadata", "alembic_version", "schema_version", "oauth_client",
-    "key_value", "wizard", "error", "user_application", "user_warning", "credential", "password_reset", "permission", "otp",
+    "key_value", "session_wizard", "error", "user_application", "user_warning", "credential", "password_reset", "permission", "otp",
     "config_wizard_item", "login_history", "button_click", "job_log", "unique_id", "system_data",
 ];
 /// Tables of the machinery, by how their names begin.
