@@ -77,6 +77,9 @@ fn host(
     let in_directory = |reference: &Reference| {
         ground.is_group(&reference.table) || ground.people.as_ref().is_some_and(|people| people.has(&reference.table))
     };
+    let is_settings = |reference: &Reference| {
+        is_configuration(&ground.table(&reference.table).name) && kinds.name_of(&reference.table).is_none()
+    };
     let mut best: Option<(i32, &Reference, bool, bool)> = None;
     for reference in ground.telling(table) {
         if !can_host(reference) {
@@ -97,7 +100,7 @@ fn host(
             + i32::from(reference.cascades) * 3
             + i32::from(continues) * 4
             + i32::from(whole);
-        if directory || is_configuration(target) && kinds.name_of(&reference.table).is_none() {
+        if directory || is_settings(reference) {
             score -= 2;
         }
         if best.is_none_or(|(most, _, _, _)| score > most) {
@@ -107,11 +110,13 @@ fn host(
     let (score, reference, continues, named) = best?;
     let leaf = ground.references.to(table).next().is_none();
     let part = name.has(words::PART) || name.has(words::HISTORY);
-    let configuration = is_configuration(name) && !continues;
+    let configuration = (is_configuration(name) && !continues) || is_settings(reference);
+    let only = ground.telling(table).iter().filter(|other| can_host(other)).count() == 1;
     let known = polymorphic::has_parent(ground, table);
     let hangs = is_link
         || score >= 7
         || (continues && (reference.required || part))
+        || (reference.cascades && named && leaf && only && !known)
         || (score >= 2 && reference.required && named && leaf && !configuration && !known);
     if !hangs {
         return None;
@@ -176,7 +181,11 @@ pub(super) fn settings(ground: &Ground<'_>, kinds: &Kinds, placed: &Placed) -> B
     let mut found: BTreeSet<TableName> = ground
         .roots()
         .filter(|(name, table)| {
-            !placed.contains_key(*name) && kinds.name_of(name).is_none() && families.contains(table.name.first())
+            !placed.contains_key(*name)
+                && kinds.name_of(name).is_none()
+                && families.contains(table.name.first())
+                // What has a number is a document.
+                && table.column_named(&["number"]).is_none()
         })
         .map(|(name, _)| name.clone())
         .collect();

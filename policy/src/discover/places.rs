@@ -277,7 +277,9 @@ impl Placing<'_, '_> {
             } else if known || links.has(&name) || self.says_whose(&name) {
                 self.put(&name, Place::Module, Certainty::Likely, "");
             } else {
-                let reason = "no owner, creator, group, parent or known name: closed until you place it";
+                let rows = self.ground.table(&name).clues.rows;
+                let rows = if rows < 0.0 { "never analysed".to_owned() } else { format!("about {rows} rows") };
+                let reason = format!("no owner, creator, group, parent or known name ({rows}): closed until you place it");
                 self.guesses.add(&name, "unplaced", &name.name, Certainty::Guess, reason);
                 self.of.insert(name, Place::Closed);
             }
