@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 mod catalog;
 mod children;
 mod directory_trigger;
+mod discover;
 mod errors;
 mod event;
 mod explain;

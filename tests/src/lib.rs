@@ -4,6 +4,7 @@
 pub mod acceptance;
 mod asking;
 mod database;
+pub mod facts;
 mod failure;
 pub mod shadow;
 mod small_crm;

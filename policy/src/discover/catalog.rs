@@ -138,8 +138,16 @@ impl Table {
 
     /// Whether a policy can take the column for a key.
     pub(super) fn can_be_key(&self, column: &str) -> bool {
-        let stored = self.facts.columns.get(column).is_some_and(|facts| !facts.generated);
-        stored && matches!(self.type_of(column), "int2" | "int4" | "int8" | "uuid" | "text" | "varchar")
+        let stored = self
+            .facts
+            .columns
+            .get(column)
+            .is_some_and(|facts| !facts.generated);
+        stored
+            && matches!(
+                self.type_of(column),
+                "int2" | "int4" | "int8" | "uuid" | "text" | "varchar"
+            )
     }
 
     /// Whether no two rows have the same values in these columns.
@@ -158,7 +166,9 @@ impl Table {
     pub(super) fn column_named(&self, phrases: &[&str]) -> Option<&str> {
         phrases.iter().find_map(|phrase| {
             let mut columns = self.clues.columns.iter();
-            columns.find(|column| Name::of_column(column).is(&[phrase])).map(String::as_str)
+            columns
+                .find(|column| Name::of_column(column).is(&[phrase]))
+                .map(String::as_str)
         })
     }
 }

@@ -68,7 +68,9 @@ impl<'a> Ground<'a> {
     }
 
     pub(super) fn is_group(&self, table: &TableName) -> bool {
-        self.groups.as_ref().is_some_and(|groups| groups.table == *table)
+        self.groups
+            .as_ref()
+            .is_some_and(|groups| groups.table == *table)
     }
 
     pub(super) fn is_tenant(&self, table: &TableName) -> bool {
@@ -85,7 +87,8 @@ impl<'a> Ground<'a> {
     /// The references that tell what a table is for.
     pub(super) fn telling(&self, table: &TableName) -> Vec<&Reference> {
         let all = self.references.of(table).iter();
-        all.filter(|reference| !self.is_routine(reference)).collect()
+        all.filter(|reference| !self.is_routine(reference))
+            .collect()
     }
 
     /// How many columns a table has that are no key, no reference, and not on every table.
@@ -93,9 +96,16 @@ impl<'a> Ground<'a> {
         let facts = self.table(table);
         let plain = |column: &&String| {
             let name = Name::of_column(column);
-            let routine = [words::CREATED, words::CHANGED, words::GONE, words::ACTIVE, words::CREATOR, words::CHANGER]
-                .iter()
-                .any(|phrases| name.is(phrases));
+            let routine = [
+                words::CREATED,
+                words::CHANGED,
+                words::GONE,
+                words::ACTIVE,
+                words::CREATOR,
+                words::CHANGER,
+            ]
+            .iter()
+            .any(|phrases| name.is(phrases));
             let key = facts.key() == Some(column.as_str());
             !routine && !key && self.references.of_column(table, column).is_none()
         };
@@ -105,16 +115,28 @@ impl<'a> Ground<'a> {
     /// The two references of a table that links two others, and has little to say of its own.
     pub(super) fn link(&self, table: &TableName) -> Option<(&Reference, &Reference)> {
         let telling = self.telling(table);
-        let [one, two] = telling.as_slice() else { return None };
+        let [one, two] = telling.as_slice() else {
+            return None;
+        };
         let pair = [one.column.as_str(), two.column.as_str()];
         let unique = self.table(table).facts.primary_key.len() == 2
             || self.table(table).clues.unique.iter().any(|key| {
-                key.len() >= 2 && pair.iter().all(|column| key.iter().any(|part| part == column))
+                key.len() >= 2
+                    && pair
+                        .iter()
+                        .all(|column| key.iter().any(|part| part == column))
             });
         let substance = self.substance(table);
-        let named = self.table(table).name.continues(&self.table_name(&one.table))
-            || self.table(table).name.continues(&self.table_name(&two.table));
-        let links = substance == 0 || (substance <= 1 && (unique || named)) || (substance <= 2 && unique);
+        let named = self
+            .table(table)
+            .name
+            .continues(&self.table_name(&one.table))
+            || self
+                .table(table)
+                .name
+                .continues(&self.table_name(&two.table));
+        let links =
+            substance == 0 || (substance <= 1 && (unique || named)) || (substance <= 2 && unique);
         let alone = self.references.to(table).next().is_none();
         (links && alone).then_some((*one, *two))
     }
@@ -124,7 +146,8 @@ impl<'a> Ground<'a> {
         Name::of_table(&table.name)
     }
 
-    /// The table that at least half of all tables refer to, by a column that must be filled in.
+    /// The table that a third of all tables refer to, by a column that must be filled in; people or
+    /// groups among them.
     fn find_tenant(&self, guesses: &mut Guesses) -> Option<TableName> {
         let count = self.roots().count();
         let mut best: Option<(usize, &TableName)> = None;
@@ -136,7 +159,14 @@ impl<'a> Ground<'a> {
                 .map(|(table, _)| table)
                 .collect();
             let people = self.people.as_ref().is_some_and(|people| people.has(name));
-            if of.len() * 2 >= count && of.len() > 3 && !people && !self.is_group(name)
+            let rented = of.iter().any(|table| {
+                self.is_group(table) || self.people.as_ref().is_some_and(|people| people.has(table))
+            });
+            if of.len() * 3 >= count
+                && of.len() > 3
+                && rented
+                && !people
+                && !self.is_group(name)
                 && best.is_none_or(|(most, _)| of.len() > most)
             {
                 best = Some((of.len(), name));

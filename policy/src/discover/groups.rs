@@ -30,15 +30,24 @@ impl Groups {
         let people = ground.people.as_ref()?;
         let mut best: Option<(usize, &TableName)> = None;
         for (name, table) in ground.roots() {
-            let rank = words::GROUP.iter().position(|word| table.name.ends_with(&[word]) > 0);
-            let (Some(rank), Some(_)) = (rank, table.key()) else { continue };
+            let rank = words::GROUP
+                .iter()
+                .position(|word| table.name.ends_with(&[word]) > 0);
+            let (Some(rank), Some(_)) = (rank, table.key()) else {
+                continue;
+            };
             if people.has(name) || is_role(ground, name) {
                 continue;
             }
-            let Some(membership) = membership(ground, name) else { continue };
-            let mut filed: Vec<&TableName> = ground.references.to(name).map(|(table, _)| table).collect();
+            let Some(membership) = membership(ground, name) else {
+                continue;
+            };
+            let mut filed: Vec<&TableName> =
+                ground.references.to(name).map(|(table, _)| table).collect();
             filed.dedup();
-            let score = (words::GROUP.len() - rank) * 2 + usize::from(membership.is_link) * 8 + filed.len().min(12);
+            let score = (words::GROUP.len() - rank) * 2
+                + usize::from(membership.is_link) * 8
+                + filed.len().min(12);
             if best.is_none_or(|(most, _)| score > most) {
                 best = Some((score, name));
             }
@@ -48,14 +57,40 @@ impl Groups {
         let facts = ground.table(table);
         let declared = membership.user.declared && membership.group.declared;
         let reason = format!("{} says which people are in which", membership.table.name);
-        guesses.add(table, "groups.table", &table.name, Certainty::of(declared).min(Certainty::Likely), reason);
-        let above = ground.references.of(table).iter().find(|r| r.table == *table);
+        guesses.add(
+            table,
+            "groups.table",
+            &table.name,
+            Certainty::of(declared).min(Certainty::Likely),
+            reason,
+        );
+        let above = ground
+            .references
+            .of(table)
+            .iter()
+            .find(|r| r.table == *table);
         if let Some(above) = above {
-            guesses.add(table, "groups.parent", &above.column, Certainty::of(above.declared), above.shown_by());
+            guesses.add(
+                table,
+                "groups.parent",
+                &above.column,
+                Certainty::of(above.declared),
+                above.shown_by(),
+            );
         }
-        let reason = format!("{}; {}", membership.user.shown_by(), membership.group.shown_by());
+        let reason = format!(
+            "{}; {}",
+            membership.user.shown_by(),
+            membership.group.shown_by()
+        );
         let value = format!("{}, {}", membership.user.column, membership.group.column);
-        guesses.add(membership.table, "memberships", value, Certainty::of(declared && membership.is_link), reason);
+        guesses.add(
+            membership.table,
+            "memberships",
+            value,
+            Certainty::of(declared && membership.is_link),
+            reason,
+        );
         let user = if membership.is_link {
             membership.user.column.clone()
         } else {
@@ -66,7 +101,11 @@ impl Groups {
             memberships: Some(MembershipSource {
                 table: ground.catalog.written(membership.table),
                 user,
-                user_key: if membership.is_link { people.written_key(membership.user) } else { None },
+                user_key: if membership.is_link {
+                    people.written_key(membership.user)
+                } else {
+                    None
+                },
                 group: membership.group.column.clone(),
                 filter: None,
             }),
@@ -88,9 +127,15 @@ pub(super) fn is_role(ground: &Ground<'_>, table: &TableName) -> bool {
     let mut telling = ground.telling(table).into_iter();
     name.ends_with(words::ROLE) > 0
         && !telling.any(|reference| ground.person_key(reference).is_some())
-        && !ground.people.as_ref().is_some_and(|people| people.has(table))
+        && !ground
+            .people
+            .as_ref()
+            .is_some_and(|people| people.has(table))
         && (name.ends_with(words::ROLE_ONLY) > 0
-            || ground.references.to(table).any(|(of, _)| ground.table(of).name.has(words::ROLE_RIGHT)))
+            || ground
+                .references
+                .to(table)
+                .any(|(of, _)| ground.table(of).name.has(words::ROLE_RIGHT)))
 }
 
 /// The table that tells who is in which group: a link table, or the people's own.
@@ -102,8 +147,12 @@ fn membership<'a>(ground: &'a Ground<'_>, group: &'a TableName) -> Option<Member
             continue;
         }
         let telling = ground.telling(table);
-        let mut users = telling.iter().filter(|r| people.key_of(r).is_some() && r.table != *group);
-        let (Some(user), None) = (users.next(), users.next()) else { continue };
+        let mut users = telling
+            .iter()
+            .filter(|r| people.key_of(r).is_some() && r.table != *group);
+        let (Some(user), None) = (users.next(), users.next()) else {
+            continue;
+        };
         if telling.len() != 2 || ground.substance(table) > 4 {
             continue;
         }
@@ -112,12 +161,29 @@ fn membership<'a>(ground: &'a Ground<'_>, group: &'a TableName) -> Option<Member
             + usize::from(name.has(&["member", "membership", "user"])) * 2
             + usize::from(people.has(&user.table));
         if fits >= 2 && found.as_ref().is_none_or(|(most, _)| fits > *most) {
-            found = Some((fits, Membership { table, user, group: to_group, is_link: true }));
+            found = Some((
+                fits,
+                Membership {
+                    table,
+                    user,
+                    group: to_group,
+                    is_link: true,
+                },
+            ));
         }
     }
     if let Some((_, membership)) = found {
         return Some(membership);
     }
-    let own = ground.references.of(&people.person).iter().find(|r| r.table == *group)?;
-    Some(Membership { table: &people.person, user: own, group: own, is_link: false })
+    let own = ground
+        .references
+        .of(&people.person)
+        .iter()
+        .find(|r| r.table == *group)?;
+    Some(Membership {
+        table: &people.person,
+        user: own,
+        group: own,
+        is_link: false,
+    })
 }

@@ -27,7 +27,11 @@ impl Certainty {
 
     /// Certain where the key is declared, likely where names alone tell of it.
     pub(super) fn of(declared: bool) -> Self {
-        if declared { Self::Certain } else { Self::Likely }
+        if declared {
+            Self::Certain
+        } else {
+            Self::Likely
+        }
     }
 }
 

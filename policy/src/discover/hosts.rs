@@ -41,7 +41,9 @@ pub(super) fn find(
     for table in business.iter().filter(|table| !placed.contains_key(*table)) {
         let stands = kinds.name_of(table).is_some()
             || links.has(table)
-            || (has_owner_column(ground, table) && ground.link(table).is_none());
+            || (has_owner_column(ground, table)
+                && ground.link(table).is_none()
+                && !ground.table(table).name.has(words::PART));
         if stands || ground.is_tenant(table) {
             continue;
         }
@@ -51,11 +53,22 @@ pub(super) fn find(
                 None => business.contains(&reference.table) && !ground.is_tenant(&reference.table),
                 Some(Place::Directory(module)) => matches!(*module, "users" | "groups"),
                 Some(
-                    Place::Module | Place::Configuration | Place::Child(_) | Place::Link | Place::Readable
-                    | Place::Closed | Place::Open,
+                    Place::Module
+                    | Place::Configuration
+                    | Place::Child(_)
+                    | Place::Link
+                    | Place::Readable
+                    | Place::Closed
+                    | Place::Open,
                 ) => false,
             };
-            hosts && reference.table != *table && ground.catalog.tables.get(&reference.table).is_some_and(|host| host.key() == Some(reference.to.as_str()))
+            hosts
+                && reference.table != *table
+                && ground
+                    .catalog
+                    .tables
+                    .get(&reference.table)
+                    .is_some_and(|host| host.key() == Some(reference.to.as_str()))
         };
         let found = host(ground, table, kinds, &can_host)
             .or_else(|| told_after(ground, table, business, placed));
@@ -75,10 +88,11 @@ fn host(
     let name = &ground.table(table).name;
     let is_link = ground.link(table).is_some();
     let in_directory = |reference: &Reference| {
-        ground.is_group(&reference.table) || ground.people.as_ref().is_some_and(|people| people.has(&reference.table))
+        ground.is_group(&reference.table) || ground.person_key(reference).is_some()
     };
     let is_settings = |reference: &Reference| {
-        is_configuration(&ground.table(&reference.table).name) && kinds.name_of(&reference.table).is_none()
+        is_configuration(&ground.table(&reference.table).name)
+            && kinds.name_of(&reference.table).is_none()
     };
     let mut best: Option<(i32, &Reference, bool, bool)> = None;
     for reference in ground.telling(table) {
@@ -88,40 +102,51 @@ fn host(
         let target = &ground.table(&reference.table).name;
         // In `account_tax`, `account` may be the family and not the table `account_account`.
         let family = target.words.len() > 1 && target.first() == target.last();
-        let named = reference.name.joined() == target.joined() || target.words.ends_with(&reference.name.words);
+        let named = reference.name.joined() == target.joined()
+            || target.words.ends_with(&reference.name.words);
         let continues = named && name.continues(target) && (!family || reference.cascades);
         let directory = in_directory(reference);
         // A person or a group is what a row is filed under, not what it is a part of.
-        if directory && !continues {
+        if directory && !continues && !name.words.ends_with(&target.words) {
             continue;
         }
+        let kind = kinds.name_of(&reference.table);
+        let hub = kind.is_some_and(|kind| words::HUBS.contains(&kind));
         let whole = name.words.starts_with(&target.words);
         let mut score = i32::from(reference.required) * 4
             + i32::from(reference.cascades) * 3
             + i32::from(continues) * 4
-            + i32::from(whole);
+            + i32::from(whole)
+            // A label or a solution is nothing by itself.
+            + i32::from(is_link && hub) * 3;
         if directory || is_settings(reference) {
             score -= 2;
         }
         if best.is_none_or(|(most, _, _, _)| score > most) {
-            best = Some((score, reference, continues, named));
+            best = Some((score, reference, continues, named && hub));
         }
     }
-    let (score, reference, continues, named) = best?;
+    let (score, reference, continues, of_hub) = best?;
     let leaf = ground.references.to(table).next().is_none();
     let part = name.has(words::PART) || name.has(words::HISTORY);
     let configuration = (is_configuration(name) && !continues) || is_settings(reference);
-    let only = ground.telling(table).iter().filter(|other| can_host(other)).count() == 1;
+    let only = ground
+        .telling(table)
+        .iter()
+        .filter(|other| can_host(other))
+        .count()
+        == 1;
     let known = polymorphic::has_parent(ground, table);
     let hangs = is_link
         || score >= 7
         || (continues && (reference.required || part))
-        || (reference.cascades && named && leaf && only && !known)
-        || (score >= 2 && reference.required && named && leaf && !configuration && !known);
+        || (reference.cascades && leaf && only && !known)
+        || (reference.required && of_hub && leaf && !configuration && !known);
     if !hangs {
         return None;
     }
-    let proved = reference.declared && reference.required && reference.cascades && (continues || is_link);
+    let proved =
+        reference.declared && reference.required && reference.cascades && (continues || is_link);
     let mut reason = reference.shown_by();
     if reference.required {
         reason.push_str(", always filled in");
@@ -154,19 +179,30 @@ fn told_after(
     let of = business
         .iter()
         .filter(|other| *other != table && placed.get(*other).is_none())
-        .filter(|other| facts.name.words.starts_with(&ground.table(other).name.words))
+        .filter(|other| {
+            facts
+                .name
+                .words
+                .starts_with(&ground.table(other).name.words)
+        })
         .max_by_key(|other| ground.table(other).name.words.len())?;
     let key = ground.table(of).key()?;
     let same_type = |column: &&str| facts.type_of(column) == ground.table(of).type_of(key);
-    let column = facts.clues.columns.iter().map(String::as_str).find(|column| {
-        *column == key && facts.key() != Some(*column)
-    });
+    let column = facts
+        .clues
+        .columns
+        .iter()
+        .map(String::as_str)
+        .find(|column| *column == key && facts.key() != Some(*column));
     let column = column.filter(same_type)?;
     Some(Host {
         table: of.clone(),
         column: column.to_owned(),
         certainty: Certainty::Likely,
-        reason: format!("by its name it tells what {} was, and {column} has its key's type", of.name),
+        reason: format!(
+            "by its name it tells what {} was, and {column} has its key's type",
+            of.name
+        ),
     })
 }
 
@@ -200,7 +236,11 @@ pub(super) fn settings(ground: &Ground<'_>, kinds: &Kinds, placed: &Placed) -> B
                 person || (record && !ground.is_group(&reference.table))
             }) || polymorphic::has_parent(ground, table)
         };
-        let out: Vec<TableName> = found.iter().filter(|table| names_record(table)).cloned().collect();
+        let out: Vec<TableName> = found
+            .iter()
+            .filter(|table| names_record(table))
+            .cloned()
+            .collect();
         if out.is_empty() {
             return found;
         }

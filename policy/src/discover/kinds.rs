@@ -16,14 +16,18 @@ impl Kinds {
         let mut fitting = Vec::new();
         for table in tables {
             let name = &ground.table(table).name;
-            if ground.is_tenant(table) || ground.link(table).is_some() || ground.roles.tables.contains(table) {
+            if ground.is_tenant(table)
+                || ground.link(table).is_some()
+                || ground.roles.tables.contains(table)
+            {
                 continue;
             }
             let settings = name.has(words::SETTING);
             for (module, phrases) in words::MODULES {
                 for (rank, phrase) in phrases.iter().enumerate() {
                     let matched = name.ends_with(&[phrase]);
-                    let fits = !settings || phrase.split('_').any(|word| words::SETTING.contains(&word));
+                    let fits =
+                        !settings || phrase.split('_').any(|word| words::SETTING.contains(&word));
                     if matched > 0 && fits {
                         let extra = name.words.len() - matched;
                         // `sale_sale` is `sale`.

@@ -50,9 +50,10 @@ fn is_group_link(ground: &Ground<'_>, says: &Name, group: &TableName) -> bool {
 
 pub(super) fn find(ground: &Ground<'_>, business: &[TableName], guesses: &mut Guesses) -> Links {
     let mut links = Links::default();
-    let mut weak = Vec::new();
     for table in business {
-        let Some((one, two)) = ground.link(table) else { continue };
+        let Some((one, two)) = ground.link(table) else {
+            continue;
+        };
         for (record, other) in [(one, two), (two, one)] {
             let is_record = business.contains(&record.table)
                 && record.table != *table
@@ -71,32 +72,48 @@ pub(super) fn find(ground: &Ground<'_>, business: &[TableName], guesses: &mut Gu
                 let says_owner = says.is(words::OWNER_LINK) || other.name.is(words::OWNER);
                 if says_owner && !settings {
                     let reason = format!("{shown}; its name says whose a record is");
-                    links.owner(ground, table, record, other, Certainty::of(declared), reason, guesses);
-                } else if says.ends_with(words::OWNER_LINK) > 0 {
-                    let reason = format!("{shown}; to whom what is assigned isn't known");
-                    let value = format!("{} ({}, {})", ground.catalog.written(table), record.column, other.column);
-                    guesses.add(&record.table, "owner", value, Certainty::Guess, reason);
+                    links.owner(
+                        ground,
+                        table,
+                        record,
+                        other,
+                        Certainty::of(declared),
+                        reason,
+                        guesses,
+                    );
                 } else if says.ends_with(words::SHARE_LINK) > 0 {
                     links.share(ground, table, record, other, shown, guesses);
-                } else if says.is(words::PEOPLE_LINK) && !has_owner_column(ground, &record.table) {
-                    weak.push((table, record, other, shown));
+                } else {
+                    let reason =
+                        format!("{shown}; what those people have to do with it isn't known");
+                    let value = format!(
+                        "{} ({}, {})",
+                        ground.catalog.written(table),
+                        record.column,
+                        other.column
+                    );
+                    guesses.add(&record.table, "owner", value, Certainty::Guess, reason);
                 }
-            } else if is_group_link(ground, &says, &other.table) && !links.groups.contains_key(&record.table) {
+            } else if is_group_link(ground, &says, &other.table)
+                && !links.groups.contains_key(&record.table)
+            {
                 let link = GroupLink::Table {
                     table: ground.catalog.written(table),
                     record: record.column.clone(),
                     group: other.column.clone(),
                 };
                 let value = format!("{} ({}, {})", table.name, record.column, other.column);
-                guesses.add(&record.table, "group", value, Certainty::of(declared), shown);
-                links.groups.insert(record.table.clone(), (table.clone(), link));
+                guesses.add(
+                    &record.table,
+                    "group",
+                    value,
+                    Certainty::of(declared),
+                    shown,
+                );
+                links
+                    .groups
+                    .insert(record.table.clone(), (table.clone(), link));
             }
-        }
-    }
-    for (table, record, other, shown) in weak {
-        if !links.owners.contains_key(&record.table) {
-            let reason = format!("{shown}; nothing else says whose a record is");
-            links.owner(ground, table, record, other, Certainty::Likely, reason, guesses);
         }
     }
     links
@@ -120,9 +137,14 @@ impl Links {
             table: ground.catalog.written(table),
             record: record.column.clone(),
             user: other.column.clone(),
-            key: ground.people.as_ref().and_then(|people| people.written_key(other)),
+            key: ground
+                .people
+                .as_ref()
+                .and_then(|people| people.written_key(other)),
         };
-        self.owners.entry(record.table.clone()).or_insert((table.clone(), link));
+        self.owners
+            .entry(record.table.clone())
+            .or_insert((table.clone(), link));
     }
 
     fn share(
@@ -144,7 +166,10 @@ impl Links {
                 module: String::new(),
                 record: record.column.clone(),
                 user: Some(other.column.clone()),
-                user_key: ground.people.as_ref().and_then(|people| people.written_key(other)),
+                user_key: ground
+                    .people
+                    .as_ref()
+                    .and_then(|people| people.written_key(other)),
                 group: None,
                 level: "read".to_owned(),
                 expires: None,

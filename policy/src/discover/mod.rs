@@ -80,7 +80,10 @@ pub fn propose(catalog: &Catalog, ask: &mut dyn FnMut(&Question) -> Vec<Answer>)
     let mut guesses = guesses.0;
     guesses.sort_by(|one, two| {
         let key = |guess: &Guess| (guess.relation.clone(), guess.what.clone());
-        key(one).cmp(&key(two)).then(two.certainty.cmp(&one.certainty)).then(one.value.cmp(&two.value))
+        key(one)
+            .cmp(&key(two))
+            .then(two.certainty.cmp(&one.certainty))
+            .then(one.value.cmp(&two.value))
     });
     Proposal { mapping, guesses }
 }

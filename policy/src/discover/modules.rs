@@ -12,7 +12,14 @@ use crate::document::{Child, GroupLink, Mapping, ModuleMap, OneOrMany, OwnerLink
 use crate::schema::TableName;
 
 /// Names of modules that mean the directory.
-const DIRECTORY: [&str; 6] = ["users", "groups", "memberships", "roles_held", "shares", "settings"];
+const DIRECTORY: [&str; 6] = [
+    "users",
+    "groups",
+    "memberships",
+    "roles_held",
+    "shares",
+    "settings",
+];
 
 /// The mapping of what was found.
 pub(super) fn map(
@@ -88,11 +95,19 @@ fn names(ground: &Ground<'_>, places: &Places) -> Names {
     // The directory first: its names are Celador's.
     for (table, place) in &places.of {
         if let Place::Directory(kind) = place {
-            let account = ground.people.as_ref().is_some_and(|p| p.account == *table && p.person != *table);
+            let account = ground
+                .people
+                .as_ref()
+                .is_some_and(|p| p.account == *table && p.person != *table);
             give(table, if account { "user_accounts" } else { kind });
         }
     }
-    let modules = || places.of.iter().filter(|(_, place)| matches!(place, Place::Module | Place::Configuration));
+    let modules = || {
+        places
+            .of
+            .iter()
+            .filter(|(_, place)| matches!(place, Place::Module | Place::Configuration))
+    };
     for (table, _) in modules() {
         if let Some(kind) = places.kinds.name_of(table) {
             give(table, kind);
@@ -115,7 +130,10 @@ fn below(places: &Places) -> Below<'_> {
     let mut below: Below<'_> = BTreeMap::new();
     for (table, place) in &places.of {
         if let Place::Child(host) = place {
-            below.entry(&host.table).or_default().push((table, &host.column));
+            below
+                .entry(&host.table)
+                .or_default()
+                .push((table, &host.column));
         }
     }
     below
@@ -136,7 +154,10 @@ fn children(ground: &Ground<'_>, table: &TableName, below: &Below<'_>) -> Vec<Ch
 /// by which it is named.
 fn key(ground: &Ground<'_>, table: &TableName, map: &mut ModuleMap, guesses: &mut Guesses) {
     let facts = ground.table(table);
-    if facts.key().is_none() && facts.facts.primary_key.iter().any(|part| part == "id") && facts.can_be_key("id") {
+    if facts.key().is_none()
+        && facts.facts.primary_key.iter().any(|part| part == "id")
+        && facts.can_be_key("id")
+    {
         let reason = "of the primary key's columns the one that names a record";
         guesses.add(table, "key", "id", Certainty::Likely, reason);
         map.key = Some("id".to_owned());
@@ -146,7 +167,9 @@ fn key(ground: &Ground<'_>, table: &TableName, map: &mut ModuleMap, guesses: &mu
 /// What is whose in the directory's own tables.
 fn directory(ground: &Ground<'_>, table: &TableName, kind: &str, map: &mut ModuleMap) {
     let person = ground.references.of(table).iter().find(|reference| {
-        ground.person_key(reference).is_some() && !ground.is_routine(reference) && reference.table != *table
+        ground.person_key(reference).is_some()
+            && !ground.is_routine(reference)
+            && reference.table != *table
     });
     let creator = ground.references.of(table).iter().find(|reference| {
         reference.name.is(super::words::CREATOR) && ground.person_key(reference).is_some()
@@ -158,20 +181,31 @@ fn directory(ground: &Ground<'_>, table: &TableName, kind: &str, map: &mut Modul
     let own_key = ground.table(table).key().map(str::to_owned);
     match (kind, &ground.people) {
         ("users", Some(people)) if people.person == *table => {
-            map.owner = own_key.map_or_else(OneOrMany::default, |key| OneOrMany::One(OwnerLink::Plain(key)));
+            map.owner = own_key.map_or_else(OneOrMany::default, |key| {
+                OneOrMany::One(OwnerLink::Plain(key))
+            });
         }
         ("groups", _) => {
-            map.group = own_key.map_or_else(OneOrMany::default, |key| OneOrMany::One(GroupLink::Plain(key)));
+            map.group = own_key.map_or_else(OneOrMany::default, |key| {
+                OneOrMany::One(GroupLink::Plain(key))
+            });
         }
         ("memberships" | "roles_held", Some(people)) => {
             if let Some(person) = person {
                 let link = match people.written_key(person) {
                     None => OwnerLink::Plain(person.column.clone()),
-                    Some(key) => OwnerLink::Column { column: person.column.clone(), key: Some(key) },
+                    Some(key) => OwnerLink::Column {
+                        column: person.column.clone(),
+                        key: Some(key),
+                    },
                 };
                 map.owner = OneOrMany::One(link);
             }
-            let group = ground.references.of(table).iter().find(|r| ground.is_group(&r.table));
+            let group = ground
+                .references
+                .of(table)
+                .iter()
+                .find(|r| ground.is_group(&r.table));
             if let Some(group) = group {
                 map.group = OneOrMany::One(GroupLink::Plain(group.column.clone()));
             }
@@ -180,14 +214,22 @@ fn directory(ground: &Ground<'_>, table: &TableName, kind: &str, map: &mut Modul
     }
 }
 
-fn note_names(places: &Places, names: &Names, modules: &BTreeMap<String, ModuleMap>, guesses: &mut Guesses) {
+fn note_names(
+    places: &Places,
+    names: &Names,
+    modules: &BTreeMap<String, ModuleMap>,
+    guesses: &mut Guesses,
+) {
     for (table, name) in names {
         if matches!(places.of.get(table), Some(Place::Directory(_))) {
             continue;
         }
         let known = places.kinds.name_of(table).is_some();
         let says = modules.get(name).is_some_and(|map| {
-            !map.owner.is_empty() || map.creator.is_some() || !map.group.is_empty() || !map.parent.is_empty()
+            !map.owner.is_empty()
+                || map.creator.is_some()
+                || !map.group.is_empty()
+                || !map.parent.is_empty()
         });
         let reason = match (known, says) {
             (true, _) => "by its name, a kind of record that CRMs share",
@@ -200,15 +242,23 @@ fn note_names(places: &Places, names: &Names, modules: &BTreeMap<String, ModuleM
 
 /// Presets speak of modules that CRMs share: what those don't have here is said, so that a scope
 /// that needs it grants nothing instead of stopping the load.
-fn lacks(ground: &Ground<'_>, places: &Places, names: &Names, modules: &mut BTreeMap<String, ModuleMap>) {
+fn lacks(
+    ground: &Ground<'_>,
+    places: &Places,
+    names: &Names,
+    modules: &mut BTreeMap<String, ModuleMap>,
+) {
     let pointed: BTreeSet<String> = modules
         .values()
         .flat_map(|map| map.parent.as_slice())
         .flat_map(parents::targets)
         .collect();
     for (table, name) in names {
-        let known = places.kinds.name_of(table).is_some() || matches!(places.of.get(table), Some(Place::Directory(_)));
-        let Some(map) = modules.get_mut(name).filter(|_| known) else { continue };
+        let known = places.kinds.name_of(table).is_some()
+            || matches!(places.of.get(table), Some(Place::Directory(_)));
+        let Some(map) = modules.get_mut(name).filter(|_| known) else {
+            continue;
+        };
         let keyed = map.key.is_some() || ground.table(table).key().is_some();
         let missing = [
             ("owner", map.owner.is_empty()),
@@ -218,7 +268,11 @@ fn lacks(ground: &Ground<'_>, places: &Places, names: &Names, modules: &mut BTre
             ("parent", map.parent.is_empty()),
             ("related", !pointed.contains(name)),
         ];
-        map.lacks = missing.iter().filter(|(_, is)| *is).map(|(what, _)| (*what).to_owned()).collect();
+        map.lacks = missing
+            .iter()
+            .filter(|(_, is)| *is)
+            .map(|(what, _)| (*what).to_owned())
+            .collect();
     }
 }
 
@@ -242,7 +296,9 @@ fn together(ground: &Ground<'_>, names: &Names, modules: &mut BTreeMap<String, M
         .flat_map(parents::targets)
         .collect();
     for (table, name) in names {
-        let Some(map) = modules.get(name) else { continue };
+        let Some(map) = modules.get(name) else {
+            continue;
+        };
         let plain = map.configuration
             && map.children.is_empty()
             && map.owner.is_empty()
@@ -252,10 +308,16 @@ fn together(ground: &Ground<'_>, names: &Names, modules: &mut BTreeMap<String, M
             && !lent.contains(name);
         if plain {
             let facts = ground.table(table);
-            let creator_type = map.creator.as_ref().map_or("", |column| facts.type_of(column)).to_owned();
+            let creator_type = map
+                .creator
+                .as_ref()
+                .map_or("", |column| facts.type_of(column))
+                .to_owned();
             let group = match map.group.as_slice() {
                 [] => None,
-                [GroupLink::Plain(column)] => Some((column.clone(), facts.type_of(column).to_owned())),
+                [GroupLink::Plain(column)] => {
+                    Some((column.clone(), facts.type_of(column).to_owned()))
+                }
                 [_, ..] => continue,
             };
             let family = Family {
@@ -269,7 +331,11 @@ fn together(ground: &Ground<'_>, names: &Names, modules: &mut BTreeMap<String, M
         }
     }
     for (family, members) in families {
-        let of_groups = if family.group.is_some() { "_of_groups" } else { "" };
+        let of_groups = if family.group.is_some() {
+            "_of_groups"
+        } else {
+            ""
+        };
         let name = format!("{}_settings{of_groups}", family.first);
         if members.len() < 2 || modules.contains_key(&name) {
             continue;
@@ -280,7 +346,9 @@ fn together(ground: &Ground<'_>, names: &Names, modules: &mut BTreeMap<String, M
             table: OneOrMany::Many(tables),
             creator: family.creator,
             creator_key: family.creator_key,
-            group: family.group.map_or_else(OneOrMany::default, |(column, _)| OneOrMany::One(GroupLink::Plain(column))),
+            group: family.group.map_or_else(OneOrMany::default, |(column, _)| {
+                OneOrMany::One(GroupLink::Plain(column))
+            }),
             configuration: true,
             ..ModuleMap::default()
         };

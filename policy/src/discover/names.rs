@@ -19,7 +19,11 @@ impl Name {
         if words.len() > 1 && TABLE_WORDS.contains(&words[0].as_str()) {
             words.remove(0);
         }
-        if words.len() > 2 && words.last().is_some_and(|last| LINK_WORDS.contains(&last.as_str())) {
+        if words.len() > 2
+            && words
+                .last()
+                .is_some_and(|last| LINK_WORDS.contains(&last.as_str()))
+        {
             words.pop();
         }
         Self { words }
@@ -27,7 +31,11 @@ impl Name {
 
     pub(super) fn of_column(name: &str) -> Self {
         let mut words = words(name);
-        if words.len() > 1 && words.last().is_some_and(|last| KEY_WORDS.contains(&last.as_str())) {
+        if words.len() > 1
+            && words
+                .last()
+                .is_some_and(|last| KEY_WORDS.contains(&last.as_str()))
+        {
             words.pop();
         }
         Self { words }
@@ -56,7 +64,9 @@ impl Name {
 
     /// Whether the whole name is one of the phrases, such as `assigned_to`.
     pub(super) fn is(&self, phrases: &[&str]) -> bool {
-        phrases.iter().any(|phrase| phrase.split('_').eq(self.words.iter().map(String::as_str)))
+        phrases
+            .iter()
+            .any(|phrase| phrase.split('_').eq(self.words.iter().map(String::as_str)))
     }
 
     /// How many words of the longest phrase that the name ends with; 0 if with none.
@@ -64,9 +74,16 @@ impl Name {
         let ends = |phrase: &&&str| {
             let count = phrase.split('_').count();
             count <= self.words.len()
-                && phrase.split('_').eq(self.words[self.words.len() - count..].iter().map(String::as_str))
+                && phrase.split('_').eq(self.words[self.words.len() - count..]
+                    .iter()
+                    .map(String::as_str))
         };
-        phrases.iter().filter(ends).map(|phrase| phrase.split('_').count()).max().unwrap_or(0)
+        phrases
+            .iter()
+            .filter(ends)
+            .map(|phrase| phrase.split('_').count())
+            .max()
+            .unwrap_or(0)
     }
 
     /// Whether the name goes on where the other, or its end, stops: `quote_line` after `quote`,
@@ -78,7 +95,10 @@ impl Name {
         (0..other.words.len()).any(|from| {
             let end = &other.words[from..];
             self.words.len() > end.len() && self.words.starts_with(end)
-        }) || self.joined().strip_prefix(&other.joined()).is_some_and(|rest| !rest.is_empty())
+        }) || self
+            .joined()
+            .strip_prefix(&other.joined())
+            .is_some_and(|rest| !rest.is_empty())
     }
 
     /// What is left when the other name, or its end, is taken from the start or the end.
@@ -86,10 +106,14 @@ impl Name {
         for from in 0..other.words.len() {
             let part = &other.words[from..];
             if let Some(rest) = self.words.strip_prefix(part) {
-                return Self { words: rest.to_vec() };
+                return Self {
+                    words: rest.to_vec(),
+                };
             }
             if let Some(rest) = self.words.strip_suffix(part) {
-                return Self { words: rest.to_vec() };
+                return Self {
+                    words: rest.to_vec(),
+                };
             }
         }
         self.clone()
@@ -167,6 +191,11 @@ mod tests {
         assert!(table("apisettings_tags").continues(&table("apiSettings")));
         assert!(!table("quotes").continues(&table("quotes")));
         assert!(!table("payment").continues(&table("invoice")));
-        assert_eq!(table("accounts_assigned_to").without(&table("accounts")).text(), "assigned_to");
+        assert_eq!(
+            table("accounts_assigned_to")
+                .without(&table("accounts"))
+                .text(),
+            "assigned_to"
+        );
     }
 }

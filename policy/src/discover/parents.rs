@@ -39,13 +39,18 @@ pub(super) fn fill(
     guesses: &mut Guesses,
 ) {
     let mut found = Vec::new();
-    for table in names.keys().filter(|table| !matches!(places.of.get(*table), Some(Place::Directory(_)))) {
+    for table in names
+        .keys()
+        .filter(|table| !matches!(places.of.get(*table), Some(Place::Directory(_))))
+    {
         found.extend(plain(ground, places, names, table, guesses));
         if places.of.get(table) != Some(&Place::Module) {
             continue;
         }
         for columns in polymorphic::find(ground, table) {
-            found.extend(of_kinds(ground, places, names, table, &columns, ask, guesses));
+            found.extend(of_kinds(
+                ground, places, names, table, &columns, ask, guesses,
+            ));
         }
     }
     // What is surest closes no circle with what is less sure.
@@ -53,16 +58,36 @@ pub(super) fn fill(
     let mut above: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut links: BTreeMap<String, Vec<ParentLink>> = BTreeMap::new();
     for parent in found {
-        let Some(module) = names.get(&parent.table) else { continue };
+        let Some(module) = names.get(&parent.table) else {
+            continue;
+        };
         let mut tried = above.clone();
-        tried.entry(module.clone()).or_default().extend(parent.targets.clone());
+        tried
+            .entry(module.clone())
+            .or_default()
+            .extend(parent.targets.clone());
         if deep(&tried) {
-            let reason = format!("{}; but records would hang on each other in a circle, or too deep", parent.reason);
-            guesses.add(&parent.table, "parent", parent.value, Certainty::Guess, reason);
+            let reason = format!(
+                "{}; but records would hang on each other in a circle, or too deep",
+                parent.reason
+            );
+            guesses.add(
+                &parent.table,
+                "parent",
+                parent.value,
+                Certainty::Guess,
+                reason,
+            );
             continue;
         }
         above = tried;
-        guesses.add(&parent.table, "parent", parent.value, parent.certainty, parent.reason);
+        guesses.add(
+            &parent.table,
+            "parent",
+            parent.value,
+            parent.certainty,
+            parent.reason,
+        );
         links.entry(module.clone()).or_default().push(parent.link);
     }
     for (module, mut links) in links {
@@ -94,10 +119,21 @@ fn plain(
     guesses: &mut Guesses,
 ) -> Vec<Found> {
     let module = |reference: &&Reference| {
-        let hangs = matches!(places.of.get(&reference.table), Some(Place::Module | Place::Configuration));
-        let keyed = ground.catalog.tables.get(&reference.table).is_some_and(|t| t.key() == Some(reference.to.as_str()));
-        hangs && keyed && reference.table != *table && !ground.is_tenant(&reference.table)
-            && names.contains_key(&reference.table) && ground.table(table).can_be_key(&reference.column)
+        let hangs = matches!(
+            places.of.get(&reference.table),
+            Some(Place::Module | Place::Configuration)
+        );
+        let keyed = ground
+            .catalog
+            .tables
+            .get(&reference.table)
+            .is_some_and(|t| t.key() == Some(reference.to.as_str()));
+        hangs
+            && keyed
+            && reference.table != *table
+            && !ground.is_tenant(&reference.table)
+            && names.contains_key(&reference.table)
+            && ground.table(table).can_be_key(&reference.column)
     };
     let is_hub = |reference: &Reference| {
         let kind = places.kinds.name_of(&reference.table);
@@ -105,21 +141,31 @@ fn plain(
     };
     let telling = ground.telling(table);
     let references: Vec<&Reference> = telling.into_iter().filter(module).collect();
-    let hubs = references.iter().filter(|reference| is_hub(reference)).count();
+    let hubs = references
+        .iter()
+        .filter(|reference| is_hub(reference))
+        .count();
     let mut found = Vec::new();
     for reference in references {
         let target = &ground.table(&reference.table).name;
         let named = target.joined() == reference.name.joined()
             || target.words.ends_with(&reference.name.words)
-            || reference.name.words.ends_with(&target.words) && reference.name.words.len() <= target.words.len();
+            || reference.name.words == target.words;
         let to_settings = matches!(places.of.get(&reference.table), Some(Place::Configuration));
-        let hangs = (is_hub(reference) && (named || hubs == 1))
-            || (named && reference.required && !to_settings && says_owner(ground, places, &reference.table));
+        let hangs = (is_hub(reference)
+            && (named || (hubs == 1 && reference.name.words.ends_with(&target.words))))
+            || (named
+                && reference.required
+                && !to_settings
+                && says_owner(ground, places, &reference.table));
         let name = names[&reference.table].clone();
         let value = format!("{name} by {}", reference.column);
         if !hangs {
             if !to_settings {
-                let reason = format!("{}; whether the record hangs on it isn't known", reference.shown_by());
+                let reason = format!(
+                    "{}; whether the record hangs on it isn't known",
+                    reference.shown_by()
+                );
                 guesses.add(table, "parent", value, Certainty::Guess, reason);
             }
             continue;
@@ -127,7 +173,10 @@ fn plain(
         let proved = reference.declared && reference.required && named;
         found.push(Found {
             table: table.clone(),
-            link: ParentLink::Plain { module: name.clone(), column: reference.column.clone() },
+            link: ParentLink::Plain {
+                module: name.clone(),
+                column: reference.column.clone(),
+            },
             targets: vec![name],
             certainty: Certainty::of(proved),
             value,
@@ -178,7 +227,10 @@ fn of_kinds(
         return None;
     }
     let reason = if was_read {
-        format!("key and kind of what it hangs on; the kinds were read from {}", table.name)
+        format!(
+            "key and kind of what it hangs on; the kinds were read from {}",
+            table.name
+        )
     } else {
         "key and kind of what it hangs on; it is empty or can't be read: the kinds are those that others hang on".to_owned()
     };

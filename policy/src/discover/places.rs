@@ -41,7 +41,11 @@ pub(super) struct Places {
 
 /// Finds a place for every table. What nothing is known of is closed.
 pub(super) fn find(ground: &Ground<'_>, guesses: &mut Guesses) -> Places {
-    let mut placing = Placing { ground, guesses, of: BTreeMap::new() };
+    let mut placing = Placing {
+        ground,
+        guesses,
+        of: BTreeMap::new(),
+    };
     placing.directory();
     placing.not_ours();
     placing.machinery();
@@ -55,7 +59,11 @@ pub(super) fn find(ground: &Ground<'_>, guesses: &mut Guesses) -> Places {
     }
     placing.children(&business, &kinds, &links);
     placing.modules(&kinds, &links);
-    Places { of: placing.of, links, kinds }
+    Places {
+        of: placing.of,
+        links,
+        kinds,
+    }
 }
 
 struct Placing<'a, 'b> {
@@ -65,7 +73,13 @@ struct Placing<'a, 'b> {
 }
 
 impl Placing<'_, '_> {
-    fn put(&mut self, table: &TableName, place: Place, certainty: Certainty, reason: impl Into<String>) {
+    fn put(
+        &mut self,
+        table: &TableName,
+        place: Place,
+        certainty: Certainty,
+        reason: impl Into<String>,
+    ) {
         if self.of.contains_key(table) {
             return;
         }
@@ -87,13 +101,21 @@ impl Placing<'_, '_> {
 
     fn left(&self) -> Vec<TableName> {
         let roots = self.ground.roots().map(|(name, _)| name);
-        roots.filter(|name| !self.of.contains_key(*name)).cloned().collect()
+        roots
+            .filter(|name| !self.of.contains_key(*name))
+            .cloned()
+            .collect()
     }
 
     fn directory(&mut self) {
         let ground = self.ground;
         let mut put = |table: &TableName, module| {
-            self.put(table, Place::Directory(module), Certainty::Likely, "the directory is read from it");
+            self.put(
+                table,
+                Place::Directory(module),
+                Certainty::Likely,
+                "the directory is read from it",
+            );
         };
         if let Some(people) = &ground.people {
             put(&people.person, "users");
@@ -115,7 +137,8 @@ impl Placing<'_, '_> {
         for name in self.left() {
             let table = self.ground.table(&name);
             if !matches!(table.facts.kind.as_str(), "r" | "p") {
-                let reason = "a foreign table, which PostgreSQL can't protect: TAKE AWAY ITS GRANTS";
+                let reason =
+                    "a foreign table, which PostgreSQL can't protect: TAKE AWAY ITS GRANTS";
                 self.put(&name, Place::Open, Certainty::Certain, reason);
             } else if let Some(extension) = &table.clues.extension {
                 let reason = format!("belongs to the extension {extension}");
@@ -125,11 +148,16 @@ impl Placing<'_, '_> {
     }
 
     fn machinery(&mut self) {
-        let registry = self.ground.registry.as_ref().map(|registry| registry.table.clone());
+        let registry = self
+            .ground
+            .registry
+            .as_ref()
+            .map(|registry| registry.table.clone());
         for name in self.left() {
             let words = &self.ground.table(&name).name;
             let family = words.words.len() > 1 && words::MACHINERY_FAMILY.contains(&words.first());
-            let machinery = words.ends_with(words::MACHINERY) > 0 || words.last().ends_with("token");
+            let machinery =
+                words.ends_with(words::MACHINERY) > 0 || words.last().ends_with("token");
             if registry.as_ref() != Some(&name) && (family || machinery) {
                 let reason = "by its name a part of the machinery; open it if the application's people need it";
                 self.put(&name, Place::Closed, Certainty::Likely, reason);
@@ -143,7 +171,12 @@ impl Placing<'_, '_> {
                     && words.continues(&self.ground.table_name(&reference.table))
             });
             if part {
-                self.put(&name, Place::Closed, Certainty::Likely, "a part of a closed table, by its key and its name");
+                self.put(
+                    &name,
+                    Place::Closed,
+                    Certainty::Likely,
+                    "a part of a closed table, by its key and its name",
+                );
             }
         }
     }
@@ -157,7 +190,9 @@ impl Placing<'_, '_> {
 
     fn has_secrets(&self, table: &TableName) -> bool {
         let columns = &self.ground.table(table).clues.columns;
-        columns.iter().any(|column| super::names::Name::of_table(column).has(words::SECRET))
+        columns
+            .iter()
+            .any(|column| super::names::Name::of_table(column).has(words::SECRET))
     }
 
     fn readable(&mut self) {
@@ -175,7 +210,10 @@ impl Placing<'_, '_> {
                     self.of.get(&reference.table) == Some(&Place::Readable)
                         && words.continues(&self.ground.table_name(&reference.table))
                 });
-                if (called || family || after) && self.refers_to_readable_only(&name) && !self.has_secrets(&name) {
+                if (called || family || after)
+                    && self.refers_to_readable_only(&name)
+                    && !self.has_secrets(&name)
+                {
                     let reason = "a reference table by its name, and it refers to nobody's records";
                     self.put(&name, Place::Readable, Certainty::Likely, reason);
                 }
@@ -188,7 +226,9 @@ impl Placing<'_, '_> {
 
     /// Tables in which a framework describes itself: those that share the registry's first word.
     fn framework(&mut self) {
-        let Some(registry) = &self.ground.registry else { return };
+        let Some(registry) = &self.ground.registry else {
+            return;
+        };
         let family = self.ground.table_name(&registry.table).first().to_owned();
         let of_family = |table: &TableName| self.ground.table_name(table).first() == family;
         if self.left().iter().filter(|name| of_family(name)).count() < 5 {
@@ -197,10 +237,21 @@ impl Placing<'_, '_> {
         let mut describing = Vec::new();
         for name in self.left().into_iter().filter(|name| of_family(name)) {
             let words = &self.ground.table(&name).name;
-            let person = self.ground.telling(&name).iter().any(|r| self.ground.person_key(r).is_some());
+            let person = self
+                .ground
+                .telling(&name)
+                .iter()
+                .any(|r| self.ground.person_key(r).is_some());
             if person && words.has(words::SCREEN) {
-                let reason = "what somebody's screen looked like: closed, unless people need it open";
-                self.guesses.add(&name, "open", &name.name, Certainty::Guess, "written by whoever works");
+                let reason =
+                    "what somebody's screen looked like: closed, unless people need it open";
+                self.guesses.add(
+                    &name,
+                    "open",
+                    &name.name,
+                    Certainty::Guess,
+                    "written by whoever works",
+                );
                 self.put(&name, Place::Closed, Certainty::Likely, reason);
             } else if !(person
                 || words.has(words::RIGHT)
@@ -217,7 +268,11 @@ impl Placing<'_, '_> {
             let describes = |name: &TableName| {
                 let telling = self.ground.telling(name);
                 let alone = telling.is_empty()
-                    && !self.ground.references.to(name).any(|(of, _)| describing.contains(of));
+                    && !self
+                        .ground
+                        .references
+                        .to(name)
+                        .any(|(of, _)| describing.contains(of));
                 !alone
                     && telling.iter().all(|reference| {
                         describing.contains(&reference.table)
@@ -225,7 +280,11 @@ impl Placing<'_, '_> {
                             || self.of.get(&reference.table) == Some(&Place::Readable)
                     })
             };
-            let kept: Vec<TableName> = describing.iter().filter(|name| describes(name)).cloned().collect();
+            let kept: Vec<TableName> = describing
+                .iter()
+                .filter(|name| describes(name))
+                .cloned()
+                .collect();
             if kept.len() == describing.len() {
                 break;
             }
@@ -267,20 +326,44 @@ impl Placing<'_, '_> {
             let known = module.is_some();
             let configuration = match module {
                 Some(module) => words::CONFIGURATION_MODULES.contains(&module),
-                None => hosts::is_configuration(words) || self.ground.is_tenant(&name) || self.is_of_roles(&name),
+                None => {
+                    hosts::is_configuration(words)
+                        || self.ground.is_tenant(&name)
+                        || self.is_of_roles(&name)
+                }
             };
             if configuration {
-                self.put(&name, Place::Configuration, Certainty::Likely, "settings or rules, by its name");
+                self.put(
+                    &name,
+                    Place::Configuration,
+                    Certainty::Likely,
+                    "settings or rules, by its name",
+                );
+            } else if settings.contains(&name) && !known && self.has_secrets(&name) {
+                self.put(
+                    &name,
+                    Place::Closed,
+                    Certainty::Likely,
+                    "it holds a secret, and nobody's name",
+                );
             } else if settings.contains(&name) && !known {
-                let reason = "it names no person and no record, and stands beside tables of settings";
+                let reason =
+                    "it names no person and no record, and stands beside tables of settings";
                 self.put(&name, Place::Configuration, Certainty::Likely, reason);
             } else if known || links.has(&name) || self.says_whose(&name) {
                 self.put(&name, Place::Module, Certainty::Likely, "");
             } else {
                 let rows = self.ground.table(&name).clues.rows;
-                let rows = if rows < 0.0 { "never analysed".to_owned() } else { format!("about {rows} rows") };
-                let reason = format!("no owner, creator, group, parent or known name ({rows}): closed until you place it");
-                self.guesses.add(&name, "unplaced", &name.name, Certainty::Guess, reason);
+                let rows = if rows < 0.0 {
+                    "never analysed".to_owned()
+                } else {
+                    format!("about {rows} rows")
+                };
+                let reason = format!(
+                    "no owner, creator, group, parent or known name ({rows}): closed until you place it"
+                );
+                self.guesses
+                    .add(&name, "unplaced", &name.name, Certainty::Guess, reason);
                 self.of.insert(name, Place::Closed);
             }
         }
@@ -290,16 +373,26 @@ impl Placing<'_, '_> {
     fn is_of_roles(&self, table: &TableName) -> bool {
         let roles = &self.ground.roles.tables;
         let telling = self.ground.telling(table);
-        let person = telling.iter().any(|reference| self.ground.person_key(reference).is_some());
-        roles.contains(table) || (!person && telling.iter().any(|reference| roles.contains(&reference.table)))
+        let person = telling
+            .iter()
+            .any(|reference| self.ground.person_key(reference).is_some());
+        roles.contains(table)
+            || (!person
+                && telling
+                    .iter()
+                    .any(|reference| roles.contains(&reference.table)))
     }
 
     /// Whether anything on the table says whose its rows are.
     fn says_whose(&self, table: &TableName) -> bool {
-        polymorphic::has_parent(self.ground, table) || self.ground.references.of(table).iter().any(|reference| {
-            self.ground.person_key(reference).is_some()
-                || self.ground.is_group(&reference.table)
-                || matches!(self.of.get(&reference.table), Some(Place::Module | Place::Configuration))
-        })
+        polymorphic::has_parent(self.ground, table)
+            || self.ground.references.of(table).iter().any(|reference| {
+                self.ground.person_key(reference).is_some()
+                    || self.ground.is_group(&reference.table)
+                    || matches!(
+                        self.of.get(&reference.table),
+                        Some(Place::Module | Place::Configuration)
+                    )
+            })
     }
 }

@@ -14,7 +14,11 @@ use crate::schema::TableName;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Polymorphic {
     /// A column with the key, and one that tells the kind: by its name, or by a key of the registry.
-    Typed { column: String, kind: String, by_key: bool },
+    Typed {
+        column: String,
+        kind: String,
+        by_key: bool,
+    },
     /// One column such as `party.party,12`.
     Joined { column: String },
 }
@@ -40,9 +44,15 @@ pub(super) fn find(ground: &Ground<'_>, table: &TableName) -> Vec<Polymorphic> {
     for kind in &facts.clues.columns {
         let name = Name::of_column(kind);
         let matched = name.ends_with(words::KIND);
-        let to_registry = ground.references.of_column(table, kind).is_some_and(|reference| {
-            ground.registry.as_ref().is_some_and(|registry| registry.table == reference.table)
-        });
+        let to_registry = ground
+            .references
+            .of_column(table, kind)
+            .is_some_and(|reference| {
+                ground
+                    .registry
+                    .as_ref()
+                    .is_some_and(|registry| registry.table == reference.table)
+            });
         let before = name.words[..name.words.len() - matched].join("_");
         // `type` by itself tells anything.
         let vague = before.is_empty() && !name.is(&["content_type", "model"]);
@@ -52,18 +62,28 @@ pub(super) fn find(ground: &Ground<'_>, table: &TableName) -> Vec<Polymorphic> {
         let key = facts.clues.columns.iter().filter(plain).find(|column| {
             let key = Name::of_column(column);
             let is_key = key.words.len() < Name::of_table(column).words.len();
-            let fits = if before.is_empty() { key.is(&KEYS) } else { key.text() == before };
+            let fits = if before.is_empty() {
+                key.is(&KEYS)
+            } else {
+                key.text() == before
+            };
             is_key && fits && facts.can_be_key(column)
         });
         if let Some(column) = key {
             let kind = kind.clone();
-            found.push(Polymorphic::Typed { column: column.clone(), kind, by_key: to_registry });
+            found.push(Polymorphic::Typed {
+                column: column.clone(),
+                kind,
+                by_key: to_registry,
+            });
         }
     }
     for column in facts.clues.columns.iter().filter(plain) {
         let is_text = matches!(facts.type_of(column), "text" | "varchar");
         if is_text && Name::of_column(column).is(words::JOINED) && ground.registry.is_some() {
-            found.push(Polymorphic::Joined { column: column.clone() });
+            found.push(Polymorphic::Joined {
+                column: column.clone(),
+            });
         }
     }
     found
@@ -85,9 +105,13 @@ pub(super) fn kinds(
     };
     let registered = |names: &BTreeMap<String, TableName>| -> BTreeMap<String, TableName> {
         let common = names.iter().filter(|(_, table)| common(table));
-        common.map(|(kind, table)| (kind.clone(), table.clone())).collect()
+        common
+            .map(|(kind, table)| (kind.clone(), table.clone()))
+            .collect()
     };
-    let read = |values: Vec<Answer>, known: Option<&BTreeMap<String, TableName>>| -> BTreeMap<String, TableName> {
+    let read = |values: Vec<Answer>,
+                known: Option<&BTreeMap<String, TableName>>|
+     -> BTreeMap<String, TableName> {
         let count = values.len();
         let values = values.into_iter().map(|answer| answer.value);
         let kinds: BTreeMap<String, TableName> = values
@@ -100,29 +124,50 @@ pub(super) fn kinds(
             })
             .collect();
         // Where most values are no kinds, the column holds something else.
-        if kinds.len() * 2 < count { BTreeMap::new() } else { kinds }
+        if kinds.len() * 2 < count {
+            BTreeMap::new()
+        } else {
+            kinds
+        }
     };
     let registry = ground.registry.as_ref();
     match found {
-        Polymorphic::Typed { kind, by_key: true, .. } => {
-            let Some(registry) = registry else { return (BTreeMap::new(), false) };
+        Polymorphic::Typed {
+            kind, by_key: true, ..
+        } => {
+            let Some(registry) = registry else {
+                return (BTreeMap::new(), false);
+            };
             let held = read(ask(&question(kind, None)), Some(&registry.by_key));
             let was_read = !held.is_empty();
             let mut kinds = registered(&registry.by_key);
             kinds.extend(held);
             (kinds, was_read)
         }
-        Polymorphic::Typed { kind, by_key: false, .. } => {
+        Polymorphic::Typed {
+            kind,
+            by_key: false,
+            ..
+        } => {
             let held = read(ask(&question(kind, None)), None);
             let was_read = !held.is_empty();
             (held, was_read)
         }
         Polymorphic::Joined { column } => {
-            let Some(registry) = registry else { return (BTreeMap::new(), false) };
-            let held = read(ask(&question(column, Some(SEPARATOR))), Some(&registry.by_name));
+            let Some(registry) = registry else {
+                return (BTreeMap::new(), false);
+            };
+            let held = read(
+                ask(&question(column, Some(SEPARATOR))),
+                Some(&registry.by_name),
+            );
             let was_read = !held.is_empty();
             let general = Name::of_column(column).is(&words::JOINED[..1]);
-            let mut kinds = if general || was_read { registered(&registry.by_name) } else { BTreeMap::new() };
+            let mut kinds = if general || was_read {
+                registered(&registry.by_name)
+            } else {
+                BTreeMap::new()
+            };
             kinds.extend(held);
             (kinds, was_read)
         }

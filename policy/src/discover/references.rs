@@ -64,7 +64,9 @@ impl References {
 
     /// The reference of a column.
     pub(super) fn of_column(&self, table: &TableName, column: &str) -> Option<&Reference> {
-        self.of(table).iter().find(|reference| reference.column == column)
+        self.of(table)
+            .iter()
+            .find(|reference| reference.column == column)
     }
 
     /// The references to a table, with the tables that have them.
@@ -83,7 +85,9 @@ impl References {
     /// Columns such as `created_by` that no key says anything of, but whose type is the one of the
     /// people's key: they name people.
     pub(super) fn add_people(&mut self, catalog: &Catalog, people: &TableName) {
-        let Some(target) = catalog.tables.get(people) else { return };
+        let Some(target) = catalog.tables.get(people) else {
+            return;
+        };
         let Some(key) = target.key() else { return };
         for (table, references) in &mut self.0 {
             let facts = &catalog.tables[table];
@@ -138,7 +142,11 @@ fn declared(table: &Table) -> Vec<Reference> {
         });
     }
     let order = |reference: &Reference| {
-        table.clues.columns.iter().position(|column| *column == reference.column)
+        table
+            .clues
+            .columns
+            .iter()
+            .position(|column| *column == reference.column)
     };
     found.sort_by_key(order);
     found
@@ -146,12 +154,7 @@ fn declared(table: &Table) -> Vec<Reference> {
 
 /// `account_id` refers to `accounts` or `crm_account`, `assigned_user_id` to `users`: where one table
 /// fits by its name and its key has that type.
-fn by_name(
-    catalog: &Catalog,
-    of: &TableName,
-    table: &Table,
-    column: &str,
-) -> Option<Reference> {
+fn by_name(catalog: &Catalog, of: &TableName, table: &Table, column: &str) -> Option<Reference> {
     let name = Name::of_column(column);
     let is_key = name.words.len() < Name::of_table(column).words.len();
     let is_polymorphic = table.clues.columns.iter().any(|other| {

@@ -20,10 +20,16 @@ pub(super) struct Registry {
 
 impl Registry {
     /// A table called so whose rows, where they can be read, are named like tables.
-    pub(super) fn find(ground: &Ground<'_>, ask: &mut dyn FnMut(&Question) -> Vec<Answer>) -> Option<Self> {
+    pub(super) fn find(
+        ground: &Ground<'_>,
+        ask: &mut dyn FnMut(&Question) -> Vec<Answer>,
+    ) -> Option<Self> {
         let mut best: Option<Self> = None;
         for (name, table) in ground.roots() {
-            let (Some(key), Some(column)) = (table.key(), table.column_named(&["model", "name", "class_name"])) else {
+            let (Some(key), Some(column)) = (
+                table.key(),
+                table.column_named(&["model", "name", "class_name"]),
+            ) else {
                 continue;
             };
             if table.name.ends_with(words::REGISTRY) == 0 {
@@ -35,15 +41,23 @@ impl Registry {
                 label: Some(column.to_owned()),
                 separator: None,
             };
-            let mut found = Self { table: name.clone(), by_key: BTreeMap::new(), by_name: BTreeMap::new() };
+            let mut found = Self {
+                table: name.clone(),
+                by_key: BTreeMap::new(),
+                by_name: BTreeMap::new(),
+            };
             for Answer { value, label } in ask(&question) {
-                let Some((label, table)) = label.and_then(|l| table_called(ground, &l).map(|t| (l, t))) else {
+                let Some((label, table)) =
+                    label.and_then(|l| table_called(ground, &l).map(|t| (l, t)))
+                else {
                     continue;
                 };
                 found.by_key.insert(value, table.clone());
                 found.by_name.insert(label, table);
             }
-            let more = best.as_ref().is_none_or(|best| found.by_key.len() > best.by_key.len());
+            let more = best
+                .as_ref()
+                .is_none_or(|best| found.by_key.len() > best.by_key.len());
             if more {
                 best = Some(found);
             }

@@ -20,7 +20,17 @@ const HEAD: &str = "\
 
 /// The keys of a module, in the order in which they are written.
 const MODULE_KEYS: [&str; 11] = [
-    "table", "key", "owner", "creator", "creator_key", "group", "parent", "children", "touch", "configuration", "lacks",
+    "table",
+    "key",
+    "owner",
+    "creator",
+    "creator_key",
+    "group",
+    "parent",
+    "children",
+    "touch",
+    "configuration",
+    "lacks",
 ];
 
 pub(super) fn write(proposal: &Proposal) -> String {
@@ -28,14 +38,20 @@ pub(super) fn write(proposal: &Proposal) -> String {
     let mapping = &proposal.mapping;
     out.push_str("\n[mapping]\n");
     key(&mut out, "schemas", &mapping.schemas);
-    for (name, tables) in [("readable", &mapping.readable), ("closed", &mapping.closed), ("open", &mapping.open)] {
+    for (name, tables) in [
+        ("readable", &mapping.readable),
+        ("closed", &mapping.closed),
+        ("open", &mapping.open),
+    ] {
         list(&mut out, proposal, name, tables);
     }
     if let Some(users) = &mapping.users {
         out.push_str("\n[mapping.users]\n");
         section(&mut out, proposal, "users", users);
     } else {
-        out.push_str("\n# No table of people was found: Celador's own celador.users stands for it.\n");
+        out.push_str(
+            "\n# No table of people was found: Celador's own celador.users stands for it.\n",
+        );
     }
     if let Some(groups) = &mapping.groups {
         out.push_str("\n[mapping.groups]\n");
@@ -93,7 +109,9 @@ fn keys(out: &mut String, of: &impl Serialize) {
 
 /// Keys with the guesses about `section.key` above each.
 fn section(out: &mut String, proposal: &Proposal, section: &str, of: &impl Serialize) {
-    let Ok(toml::Value::Table(found)) = toml::Value::try_from(of) else { return };
+    let Ok(toml::Value::Table(found)) = toml::Value::try_from(of) else {
+        return;
+    };
     let mut said: Vec<String> = Vec::new();
     for (name, found) in &found {
         if !says_something(found) {
@@ -109,7 +127,10 @@ fn section(out: &mut String, proposal: &Proposal, section: &str, of: &impl Seria
         let _ = writeln!(out, "{} = {}", written(name), value(found));
     }
     let rest = |guess: &&Guess| {
-        guess.what.starts_with(&format!("{section}.")) && !said.iter().any(|about| guess.what.starts_with(about.as_str()))
+        guess.what.starts_with(&format!("{section}."))
+            && !said
+                .iter()
+                .any(|about| guess.what.starts_with(about.as_str()))
     };
     for guess in proposal.guesses.iter().filter(rest) {
         comment(out, guess);
@@ -127,7 +148,9 @@ fn comments(out: &mut String, proposal: &Proposal, table: Option<&TableName>, wh
 
 /// Names come from the database: one with a line break must not end the comment.
 fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 fn comment(out: &mut String, guess: &Guess) {
@@ -138,7 +161,9 @@ fn comment(out: &mut String, guess: &Guess) {
             let key = guess.what.rsplit('.').next().unwrap_or_default();
             writeln!(out, "# guess: {key} = {value}: {reason}")
         }
-        Certainty::Likely | Certainty::Certain => writeln!(out, "# {}: {value}: {reason}", guess.certainty),
+        Certainty::Likely | Certainty::Certain => {
+            writeln!(out, "# {}: {value}: {reason}", guess.certainty)
+        }
     };
 }
 
@@ -150,13 +175,18 @@ fn list(out: &mut String, proposal: &Proposal, name: &str, tables: &[String]) {
     let _ = writeln!(out, "{name} = [");
     for table in tables {
         let about = proposal.guesses.iter().find(|guess| {
-            let here = guess.relation.as_ref().is_some_and(|relation| {
-                relation.name == *table || relation.to_string() == *table
-            });
+            let here = guess
+                .relation
+                .as_ref()
+                .is_some_and(|relation| relation.name == *table || relation.to_string() == *table);
             here && (guess.what == name || (name == "closed" && guess.what == "unplaced"))
         });
         let reason = about.map_or_else(String::new, |guess| {
-            let what = if guess.what == "unplaced" { "unplaced" } else { guess.certainty.name() };
+            let what = if guess.what == "unplaced" {
+                "unplaced"
+            } else {
+                guess.certainty.name()
+            };
             format!(" # {what}: {}", one_line(&guess.reason))
         });
         let _ = writeln!(out, "  {},{reason}", toml::Value::from(table.as_str()));
@@ -165,16 +195,26 @@ fn list(out: &mut String, proposal: &Proposal, name: &str, tables: &[String]) {
 }
 
 fn module(out: &mut String, proposal: &Proposal, module: &ModuleMap) {
-    let Ok(toml::Value::Table(found)) = toml::Value::try_from(module) else { return };
+    let Ok(toml::Value::Table(found)) = toml::Value::try_from(module) else {
+        return;
+    };
     let tables = module.table.as_slice();
-    let relation = proposal.guesses.iter().filter_map(|guess| guess.relation.as_ref()).find(|relation| {
-        tables.first().is_some_and(|table| relation.name == *table || relation.to_string() == *table)
-    });
+    let relation = proposal
+        .guesses
+        .iter()
+        .filter_map(|guess| guess.relation.as_ref())
+        .find(|relation| {
+            tables
+                .first()
+                .is_some_and(|table| relation.name == *table || relation.to_string() == *table)
+        });
     if let [_] = tables {
         comments(out, proposal, relation, "module");
     }
     for name in MODULE_KEYS {
-        let Some(found) = found.get(name).filter(|found| says_something(found)) else { continue };
+        let Some(found) = found.get(name).filter(|found| says_something(found)) else {
+            continue;
+        };
         match (name, relation) {
             ("children", _) => {
                 children(out, proposal, module);
@@ -183,7 +223,11 @@ fn module(out: &mut String, proposal: &Proposal, module: &ModuleMap) {
             ("table", _) | (_, None) => {}
             (_, Some(_)) => said(out, proposal, relation, name, false),
         }
-        let name = if name == "table" && tables.len() > 1 { "tables" } else { name };
+        let name = if name == "table" && tables.len() > 1 {
+            "tables"
+        } else {
+            name
+        };
         let _ = writeln!(out, "{name} = {}", value(found));
     }
     if relation.is_some() {
@@ -194,7 +238,13 @@ fn module(out: &mut String, proposal: &Proposal, module: &ModuleMap) {
 }
 
 /// The guesses about a key: those that are part of the mapping, or those that are only guesses.
-fn said(out: &mut String, proposal: &Proposal, relation: Option<&TableName>, name: &str, only_guesses: bool) {
+fn said(
+    out: &mut String,
+    proposal: &Proposal,
+    relation: Option<&TableName>,
+    name: &str,
+    only_guesses: bool,
+) {
     for guess in &proposal.guesses {
         let here = guess.relation.as_ref() == relation && guess.what == name;
         if here && (guess.certainty == Certainty::Guess) == only_guesses {
