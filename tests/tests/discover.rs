@@ -20,7 +20,9 @@ fn mapping(client: &mut Client) -> String {
 fn certain(client: &mut Client) -> Vec<(String, String, String)> {
     let sql = "SELECT substr(relation, 8), what, value FROM celador.discover('public') WHERE certainty = 'certain'";
     let rows = client.query(sql, &[]).expect("guesses are proposed");
-    rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect()
+    rows.iter()
+        .map(|row| (row.get(0), row.get(1), row.get(2)))
+        .collect()
 }
 
 fn tables(client: &mut Client) -> Vec<String> {
@@ -46,15 +48,25 @@ fn holds(name: &str, database: &Database, by_hand: &str, presets: &[&str]) {
     let (recall, lines) = compared(&said, &found);
     // Not println: the harness would keep it to itself.
     let _ = writeln!(std::io::stderr(), "{name}\n{lines}");
-    assert!(recall >= 0.8, "{name}: {recall}\n{}", missing(&said, &found));
+    assert!(
+        recall >= 0.8,
+        "{name}: {recall}\n{}",
+        missing(&said, &found)
+    );
     let owners = said.get("owner").cloned().unwrap_or_default();
     for (relation, what, value) in certain(&mut client) {
         let fact = format!("{relation}: {value}");
-        assert!(what != "owner" || owners.contains(&fact), "{name}: {fact} is no owner, and certain");
+        assert!(
+            what != "owner" || owners.contains(&fact),
+            "{name}: {fact} is no owner, and certain"
+        );
     }
     let mut documents = vec![proposed.clone()];
     documents.extend(presets.iter().map(|preset| {
-        format!("{proposed}\n{}", text(&format!("sql/presets/{preset}.toml")))
+        format!(
+            "{proposed}\n{}",
+            text(&format!("sql/presets/{preset}.toml"))
+        )
     }));
     for document in documents {
         let planned = client.query("SELECT * FROM celador.plan_policy($1)", &[&document]);
@@ -72,21 +84,40 @@ const PRESETS: [&str; 5] = [
 
 #[test]
 fn the_sample_is_discovered() {
-    holds("sample", &Database::sample(), &text("sql/crm/mapping.toml"), &PRESETS);
+    holds(
+        "sample",
+        &Database::sample(),
+        &text("sql/crm/mapping.toml"),
+        &PRESETS,
+    );
 }
 
 #[test]
 fn bottlecrm_is_discovered() {
-    let Some(crm) = Crm::find("bottlecrm") else { return };
+    let Some(crm) = Crm::find("bottlecrm") else {
+        return;
+    };
     // The first preset lets people create by the group that a record has from the start; here groups
     // are in link tables, and the mapping by hand can't have that preset either.
-    holds("bottlecrm", &crm.unprotected(), &text("tests/crm/bottlecrm.toml"), &PRESETS[1..]);
+    holds(
+        "bottlecrm",
+        &crm.unprotected(),
+        &text("tests/crm/bottlecrm.toml"),
+        &PRESETS[1..],
+    );
 }
 
 #[test]
 fn tryton_is_discovered() {
-    let Some(crm) = Crm::find("tryton") else { return };
-    holds("tryton", &crm.unprotected(), &text("tests/crm/tryton.toml"), &PRESETS);
+    let Some(crm) = Crm::find("tryton") else {
+        return;
+    };
+    holds(
+        "tryton",
+        &crm.unprotected(),
+        &text("tests/crm/tryton.toml"),
+        &PRESETS,
+    );
 }
 
 fn made(name: &str) -> Database {
@@ -125,19 +156,28 @@ fn reader(database: &Database, role: &str) {
 fn values_are_read_with_the_rights_of_whoever_asks() {
     let database = made("desk");
     reader(&database, "discover_reader");
-    let refused = failure(database.login("discover_reader").query("SELECT * FROM celador.discover('public')", &[]));
+    let refused = failure(
+        database
+            .login("discover_reader")
+            .query("SELECT * FROM celador.discover('public')", &[]),
+    );
     assert_eq!(refused.code, "42501", "{refused:?}");
     database.run("GRANT EXECUTE ON FUNCTION celador.discover(text[]), celador.discover_mapping(text[]) TO discover_reader");
     let given = |client: &mut Client| {
         let sql = "SELECT count(*) FROM celador.discover('public') WHERE what = 'roles_held.map'";
-        client.query_one(sql, &[]).expect("guesses are proposed").get::<_, i64>(0)
+        client
+            .query_one(sql, &[])
+            .expect("guesses are proposed")
+            .get::<_, i64>(0)
     };
     let mut client = database.login("discover_reader");
     assert_eq!(given(&mut client), 0);
     // One of the two columns isn't enough; rows that are hidden aren't looked for.
     database.run("GRANT SELECT (id) ON roles TO discover_reader");
     assert_eq!(given(&mut client), 0);
-    database.run("GRANT SELECT ON roles TO discover_reader; ALTER TABLE roles ENABLE ROW LEVEL SECURITY");
+    database.run(
+        "GRANT SELECT ON roles TO discover_reader; ALTER TABLE roles ENABLE ROW LEVEL SECURITY",
+    );
     assert_eq!(given(&mut client), 0);
     database.run("ALTER TABLE roles DISABLE ROW LEVEL SECURITY");
     assert_eq!(given(&mut client), 2);
@@ -174,9 +214,19 @@ fn names_cant_break_out_of_the_text() {
     );
     let mut client = database.superuser();
     let proposed = mapping(&mut client);
-    let document = Document::from_toml(&proposed).unwrap_or_else(|problems| panic!("{problems}\n{proposed}"));
-    assert_eq!(document.mapping.users.expect("people are found").table, "users");
-    assert!(document.mapping.closed.iter().any(|table| table == "public.dotted.name"));
+    let document =
+        Document::from_toml(&proposed).unwrap_or_else(|problems| panic!("{problems}\n{proposed}"));
+    assert_eq!(
+        document.mapping.users.expect("people are found").table,
+        "users"
+    );
+    assert!(
+        document
+            .mapping
+            .closed
+            .iter()
+            .any(|table| table == "public.dotted.name")
+    );
     client
         .query("SELECT * FROM celador.plan_policy($1)", &[&proposed])
         .unwrap_or_else(|error| panic!("{error:?}\n{proposed}"));
@@ -185,9 +235,16 @@ fn names_cant_break_out_of_the_text() {
 #[test]
 fn a_schema_without_tables_is_an_error() {
     let database = Database::empty();
-    let refused = failure(database.superuser().query("SELECT celador.discover_mapping('nowhere')", &[]));
+    let refused = failure(
+        database
+            .superuser()
+            .query("SELECT celador.discover_mapping('nowhere')", &[]),
+    );
     assert_eq!(refused.code, "3F000", "{refused:?}");
-    assert!(refused.message.contains("schema \"nowhere\" has no tables"), "{refused:?}");
+    assert!(
+        refused.message.contains("schema \"nowhere\" has no tables"),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -199,6 +256,11 @@ fn several_schemas_are_written_with_their_names() {
         .query_one("SELECT celador.discover_mapping('public', 'billing')", &[])
         .expect("a mapping is proposed")
         .get(0);
-    assert!(proposed.contains("table = \"billing.invoices\""), "{proposed}");
-    client.query("SELECT * FROM celador.plan_policy($1)", &[&proposed]).unwrap_or_else(|error| panic!("{error:?}"));
+    assert!(
+        proposed.contains("table = \"billing.invoices\""),
+        "{proposed}"
+    );
+    client
+        .query("SELECT * FROM celador.plan_policy($1)", &[&proposed])
+        .unwrap_or_else(|error| panic!("{error:?}"));
 }

@@ -39,9 +39,10 @@ pub(super) fn map(
             ..ModuleMap::default()
         };
         key(ground, table, &mut map, guesses);
-        match places.of.get(table) {
-            Some(Place::Directory(kind)) => directory(ground, table, kind, &mut map),
-            _ => whose::fill(ground, table, &places.links, &mut map, guesses),
+        if let Some(Place::Directory(kind)) = places.of.get(table) {
+            directory(ground, table, kind, &mut map);
+        } else {
+            whose::fill(ground, table, &places.links, &mut map, guesses);
         }
         modules.insert(name.clone(), map);
     }

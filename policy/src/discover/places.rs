@@ -59,6 +59,7 @@ pub(super) fn find(ground: &Ground<'_>, guesses: &mut Guesses) -> Places {
     }
     placing.children(&business, &kinds, &links);
     placing.modules(&kinds, &links);
+    placing.orphans();
     Places {
         of: placing.of,
         links,
@@ -366,6 +367,38 @@ impl Placing<'_, '_> {
                     .add(&name, "unplaced", &name.name, Certainty::Guess, reason);
                 self.of.insert(name, Place::Closed);
             }
+        }
+    }
+
+    /// What hangs on a table that found no place is closed with it.
+    fn orphans(&mut self) {
+        loop {
+            let hosts = |host: &Host| {
+                matches!(
+                    self.of.get(&host.table),
+                    Some(
+                        Place::Directory(_)
+                            | Place::Module
+                            | Place::Configuration
+                            | Place::Child(_)
+                    )
+                )
+            };
+            let orphan = self.of.iter().find_map(|(table, place)| {
+                let Place::Child(host) = place else {
+                    return None;
+                };
+                (!hosts(host)).then(|| (table.clone(), host.table.name.clone()))
+            });
+            let Some((table, host)) = orphan else { break };
+            let reason =
+                format!("it hangs on {host}, which found no place: closed until you place it");
+            self.guesses
+                .0
+                .retain(|guess| guess.relation.as_ref() != Some(&table) || guess.what != "child");
+            self.guesses
+                .add(&table, "unplaced", &table.name, Certainty::Guess, reason);
+            self.of.insert(table, Place::Closed);
         }
     }
 
