@@ -41,7 +41,7 @@ fn catalog(text: &str) -> (Schema, Catalog) {
 fn proposed(text: &str) -> Result<Proposal, String> {
     let (schema, catalog) = catalog(text);
     let proposal = propose(&catalog, &mut |_| {
-        ["Account", "ticket", "Admin", "odd"]
+        ["Account", "ticket", "Admin\"'\n", "odd"]
             .map(|value| Answer {
                 value: value.to_owned(),
                 label: Some(value.to_owned()),
