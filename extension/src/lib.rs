@@ -12,6 +12,7 @@ mod catalog;
 mod changes;
 mod children;
 mod directory_trigger;
+mod discover;
 mod errors;
 mod event;
 mod explain;

@@ -6,6 +6,7 @@ pub mod access;
 pub mod action;
 pub mod check;
 pub mod directory;
+pub mod discover;
 pub mod document;
 mod giving;
 pub mod key_set;

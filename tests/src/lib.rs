@@ -6,6 +6,7 @@ mod asking;
 mod catalog;
 mod database;
 mod dump;
+pub mod facts;
 mod failure;
 mod page;
 mod same_access;

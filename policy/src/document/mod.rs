@@ -17,6 +17,7 @@ use serde::Serialize;
 use crate::problem::{Problem, Problems, keys_at, line_of};
 
 pub use difference::Change;
+pub(crate) use difference::written;
 pub use links::{Child, GroupLink, OwnerLink, ParentLink};
 pub use mapping::{
     ActiveSource, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, ModuleMode, NoIdentity,
@@ -95,7 +96,7 @@ impl Document {
 }
 
 /// Whether a value isn't what is there by default: false, or an empty text, list or table.
-fn says_something(value: &toml::Value) -> bool {
+pub(crate) fn says_something(value: &toml::Value) -> bool {
     match value {
         toml::Value::Boolean(is) => *is,
         toml::Value::String(text) => !text.is_empty(),
@@ -106,7 +107,7 @@ fn says_something(value: &toml::Value) -> bool {
 }
 
 /// Leaves out what is there by default.
-fn prune(value: &mut toml::Value) {
+pub(crate) fn prune(value: &mut toml::Value) {
     match value {
         toml::Value::Table(values) => {
             values.iter_mut().for_each(|(_, value)| prune(value));
