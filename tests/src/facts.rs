@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use celador_policy::document::{
-    ActiveSource, Child, GroupLink, Mapping, ModuleMap, OwnerLink, ParentLink,
+    ActiveSource, Child, GroupLink, Mapping, ModuleMap, OwnerLink, ParentLink, ValueSource,
 };
 
 /// Facts by their kind.
