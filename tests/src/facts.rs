@@ -171,9 +171,7 @@ impl Said {
         for parent in module.parent.as_slice() {
             let (column, targets) = match parent {
                 ParentLink::Plain { module, column } => (column, vec![(String::new(), module)]),
-                ParentLink::Table { module, parent, .. } => {
-                    (parent, vec![(String::new(), module)])
-                }
+                ParentLink::Table { module, parent, .. } => (parent, vec![(String::new(), module)]),
                 ParentLink::Polymorphic {
                     column, modules, ..
                 }
