@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use celador_policy::access::{covers_role, pointing_gives};
+use celador_policy::directory::Told;
 use celador_policy::directory::{Facts, GroupNode, HeldRole, SettingValue, Share};
 use celador_policy::document::ScopeName;
 use celador_policy::policy_set::CellRef;
@@ -295,13 +296,18 @@ accounts = { read = [{ scope = "related", module = "contacts" }] }
 #[test]
 fn x_8_columns_that_identify_people() {
     let set = policy("");
+    let users = &set.directory.users;
     let identifying = set.directory.identifying();
-    for column in set.directory.users.keys.values() {
-        assert!(identifying.contains(column.name.as_str()));
+    let columns = &identifying[&users.source.table];
+    for column in users.keys.values() {
+        assert!(columns.contains(&column.name));
     }
-    let login = set.directory.users.login.as_ref().expect("a login");
-    assert!(identifying.contains(login.name.as_str()));
+    match users.login.as_ref().expect("a login") {
+        Told::Column(login) => assert!(columns.contains(&login.name)),
+        Told::Table(place) => assert!(identifying[&place.source.table].contains(&place.value.name)),
+    }
     for held in &set.directory.roles_held {
-        assert!(!identifying.contains(held.role.name.as_str()));
+        let of_table = identifying.get(&held.source.table);
+        assert!(of_table.is_none_or(|columns| !columns.contains(&held.role.name)));
     }
 }
