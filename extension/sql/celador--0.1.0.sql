@@ -39,6 +39,13 @@ CREATE TABLE celador.maintenance_roles (
   named_at timestamptz NOT NULL DEFAULT pg_catalog.now()
 );
 
+-- pg_read_all_data and pg_write_all_data reach every table that has no row security: these are for
+-- superusers, and for Celador's own functions.
+ALTER TABLE celador.policy ENABLE ROW LEVEL SECURITY;
+ALTER TABLE celador.protected ENABLE ROW LEVEL SECURITY;
+ALTER TABLE celador.registered_views ENABLE ROW LEVEL SECURITY;
+ALTER TABLE celador.maintenance_roles ENABLE ROW LEVEL SECURITY;
+
 -- Never holds a row: its invalidation tells all backends that the directory has changed.
 CREATE TABLE celador.directory_version ();
 
@@ -140,6 +147,10 @@ CREATE FUNCTION celador.covered() RETURNS boolean
 -- Stands in plans of REPEATABLE READ and SERIALIZABLE transactions.
 CREATE FUNCTION celador.still_readable(relation oid, version tid, changed_by xid) RETURNS boolean
   AS 'MODULE_PATHNAME', 'still_readable_wrapper' LANGUAGE c STABLE STRICT PARALLEL UNSAFE COST 100;
+-- Stands in plans that lock or write rows: those may go on to versions that are newer than their snapshot.
+CREATE FUNCTION celador.readable_now(relation oid, version tid, made_by xid) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'readable_now_wrapper' LANGUAGE c STABLE STRICT PARALLEL UNSAFE COST 100;
+-- LEAKPROOF: these may run before a policy has let a row through, so they say nothing of what they are asked with.
 CREATE FUNCTION celador.all_in_reach(module text, cell text) RETURNS boolean
   AS 'MODULE_PATHNAME', 'all_in_reach_wrapper' LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL RESTRICTED;
 CREATE FUNCTION celador.holds(module text, cell text, what text) RETURNS boolean
@@ -203,6 +214,8 @@ CREATE FUNCTION celador.unlinked_in_reach(module text, cell text, place integer,
   AS 'MODULE_PATHNAME', 'unlinked_in_reach_wrapper' LANGUAGE c STABLE STRICT PARALLEL RESTRICTED COST 100;
 CREATE FUNCTION celador.may_link(module text, kind text, place integer, record text, other text) RETURNS boolean
   AS 'MODULE_PATHNAME', 'may_link_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED COST 100;
+CREATE FUNCTION celador.may_hang(module text, place integer, record text, above text) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'may_hang_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED COST 100;
 
 CREATE FUNCTION celador.is_known() RETURNS boolean
   AS 'MODULE_PATHNAME', 'is_known_wrapper' LANGUAGE c STABLE PARALLEL RESTRICTED;

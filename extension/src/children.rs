@@ -1,6 +1,6 @@
 //! Children of children: each row follows the row above it, up to the record.
 
-use celador_policy::policy_set::{CellRef, Placement};
+use celador_policy::policy_set::{CellRef, Column, Placement, RowFilter};
 use celador_policy::{TableName, quote};
 use pgrx::prelude::*;
 
@@ -22,46 +22,85 @@ fn child_in_reach(
     let person = person();
     let cell = asked(cell);
     let table = TableName::new(schema, table);
-    let Some(Placement::Child { module, .. }) = person.policy().tables.get(&table) else {
+    let policy = person.policy();
+    let Some(placement) = policy.tables.get(&table) else {
         return false;
     };
-    reaches_all(&person, module, &cell)
-        || row.is_some_and(|row| follows(&person, &table, &cell, row))
+    let places = children(placement);
+    // Who reaches every record that rows of the child may hang on reaches what hangs on nothing.
+    let all = places.iter().all(|child| {
+        let cell = policy.writing_cell(child.module, &cell);
+        reaches_all(&person, child.module, &cell)
+    });
+    (!places.is_empty() && all) || row.is_some_and(|row| follows(&person, &table, &cell, row))
 }
 
-/// Such a row is there, and it hangs on a record in reach.
+/// A place of a child's rows.
+struct Child<'a> {
+    rows: Option<&'a RowFilter>,
+    module: &'a str,
+    column: &'a Column,
+    above: Option<&'a TableName>,
+    key: Option<&'a Column>,
+}
+
+fn children(placement: &Placement) -> Vec<Child<'_>> {
+    let places = placement.places().into_iter();
+    places
+        .filter_map(|(rows, place)| match place {
+            Placement::Child {
+                module,
+                column,
+                above,
+                key,
+            } => Some(Child {
+                rows,
+                module,
+                column,
+                above: above.as_ref(),
+                key: key.as_ref(),
+            }),
+            Placement::Module(_)
+            | Placement::Link { .. }
+            | Placement::Parts(_)
+            | Placement::Readable
+            | Placement::Open
+            | Placement::Closed => None,
+        })
+        .collect()
+}
+
+/// Such a row is there, and it hangs on a record in reach, wherever it belongs.
 fn follows(person: &Person, table: &TableName, cell: &CellRef, row: &str) -> bool {
-    let Some(Placement::Child {
-        module,
-        column,
-        above,
-        key: Some(key),
-    }) = person.policy().tables.get(table)
-    else {
+    let Some(placement) = person.policy().tables.get(table) else {
         return false;
     };
-    if !session::can_be(row, &key.type_name) {
-        return false;
-    }
     let name = table.sql();
-    let question = person.catalog.questions(&name, "above", || {
-        vec![format!(
-            "SELECT CAST(r.{} AS pg_catalog.text) FROM {name} AS r WHERE {}",
-            quote::name(&column.name),
-            keyed(key)
-        )]
-    });
-    let found: Vec<Option<String>> = question
-        .iter()
-        .flat_map(|sql| fetch(person, table, sql, &[row], Reads::Statement))
-        .map(|found| found.into_iter().next().flatten())
-        .collect();
+    let mut found = Vec::new();
+    for (at, child) in children(placement).into_iter().enumerate() {
+        let Some(key) = child.key else { return false };
+        if !session::can_be(row, &key.type_name) {
+            return false;
+        }
+        let question = person.catalog.questions(&name, &format!("above {at}"), || {
+            let mut conditions = vec![keyed(key)];
+            conditions.extend(child.rows.map(|rows| rows.sql("r.")));
+            vec![format!(
+                "SELECT CAST(r.{} AS pg_catalog.text) FROM {name} AS r WHERE {}",
+                quote::name(&child.column.name),
+                conditions.join(" AND ")
+            )]
+        });
+        let above = question
+            .iter()
+            .flat_map(|sql| fetch(person, table, sql, &[row], Reads::Statement))
+            .map(|found| found.into_iter().next().flatten());
+        found.extend(above.map(|above| match (above, child.above) {
+            (None, _) => false,
+            (Some(record), None) => in_reach(person, child.module, cell, &record),
+            (Some(row), Some(above)) => follows(person, above, cell, &row),
+        }));
+    }
     // Where the key isn't unique, everything that it names must be in reach.
-    !found.is_empty()
-        && found.iter().all(|found| {
-            found.as_ref().is_some_and(|found| match above {
-                None => in_reach(person, module, cell, found),
-                Some(above) => follows(person, above, cell, found),
-            })
-        })
+    !found.is_empty() && found.into_iter().all(|in_reach| in_reach)
 }

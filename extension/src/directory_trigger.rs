@@ -3,20 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use celador_policy::access::covers_role;
-use celador_policy::directory::{Holder, sql};
+use celador_policy::directory::sql;
 use celador_policy::{TableName, quote};
 use pgrx::prelude::*;
 
 use crate::catalog::{self, Catalog};
 use crate::hooks::raw_function;
 use crate::spi::{self, Reads};
-use crate::{errors, relations, session};
+use crate::{errors, relations};
 
 /// The names of these triggers begin so.
 pub(crate) const PREFIX: &str = "~celador_directory_";
-/// The trigger on tables that tell who holds which role.
-pub(crate) const ROLES: &str = "~celador_roles";
 
 raw_function!(
     /// `celador.directory_changed(column, …)`: after a statement on a table of the directory.
@@ -32,13 +29,6 @@ raw_function!(
     after_policy
 );
 
-raw_function!(
-    /// `celador.guard_roles(source)`: before a row that tells who holds a role is written.
-    guard_roles_wrapper,
-    pg_finfo_guard_roles_wrapper,
-    before_role
-);
-
 unsafe fn after_directory(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: PostgreSQL's own call.
     unsafe { directory_changed(trigger_data(fcinfo)) }
@@ -50,11 +40,6 @@ unsafe fn after_policy(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     unsafe { trigger_data(fcinfo) };
     signal("policy");
     pg_sys::Datum::from(0)
-}
-
-unsafe fn before_role(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: PostgreSQL's own call.
-    unsafe { pg_sys::Datum::from(guard_roles(trigger_data(fcinfo))) }
 }
 
 /// What PostgreSQL passes to a trigger; called otherwise, a trigger's function ends with an error.
@@ -73,6 +58,28 @@ pub(crate) unsafe fn trigger_data(fcinfo: pg_sys::FunctionCallInfo) -> *mut pg_s
     }
 }
 
+/// The same, for the functions of BEFORE ROW triggers: fired otherwise there is no row.
+pub(crate) unsafe fn row_trigger_data(
+    fcinfo: pg_sys::FunctionCallInfo,
+    events: &[u32],
+) -> *mut pg_sys::TriggerData {
+    // SAFETY: the trigger's data lives as long as the call.
+    unsafe {
+        let data = trigger_data(fcinfo);
+        let event = (*data).tg_event;
+        let before_row = event & pg_sys::TRIGGER_EVENT_ROW != 0
+            && event & pg_sys::TRIGGER_EVENT_TIMINGMASK == pg_sys::TRIGGER_EVENT_BEFORE;
+        if !before_row || !events.contains(&(event & pg_sys::TRIGGER_EVENT_OPMASK)) {
+            errors::raise(
+                PgSqlErrorCode::ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED,
+                "this function is for a trigger of another kind",
+                "Drop the trigger. Loading a policy makes those that are needed.",
+            );
+        }
+        data
+    }
+}
+
 /// Tells every backend, at commit, that a relation of Celador's stands for something new.
 pub(crate) fn signal(table: &str) {
     if let Some(relation) = relations::relation("celador", table) {
@@ -81,7 +88,8 @@ pub(crate) fn signal(table: &str) {
     }
 }
 
-unsafe fn arguments(data: *mut pg_sys::TriggerData) -> Vec<String> {
+/// A trigger's arguments.
+pub(crate) unsafe fn arguments(data: *mut pg_sys::TriggerData) -> Vec<String> {
     // SAFETY: a trigger has `tgnargs` zero-terminated arguments.
     unsafe {
         let trigger = (*data).tg_trigger;
@@ -298,96 +306,8 @@ fn holders(
     held
 }
 
-/// Nobody gives or takes a role that goes beyond what he or she holds (X.8).
-unsafe fn guard_roles(data: *mut pg_sys::TriggerData) -> pg_sys::HeapTuple {
-    // SAFETY: the trigger's data lives as long as the call.
-    unsafe {
-        if !belongs(data) {
-            errors::denied(
-                "Celador's trigger stands on a table without a policy",
-                "Drop the trigger.",
-            );
-        }
-        let event = (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK;
-        let (old, new) = match event {
-            pg_sys::TRIGGER_EVENT_UPDATE => (Some((*data).tg_trigtuple), Some((*data).tg_newtuple)),
-            pg_sys::TRIGGER_EVENT_DELETE => (Some((*data).tg_trigtuple), None),
-            _ => (None, Some((*data).tg_trigtuple)),
-        };
-        let result = new.or(old).unwrap_or(std::ptr::null_mut());
-        if spi::is_referential((*(*(*data).tg_relation).rd_rel).relowner) {
-            return result;
-        }
-        let Some(catalog) = catalog::current() else {
-            return result;
-        };
-        let Some(policy) = &catalog.policy else {
-            return result;
-        };
-        if catalog.sees_all() {
-            return result;
-        }
-        let person = session::person();
-        let table = relations::display_name((*(*data).tg_relation).rd_id);
-        let sources = policy.directory.roles_held.iter().filter(|held| {
-            let root = &held.source.table;
-            root.to_string() == table || is_heir(root, (*(*data).tg_relation).rd_id)
-        });
-        for held in sources {
-            let read = |tuple: Option<pg_sys::HeapTuple>, column: &str| {
-                tuple.and_then(|tuple| text(data, tuple, column))
-            };
-            let holder = match &held.holder {
-                Holder::User(user) => &user.column.name,
-                Holder::Group(group) => &group.name,
-            };
-            let before = (read(old, holder), read(old, &held.role.name));
-            let after = (read(new, holder), read(new, &held.role.name));
-            if before == after {
-                continue;
-            }
-            for value in [before, after]
-                .into_iter()
-                .filter_map(|(holder, value)| holder.and(value))
-            {
-                if let Some(role) = held.role_of(&value)
-                    && policy.roles.contains_key(role)
-                    && !covers_role(policy, &person.access, role)
-                {
-                    errors::denied(
-                        format!("role \"{role}\" allows more than you may yourself"),
-                        "Somebody who holds as much may give or take it.",
-                    );
-                }
-            }
-        }
-        result
-    }
-}
-
-fn is_heir(root: &TableName, relation: pg_sys::Oid) -> bool {
+/// Whether the relation is the table of that name, or inherits from it.
+pub(crate) fn is_heir(root: &TableName, relation: pg_sys::Oid) -> bool {
     relations::relation(&root.schema, &root.name)
         .is_some_and(|root| relations::heirs(root).contains(&relation))
-}
-
-unsafe fn text(
-    data: *mut pg_sys::TriggerData,
-    tuple: pg_sys::HeapTuple,
-    column: &str,
-) -> Option<String> {
-    // SAFETY: the tuple is of the trigger's relation.
-    unsafe {
-        let descriptor = (*(*data).tg_relation).rd_att;
-        let name = spi::c_string(column);
-        let number = pg_sys::SPI_fnumber(descriptor, name.as_ptr());
-        if number <= 0 {
-            errors::fault(format!("column \"{column}\" of the directory is gone"));
-        }
-        let value = pg_sys::SPI_getvalue(tuple, descriptor, number);
-        (!value.is_null()).then(|| {
-            std::ffi::CStr::from_ptr(value)
-                .to_string_lossy()
-                .into_owned()
-        })
-    }
 }

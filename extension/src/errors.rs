@@ -1,7 +1,9 @@
 //! Errors as PostgreSQL reports them: a SQLSTATE, a message, a hint.
 
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::{PgLogLevel, PgSqlErrorCode};
+use pgrx::{PgLogLevel, PgSqlErrorCode, pg_sys};
+
+use crate::watch::{self, Kind};
 
 /// Ends the statement with an error.
 #[track_caller]
@@ -10,6 +12,12 @@ pub(crate) fn raise(
     message: impl Into<String>,
     hint: impl Into<String>,
 ) -> ! {
+    watch::deliberate();
+    report(code, message, hint)
+}
+
+#[track_caller]
+fn report(code: PgSqlErrorCode, message: impl Into<String>, hint: impl Into<String>) -> ! {
     ErrorReport::new(code, message.into(), "celador")
         .set_hint(hint)
         .report(PgLogLevel::ERROR);
@@ -24,6 +32,7 @@ pub(crate) fn raise_with_detail(
     detail: impl Into<String>,
     hint: impl Into<String>,
 ) -> ! {
+    watch::deliberate();
     ErrorReport::new(code, message.into(), "celador")
         .set_detail(detail)
         .set_hint(hint)
@@ -34,6 +43,18 @@ pub(crate) fn raise_with_detail(
 /// 42501: the policy doesn't allow it.
 #[track_caller]
 pub(crate) fn denied(message: impl Into<String>, hint: impl Into<String>) -> ! {
+    denied_by(Kind::Other, None, message, hint)
+}
+
+/// 42501, noted as what denied it: of the statement at work, or on that table.
+#[track_caller]
+pub(crate) fn denied_by(
+    kind: Kind,
+    relation: Option<pg_sys::Oid>,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> ! {
+    watch::note(kind, relation);
     raise(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
         message,
@@ -44,7 +65,7 @@ pub(crate) fn denied(message: impl Into<String>, hint: impl Into<String>) -> ! {
 /// XX000: Celador's own state isn't what it should be.
 #[track_caller]
 pub(crate) fn fault(message: impl Into<String>) -> ! {
-    raise(
+    report(
         PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
         message,
         "Report it, with the server's log.",

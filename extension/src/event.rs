@@ -4,13 +4,16 @@
 //! is found out as well.
 
 use celador_policy::policy_set::Placement;
+use celador_policy::{PolicySet, TableName};
 use pgrx::prelude::*;
 
 use crate::hooks::injected;
 use crate::hooks::raw_function;
 use crate::load::{self, find_unsettled_tables};
 use crate::spi::{self, Reads};
-use crate::{catalog, errors, placement};
+use crate::version::Unfit;
+use crate::watch::{Counter, Kind, Raising};
+use crate::{catalog, errors, placement, relations};
 
 raw_function!(
     /// `celador.schema_changed()`.
@@ -19,9 +22,17 @@ raw_function!(
     after_ddl
 );
 
-unsafe fn after_ddl(_: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+unsafe fn after_ddl(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     if !spi::is_internal() {
-        schema_changed();
+        // SAFETY: the tag is checked before the context is taken for EventTriggerData.
+        let of_extension = unsafe {
+            let context = (*fcinfo).context;
+            !context.is_null()
+                && (*context).type_ == pg_sys::NodeTag::T_EventTriggerData
+                && (*context.cast::<pg_sys::EventTriggerData>()).tag
+                    == pg_sys::CommandTag::CMDTAG_ALTER_EXTENSION
+        };
+        schema_changed(of_extension);
     }
     pg_sys::Datum::from(0)
 }
@@ -38,7 +49,7 @@ SELECT x.relation::pg_catalog.text, CASE
     ELSE pg_catalog.format('policy %I would be gone or changed', gone.name)
   END
 FROM celador.protected AS x
-JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid
+JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid AND NOT x.observed
 LEFT JOIN LATERAL (
   SELECT t.tgname AS name FROM pg_catalog.pg_trigger AS t
   WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND NOT t.tgisinternal
@@ -76,60 +87,148 @@ WHERE NOT c.relrowsecurity AND x.expressions OPERATOR(pg_catalog.<>) '{}'::pg_ca
   OR gone.name IS NOT NULL
 LIMIT 1";
 
-/// Triggers that the command has made on protected tables, with functions that neither a
-/// superuser nor the table's owner wrote: they would run as whoever writes next.
-const STRANGE: &str = "\
-SELECT x.relation::pg_catalog.text, pg_catalog.format('trigger %I would run what %I wrote', t.tgname, p.proowner::pg_catalog.regrole)
+/// Triggers that the command has made, which would run in the sessions of others: made by somebody
+/// who doesn't own the table or the view, or with a function that neither a superuser nor the owner
+/// wrote. `$1`: who runs the command; `$2`: the policy's schemas, a JSON array.
+const STRANGE_TRIGGERS: &str = "\
+SELECT t.tgrelid::pg_catalog.regclass::pg_catalog.text, CASE
+    WHEN mine.may THEN pg_catalog.format('trigger %I would run what %I wrote', t.tgname, p.proowner::pg_catalog.regrole)
+    ELSE pg_catalog.format('trigger %I would be of %I, whom it doesn''t belong to', t.tgname,
+      CAST($1 AS pg_catalog.oid)::pg_catalog.regrole)
+  END
 FROM pg_catalog.pg_event_trigger_ddl_commands() AS d
 JOIN pg_catalog.pg_trigger AS t ON t.oid OPERATOR(pg_catalog.=) d.objid
   AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_trigger'::pg_catalog.regclass
-JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) t.tgrelid
 JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) t.tgrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 JOIN pg_catalog.pg_proc AS p ON p.oid OPERATOR(pg_catalog.=) t.tgfoid
 JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) p.proowner
-WHERE p.proowner OPERATOR(pg_catalog.<>) c.relowner AND NOT r.rolsuper
+CROSS JOIN LATERAL pg_catalog.pg_has_role(CAST($1 AS pg_catalog.oid), c.relowner, 'USAGE') AS mine(may)
+LEFT JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) t.tgrelid
+WHERE (x.relation IS NOT NULL OR CAST($2 AS pg_catalog.jsonb) OPERATOR(pg_catalog.?) n.nspname::pg_catalog.text)
+  AND (NOT mine.may OR x.relation IS NOT NULL AND p.proowner OPERATOR(pg_catalog.<>) c.relowner AND NOT r.rolsuper)
 LIMIT 1";
 
-fn ask(sql: &str) -> Vec<Vec<Option<String>>> {
+/// Foreign keys of tables that the command has made or changed, to protected tables of somebody
+/// else: their actions run the referring table's triggers and expressions in the sessions of
+/// others. `$1`: who runs the command.
+const STRANGE_REFERENCES: &str = "\
+SELECT high.oid::pg_catalog.regclass::pg_catalog.text,
+  pg_catalog.format('%s, which isn''t its owner''s, would refer to it', low.oid::pg_catalog.regclass),
+  n.nspname, low.relname
+FROM pg_catalog.pg_event_trigger_ddl_commands() AS d
+JOIN pg_catalog.pg_constraint AS k ON k.conrelid OPERATOR(pg_catalog.=) d.objid
+  AND d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+  AND k.contype OPERATOR(pg_catalog.=) 'f'::pg_catalog.\"char\"
+JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) k.confrelid
+JOIN pg_catalog.pg_class AS low ON low.oid OPERATOR(pg_catalog.=) k.conrelid
+JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) low.relnamespace
+JOIN pg_catalog.pg_class AS high ON high.oid OPERATOR(pg_catalog.=) k.confrelid
+WHERE low.relowner OPERATOR(pg_catalog.<>) high.relowner
+  AND NOT pg_catalog.pg_has_role(CAST($1 AS pg_catalog.oid), high.relowner, 'USAGE')";
+
+fn ask(sql: &str, values: &[&str]) -> Vec<Vec<Option<String>>> {
     spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| spi::read(sql, &[], Reads::Latest))
+        spi::connected(|| spi::read(sql, values, Reads::Latest))
     })
 }
 
 /// Ends the statement if a protected table isn't as it must be.
 pub(crate) fn verify() {
-    refuse(ask(BROKEN));
+    refuse(ask(BROKEN, &[]));
+}
+
+/// Ends the command if a table of the policy would belong to somebody who logs in: whoever may drop
+/// tables of the schema could put one of his own in the place of the directory.
+fn owned(policy: &PolicySet) {
+    for (table, placement) in &policy.tables {
+        if *placement == Placement::Closed {
+            continue;
+        }
+        let owner = relations::relation(&table.schema, &table.name).and_then(relations::owner);
+        if let Some(owner) = owner.filter(|owner| load::is_login(*owner)) {
+            errors::denied(
+                format!(
+                    "{table} is a table of the policy, and would belong to \"{}\", who can log in",
+                    relations::role_name(owner)
+                ),
+                "Give it to the role that owns the other tables.",
+            );
+        }
+    }
+}
+
+/// Ends the command if it makes others run what isn't theirs.
+fn strange(policy: &PolicySet) {
+    // SAFETY: reads the current user.
+    let who = unsafe { pg_sys::GetUserId() }.to_u32().to_string();
+    let schemas = serde_json::Value::from_iter(policy.schemas.iter().map(String::as_str));
+    refuse(ask(STRANGE_TRIGGERS, &[&who, &schemas.to_string()]));
+    let mut references = ask(STRANGE_REFERENCES, &[&who]);
+    // A table of the policy's own may belong to another owner.
+    references.retain(|row| {
+        let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
+        !matches!(
+            policy.tables.get(&TableName::new(text(2), text(3))),
+            Some(placement) if *placement != Placement::Closed
+        )
+    });
+    refuse(references);
 }
 
 fn refuse(broken: Vec<Vec<Option<String>>>) {
     if let Some(row) = broken.into_iter().next() {
         let text = |at: usize| row.get(at).cloned().flatten().unwrap_or_default();
-        errors::denied(
+        errors::denied_by(
+            Kind::Schema,
+            Some(pg_sys::InvalidOid),
             format!("{} is protected: {}", text(0), text(1)),
             "Have a maintenance role make the change, and load the policy again.",
         );
     }
 }
 
-fn schema_changed() {
+fn schema_changed(of_extension: bool) {
+    let _raising = Raising::counts_as(Counter::ErrorsEvent);
     injected::panic_if_asked("event");
-    let Some(catalog) = catalog::current() else {
+    let Some(mut catalog) = catalog::current() else {
         return;
     };
+    if of_extension && catalog.sees_all() && matches!(catalog.unfit, Some(Unfit::Policy(_))) {
+        load::compile_again();
+        let Some(renewed) = catalog::current() else {
+            return;
+        };
+        catalog = renewed;
+    }
+    if let Some(unfit) = &catalog.unfit {
+        // Nothing can be told of what the command leaves behind. Whoever is exempt makes it fit:
+        // then the tables are looked at.
+        if !catalog.sees_all() {
+            unfit.refuse();
+        }
+        return;
+    }
     let Some(policy) = &catalog.policy else {
         return;
     };
     if !catalog.sees_all() {
         verify();
-        refuse(ask(STRANGE));
+        strange(policy);
+        owned(policy);
     }
     load::forget_dropped();
     let tables = find_unsettled_tables();
+    if tables.iter().any(|(table, (relation, found))| {
+        table.schema == "celador" && found.is_bare() && catalog.protected.contains(relation)
+    }) {
+        load::restore_own(policy);
+    }
     load::yield_to_foreign(&tables);
     let above = placement::above_unprotected();
     let watched = load::Watched::by(policy);
     for (table, (relation, found)) in &tables {
-        if found.signature.is_some() || table.schema == "celador" {
+        if found.signature.is_some() || found.left_out || table.schema == "celador" {
             continue;
         }
         let inherited = above

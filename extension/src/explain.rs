@@ -8,7 +8,7 @@ use celador_policy::{Action, TableName, quote};
 use pgrx::prelude::*;
 
 use crate::identity::Source;
-use crate::probe::keyed;
+use crate::probe::{belongs, keyed};
 use crate::session::{self, Person};
 use crate::spi::{self, Reads};
 use crate::{catalog, errors, relations};
@@ -117,64 +117,100 @@ fn explain(
     let Some(table) = table else {
         errors::fault("a table without a name")
     };
-    let module_name = match policy.tables.get(&table) {
-        Some(Placement::Module(module)) => module,
-        Some(Placement::Child {
+    let Some(placement) = policy.tables.get(&table) else {
+        return vec![line(
+            "table",
+            name,
+            "false",
+            "the policy doesn't place the table".to_owned(),
+        )];
+    };
+    let places = placement.places();
+    let split = matches!(placement, Placement::Parts(_));
+    let mut lines = Vec::new();
+    for (_, place) in places {
+        match answer_of_place(place, action) {
+            None => {
+                for module in place.holds() {
+                    let found = explain_record(person, module, record, action);
+                    if !split {
+                        return found;
+                    }
+                    // Of several modules the one says something whose record it is.
+                    if found.iter().all(|(kind, ..)| kind != "record") {
+                        let source = "the record is one of it".to_owned();
+                        lines.push(line("module", module, "true", source));
+                        lines.extend(found);
+                    }
+                }
+            }
+            Some((result, source)) if split => {
+                let source = format!("of the rows that belong there: {source}");
+                lines.push(line("table", name, result, source));
+            }
+            Some((result, source)) => lines.push(line("table", name, result, source)),
+        }
+    }
+    if lines.is_empty() {
+        lines.push(line(
+            "record",
+            record,
+            "false",
+            "there is no such record of any module".to_owned(),
+        ));
+    }
+    lines.sort();
+    lines
+}
+
+/// What decides about a table's rows where they are no records themselves: a result and its source.
+fn answer_of_place(place: &Placement, action: Action) -> Option<(&'static str, String)> {
+    match place {
+        Placement::Module(_) => None,
+        Placement::Child {
             module,
             column,
             above,
             ..
-        }) => {
+        } => {
             let followed = match above {
                 None => format!("the record of module {module}"),
                 Some(above) => format!("the row of {above}, a child of module {module},"),
             };
-            return vec![line(
-                "table",
-                name,
+            Some((
                 "not applicable",
                 format!(
                     "it follows {followed} in column {}: explain that one",
                     column.name
                 ),
-            )];
+            ))
         }
-        Some(Placement::Link { module, .. }) => {
-            return vec![line(
-                "table",
-                name,
-                "not applicable",
-                format!("it links records of module {module}: explain those"),
-            )];
+        Placement::Link { module, .. } => Some((
+            "not applicable",
+            format!("it links records of module {module}: explain those"),
+        )),
+        Placement::Parts(_) | Placement::Closed => {
+            Some(("false", "the table is closed".to_owned()))
         }
-        Some(Placement::Open) => {
-            return vec![line("table", name, "true", "the table is open".to_owned())];
-        }
-        Some(Placement::Readable) => {
+        Placement::Open => Some(("true", "the table is open".to_owned())),
+        Placement::Readable => {
             let reads = matches!(action, Action::Read | Action::Export);
-            return vec![line(
-                "table",
-                name,
-                if reads { "true" } else { "false" },
-                "whoever is signed in reads the table, and nobody writes it".to_owned(),
-            )];
+            let source = "whoever is signed in reads the table, and nobody writes it".to_owned();
+            Some((if reads { "true" } else { "false" }, source))
         }
-        Some(Placement::Closed) => {
-            return vec![line(
-                "table",
-                name,
-                "false",
-                "the table is closed".to_owned(),
-            )];
-        }
-        None => {
-            return vec![line(
-                "table",
-                name,
-                "false",
-                "the policy doesn't place the table".to_owned(),
-            )];
-        }
+    }
+}
+
+/// A line for each scope and restriction of the module.
+fn explain_record(
+    person: &Rc<Person>,
+    module_name: &str,
+    record: &str,
+    action: Action,
+) -> Vec<Line> {
+    let policy = person.policy();
+    let line = |kind: &str, name: &str, result: &str, source: String| {
+        (kind.to_owned(), name.to_owned(), result.to_owned(), source)
     };
     let module = &policy.modules[module_name];
     let Some(key) = &module.key else {
@@ -317,9 +353,10 @@ fn answer(
     let row = tables.iter().find_map(|table| {
         let owner = relations::relation(&table.schema, &table.name).and_then(relations::owner)?;
         let sql = format!(
-            "SELECT {columns} FROM {} AS r WHERE {}",
+            "SELECT {columns} FROM {} AS r WHERE {} AND {}",
             table.sql(),
-            keyed(key)
+            keyed(key),
+            belongs(&person.policy().modules[module])
         );
         spi::with_rights_of(owner, || {
             spi::connected(|| {

@@ -16,6 +16,7 @@ use pgrx::prelude::*;
 use crate::catalog::Catalog;
 use crate::session::{self, Nobody};
 use crate::spi::{self, Reads};
+use crate::watch::{self, Counter, Kind};
 use crate::{errors, key_file, plan_stamp, relations};
 
 /// How long an identity that `act_as` makes lasts, in seconds.
@@ -93,6 +94,7 @@ pub(crate) fn define_settings() {
         );
         crate::hooks::injected::define_setting();
         crate::fold::define_setting();
+        watch::define_settings();
         pg_sys::MarkGUCPrefixReserved(c"celador".as_ptr());
         pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
         pg_sys::RegisterSubXactCallback(Some(subtransaction_ended), std::ptr::null_mut());
@@ -106,8 +108,13 @@ unsafe extern "C-unwind" fn check_token(
     _: pg_sys::GucSource::Type,
 ) -> bool {
     // SAFETY: PostgreSQL passes a pointer to a string or to NULL.
+    // Nor does anything that is tried through other eyes.
     unsafe {
-        (*value).is_null() || **value == 0 || ALLOWED.get() || pg_sys::InitializingParallelWorker
+        !session::is_lent()
+            && ((*value).is_null()
+                || **value == 0
+                || ALLOWED.get()
+                || pg_sys::InitializingParallelWorker)
     }
 }
 
@@ -331,6 +338,12 @@ fn keys() -> celador_identity::KeyRing {
 
 /// Puts a token into the setting.
 fn set(text: &str) {
+    if session::is_lent() {
+        errors::denied(
+            "the identity can't change while another person's eyes are looked through",
+            "Leave it out of what is simulated.",
+        );
+    }
     if session::has_open_portals() {
         errors::raise(
             PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
@@ -388,6 +401,7 @@ fn accept(text: &str) {
     };
     match keys().verify(text, &expected) {
         Ok(token) => {
+            watch::count(Counter::TokensAccepted, 1);
             LAST_SERIAL.set(token.serial);
             set(text);
             VERIFIED.set(Some(Verified {
@@ -396,11 +410,14 @@ fn accept(text: &str) {
                 expires: token.expires,
             }));
         }
-        Err(error) => errors::raise(
-            PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-            format!("the token is not accepted: {error}"),
-            "Get a new token for this session.",
-        ),
+        Err(error) => {
+            watch::note(Kind::Token, None);
+            errors::raise(
+                PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+                format!("the token is not accepted: {error}"),
+                "Get a new token for this session.",
+            )
+        }
     }
 }
 

@@ -53,21 +53,35 @@ pub(crate) fn renew_plans() {
 pub(crate) unsafe fn condition(function: pg_sys::Oid, place: i32) -> *mut pg_sys::Node {
     // SAFETY: nodes are made in the planner's memory.
     unsafe {
+        let table = column(place, pg_sys::TableOidAttributeNumber, pg_sys::OIDOID);
+        call(
+            function,
+            place,
+            table,
+            pg_sys::MaxTransactionIdAttributeNumber,
+        )
+    }
+}
+
+/// `function(table, ctid, transaction)` for the table at `place`; `transaction` is the number of a
+/// system column: xmin or xmax.
+pub(crate) unsafe fn call(
+    function: pg_sys::Oid,
+    place: i32,
+    table: *mut pg_sys::Node,
+    transaction: i32,
+) -> *mut pg_sys::Node {
+    // SAFETY: nodes are made in the planner's memory.
+    unsafe {
+        let version = column(
+            place,
+            pg_sys::SelfItemPointerAttributeNumber,
+            pg_sys::TIDOID,
+        );
+        let transaction = column(place, transaction, pg_sys::XIDOID);
         let mut arguments = std::ptr::null_mut();
-        for (column, type_id) in [
-            (pg_sys::TableOidAttributeNumber, pg_sys::OIDOID),
-            (pg_sys::SelfItemPointerAttributeNumber, pg_sys::TIDOID),
-            (pg_sys::MaxTransactionIdAttributeNumber, pg_sys::XIDOID),
-        ] {
-            let column = pg_sys::makeVar(
-                place,
-                column as pg_sys::AttrNumber,
-                type_id,
-                -1,
-                pg_sys::InvalidOid,
-                0,
-            );
-            arguments = pg_sys::lappend(arguments, column.cast());
+        for argument in [table, version, transaction] {
+            arguments = pg_sys::lappend(arguments, argument.cast());
         }
         pg_sys::makeFuncExpr(
             function,
@@ -76,6 +90,22 @@ pub(crate) unsafe fn condition(function: pg_sys::Oid, place: i32) -> *mut pg_sys
             pg_sys::InvalidOid,
             pg_sys::InvalidOid,
             pg_sys::CoercionForm::COERCE_EXPLICIT_CALL,
+        )
+        .cast()
+    }
+}
+
+/// A system column of the table at `place`.
+unsafe fn column(place: i32, number: i32, type_id: pg_sys::Oid) -> *mut pg_sys::Node {
+    // SAFETY: a node is made in the planner's memory.
+    unsafe {
+        pg_sys::makeVar(
+            place,
+            number as pg_sys::AttrNumber,
+            type_id,
+            -1,
+            pg_sys::InvalidOid,
+            0,
         )
         .cast()
     }
@@ -90,18 +120,26 @@ raw_function!(
 );
 
 unsafe fn still_readable(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: a strict function of three arguments, of types oid, tid, xid.
-    let (table, row, changed_by) = unsafe {
+    // SAFETY: as many arguments as asked for.
+    let (table, row, changed_by) = unsafe { arguments(fcinfo) };
+    // Nobody has changed, removed or locked the row.
+    let untouched = changed_by == pg_sys::InvalidTransactionId;
+    pg_sys::Datum::from(!is_kept() || untouched || is_readable_now(table, row))
+}
+
+/// The arguments of a strict function of types oid, tid, xid.
+pub(crate) unsafe fn arguments(
+    fcinfo: pg_sys::FunctionCallInfo,
+) -> (pg_sys::Oid, pg_sys::ItemPointerData, pg_sys::TransactionId) {
+    // SAFETY: PostgreSQL passes three arguments of these types, none of them NULL.
+    unsafe {
         let arguments = (*fcinfo).args.as_slice(3);
         (
             pg_sys::Oid::from(arguments[0].value.value() as u32),
             *arguments[1].value.cast_mut_ptr::<pg_sys::ItemPointerData>(),
-            arguments[2].value.value() as u32,
+            pg_sys::TransactionId::from_inner(arguments[2].value.value() as u32),
         )
-    };
-    // Nobody has changed, removed or locked the row.
-    let untouched = changed_by == pg_sys::InvalidTransactionId.into_inner();
-    pg_sys::Datum::from(!is_kept() || untouched || is_readable_now(table, row))
+    }
 }
 
 /// Whether the latest version of the row is readable; one that is gone isn't.
@@ -117,15 +155,17 @@ fn is_readable_now(table: pg_sys::Oid, row: pg_sys::ItemPointerData) -> bool {
         return false;
     };
     let sql = statement(&name, &read_sql(person.policy(), &placement, "r."));
-    let row = format!(
-        "({},{})",
-        (u32::from(row.ip_blkid.bi_hi) << 16) | u32::from(row.ip_blkid.bi_lo),
-        row.ip_posid
-    );
+    let row = version(row);
     let found = spi::with_rights_of(owner, || {
         spi::connected(|| person.catalog.kept(&sql, 1).rows(&[&row], Reads::Latest))
     });
     !found.is_empty()
+}
+
+/// The place of a row's version, as PostgreSQL writes it.
+pub(crate) fn version(row: pg_sys::ItemPointerData) -> String {
+    let block = (u32::from(row.ip_blkid.bi_hi) << 16) | u32::from(row.ip_blkid.bi_lo);
+    format!("({block},{})", row.ip_posid)
 }
 
 /// PostgreSQL follows a row from version to version for ODBC drivers, by `currtid2`.

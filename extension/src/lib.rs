@@ -9,25 +9,36 @@
 use pgrx::prelude::*;
 
 mod catalog;
+mod changes;
 mod children;
 mod directory_trigger;
+mod discover;
 mod errors;
 mod event;
 mod explain;
 mod fold;
+mod giving;
 mod guard;
 mod hooks;
 mod identity;
 mod kept_snapshot;
 mod key_file;
+mod links;
 mod load;
+mod newer_version;
+mod ownership;
 mod placement;
 mod plan_stamp;
 mod probe;
 mod reach;
 mod relations;
+mod server_minor;
 mod session;
+mod simulate;
+mod simulate_policy;
 mod spi;
+mod version;
+mod watch;
 
 pgrx::pg_module_magic!();
 
@@ -48,7 +59,9 @@ pub extern "C-unwind" fn _PG_init() {
         std::env::set_var("RUST_BACKTRACE", "0");
         std::env::set_var("RUST_LIB_BACKTRACE", "0");
     }
+    server_minor::define_setting();
     identity::define_settings();
+    watch::at_server_start();
     catalog::register_callbacks();
     session::register_callbacks();
     hooks::install();

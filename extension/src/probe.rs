@@ -1,19 +1,17 @@
 //! What generated policies ask of other rows: the record that a row hangs on, records that point
-//! to it, link tables. Read with the rights of the table's owner, as a referential check does.
+//! to it. Read with the rights of the table's owner, as a referential check does.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use celador_policy::policy_set::{
-    CellRef, Column, GroupPlace, Link, Module, Owner, Parent, ParentTarget, Via,
-};
-use celador_policy::row_policy::{creator_is_me, reach_and_restrictions, readable};
+use celador_policy::policy_set::{CellRef, Column, Module, Parent, ParentTarget, RowFilter, Via};
+use celador_policy::row_policy::{reach_and_restrictions, readable};
 use celador_policy::{Action, PolicySet, Reach, TableName, quote};
 use pgrx::prelude::*;
 
 use crate::session::{self, Person, person};
 use crate::spi::{self, Reads};
-use crate::{errors, relations};
+use crate::{errors, links, relations};
 
 /// How deep probes may ask probes. A checked policy stays below.
 const MAX_DEPTH: u32 = 12;
@@ -71,7 +69,7 @@ pub(crate) fn fetch(
     })
 }
 
-fn module<'a>(policy: &'a PolicySet, name: &str) -> &'a Module {
+pub(crate) fn module<'a>(policy: &'a PolicySet, name: &str) -> &'a Module {
     policy.modules.get(name).unwrap_or_else(|| {
         errors::raise(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -103,9 +101,15 @@ pub(crate) fn keyed(column: &Column) -> String {
     )
 }
 
+/// What the row of `r` must satisfy beside others to be a record of the module.
+pub(crate) fn belongs(module: &Module) -> String {
+    let rows = module.rows.as_ref();
+    rows.map_or_else(|| "true".to_owned(), |rows: &RowFilter| rows.sql("r."))
+}
+
 /// There is a record of the module with that key and the condition holds for it. The statements
 /// are written once for each `question`.
-fn is_record(
+pub(crate) fn is_record(
     person: &Person,
     name: &str,
     record: &str,
@@ -121,9 +125,10 @@ fn is_record(
         let condition = condition();
         let of = |table: &TableName| {
             format!(
-                "SELECT true FROM {} AS r WHERE {} AND {condition}",
+                "SELECT true FROM {} AS r WHERE {} AND {} AND {condition}",
                 table.sql(),
-                keyed(key)
+                keyed(key),
+                belongs(module)
             )
         };
         module.tables.iter().map(of).collect()
@@ -138,6 +143,7 @@ fn is_record(
 /// The record of `name` with that key is in reach.
 pub(crate) fn in_reach(person: &Person, name: &str, cell: &CellRef, record: &str) -> bool {
     let policy = person.policy();
+    let cell = &policy.writing_cell(name, cell);
     if reaches_nothing(person, name, cell) {
         return false;
     }
@@ -149,7 +155,13 @@ pub(crate) fn in_reach(person: &Person, name: &str, cell: &CellRef, record: &str
 /// Whoever calls these by SQL may ask for actions only: scopes written out would ask about rows
 /// that nobody granted.
 pub(crate) fn asked(cell: &str) -> CellRef {
-    let cell = session::cell_ref(cell);
+    let Some(cell) = CellRef::from_text(cell) else {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("\"{cell}\" names no cell"),
+            "Name an action, such as read.",
+        )
+    };
     if !spi::is_internal() && !matches!(cell, CellRef::Action(_)) {
         errors::denied(
             "scopes can't be asked for by SQL",
@@ -174,6 +186,7 @@ fn record_in_reach(module: Option<&str>, cell: Option<&str>, record: Option<&str
 
 /// No record of the module is in reach; what may be claimed may be read.
 pub(crate) fn reaches_nothing(person: &Person, name: &str, cell: &CellRef) -> bool {
+    let cell = &person.policy().writing_cell(name, cell);
     let nothing = |cell: &CellRef| *person.reach(name, &cell.text()) == Reach::default();
     let claim = CellRef::Action(Action::Claim);
     nothing(cell) && (*cell != CellRef::Action(Action::Read) || nothing(&claim))
@@ -207,14 +220,27 @@ fn parent_in_reach(
     let parent = usize::try_from(place)
         .ok()
         .and_then(|at| self::module(person.policy(), name).parents.get(at));
-    let Some((target, record)) = parent.and_then(|parent| parent.record(record, kind)) else {
-        return false;
+    let Some(parent) = parent else { return false };
+    let above = match &parent.target {
+        ParentTarget::Linked { module, link } => {
+            let records = links::linked(&person, link, record, Reads::Statement);
+            records
+                .into_iter()
+                .map(|record| (module.as_str(), record))
+                .collect()
+        }
+        ParentTarget::Module(_) | ParentTarget::ByType { .. } | ParentTarget::Joined { .. } => {
+            let record = parent.record(record, kind);
+            Vec::from_iter(record.map(|(module, record)| (module, record.to_owned())))
+        }
     };
-    reach
-        .parents
-        .iter()
-        .filter(|via| via.module.as_ref().is_none_or(|only| only == target))
-        .any(|via| in_reach(&person, target, &via.cell, record))
+    above.iter().any(|(target, record)| {
+        reach
+            .parents
+            .iter()
+            .filter(|via| via.module.as_ref().is_none_or(|only| only == target))
+            .any(|via| in_reach(&person, target, &via.cell, record))
+    })
 }
 
 #[pg_extern]
@@ -234,11 +260,20 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
         .pointing_to(name)
         .filter(|(other, ..)| via.module.as_ref().is_none_or(|only| only == other))
         .any(|(other, _, parent)| {
+            if let ParentTarget::Linked { link, .. } = &parent.target {
+                let pointing = links::linked_with(person, link, record, Reads::Statement);
+                return pointing
+                    .iter()
+                    .any(|record| in_reach(person, other, &via.cell, record));
+            }
             if !session::can_be(record, &parent.column.type_name) {
                 return false;
             }
-            let mut conditions = vec![points_to(parent, name)];
-            conditions.push(condition(policy, other, &via.cell));
+            let conditions = [
+                points_to(parent, name),
+                belongs(module(policy, other)),
+                condition(policy, other, &via.cell),
+            ];
             module(policy, other).tables.iter().any(|table| {
                 let sql = format!(
                     "SELECT true FROM {} AS r WHERE {} LIMIT 1",
@@ -250,7 +285,7 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
         })
 }
 
-/// The row `r` points to the record `$1` of a module.
+/// The row `r` points to the record `$1` of a module, by itself.
 fn points_to(parent: &Parent, module: &str) -> String {
     let column = quote::name(&parent.column.name);
     let equal = keyed(&parent.column);
@@ -268,6 +303,7 @@ fn points_to(parent: &Parent, module: &str) -> String {
         };
     match &parent.target {
         ParentTarget::Module(_) => equal,
+        ParentTarget::Linked { .. } => "false".to_owned(),
         ParentTarget::ByType { column, modules } => {
             let kind = |kind: &str| format!("{}::pg_catalog.text", quote::text(kind));
             format!(
@@ -282,147 +318,4 @@ fn points_to(parent: &Parent, module: &str) -> String {
             )
         }),
     }
-}
-
-/// The link table of an owner or group, and the name of the owner's key.
-fn link<'a>(module: &'a Module, kind: &str, place: i32) -> Option<(&'a Link, Option<&'a str>)> {
-    let place = usize::try_from(place).ok()?;
-    match kind {
-        "owner" => match module.owners.get(place)? {
-            Owner::Link(link, key) => Some((link, Some(key))),
-            Owner::Column(_) => None,
-        },
-        "group" => match module.groups.get(place)? {
-            GroupPlace::Link(link) => Some((link, None)),
-            GroupPlace::Column(_) => None,
-        },
-        _ => None,
-    }
-}
-
-fn linked(person: &Person, link: &Link, record: &str, reads: Reads) -> Vec<String> {
-    if !session::can_be(record, &link.record.type_name) {
-        return Vec::new();
-    }
-    let sql = format!(
-        "SELECT CAST(r.{} AS pg_catalog.text) FROM {} AS r WHERE {}",
-        quote::name(&link.other.name),
-        link.table.sql(),
-        keyed(&link.record)
-    );
-    fetch(person, &link.table, &sql, &[record], reads)
-        .into_iter()
-        .filter_map(|row| row.into_iter().next().flatten())
-        .collect()
-}
-
-#[pg_extern]
-fn link_in_reach(module: &str, cell: &str, kind: &str, place: i32, record: &str) -> bool {
-    let person = person();
-    let reach = person.reach(module, &asked(cell).text());
-    let Some((link, key)) = link(self::module(person.policy(), module), kind, place) else {
-        return false;
-    };
-    let keys = match key {
-        Some(key) => match reach.owners.get(key) {
-            Some(owners) => owners,
-            None => return false,
-        },
-        None => &reach.groups,
-    };
-    !keys.is_empty()
-        && linked(&person, link, record, Reads::Statement)
-            .iter()
-            .any(|other| keys.has_text(other))
-}
-
-/// The record is there and has no link. Only for whoever reaches something of the module in this
-/// way: to others it would tell of records that they don't see.
-#[pg_extern]
-fn unlinked_in_reach(module: &str, cell: &str, place: i32, record: &str) -> bool {
-    let person = person();
-    let name = module;
-    let module = self::module(person.policy(), name);
-    let Some((link, _)) = link(module, "owner", place) else {
-        return false;
-    };
-    *person.reach(name, &asked(cell).text()) != Reach::default()
-        && linked(&person, link, record, Reads::Statement).is_empty()
-        && is_record(&person, name, record, "is there", || "true".to_owned())
-}
-
-/// Whether the person may link a record with an owner or group, or take the link away: by the
-/// right to assign; by claiming a record without owner; or, as its creator, for oneself. A link that
-/// names nobody (a follower by e-mail, say) is for those who may assign to anybody.
-#[pg_extern]
-fn may_link(
-    module: Option<&str>,
-    kind: Option<&str>,
-    place: Option<i32>,
-    record: Option<&str>,
-    other: Option<&str>,
-) -> bool {
-    let (Some(module), Some(kind), Some(place), Some(record)) = (module, kind, place, record)
-    else {
-        return false;
-    };
-    let person = person();
-    let policy = person.policy();
-    let Some((link, key)) = link(self::module(policy, module), kind, place) else {
-        return false;
-    };
-    let given = person
-        .access
-        .assign_bounds(policy, module)
-        .into_iter()
-        .any(|bound| {
-            let allowed = match &bound {
-                None => true,
-                Some(scopes) => {
-                    let reach = person.reach(module, &CellRef::Scopes(scopes.clone()).text());
-                    reach.all
-                        || match key {
-                            Some(key) => other.is_some_and(|other| {
-                                let owners = reach.owners.get(key);
-                                owners.is_some_and(|owners| owners.has_text(other))
-                            }),
-                            None => other.is_some_and(|other| reach.groups.has_text(other)),
-                        }
-                }
-            };
-            allowed && in_reach(&person, module, &CellRef::AssignTo(bound), record)
-        });
-    let (Some(key), Some(other)) = (key.filter(|_| !given), other) else {
-        return given;
-    };
-    if !person.keys(key).iter().any(|mine| mine == other) {
-        return false;
-    }
-    lock_record(module, record);
-    linked(&person, link, record, Reads::Latest).is_empty()
-        && (in_reach(&person, module, &CellRef::Action(Action::Claim), record)
-            || is_creator(&person, module, record))
-}
-
-/// Two who claim the same record wait for each other; the second finds it taken.
-fn lock_record(module: &str, record: &str) {
-    spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| {
-            spi::run_with(
-                "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended(\
-                 pg_catalog.concat('celador:', $1, ':', $2), 0))",
-                &[Some(module), Some(record)],
-                false,
-            );
-        });
-    });
-}
-
-fn is_creator(person: &Person, name: &str, record: &str) -> bool {
-    let Some(creator) = &module(person.policy(), name).creator else {
-        return false;
-    };
-    is_record(person, name, record, "creator is me", || {
-        creator_is_me(creator, "r.")
-    })
 }

@@ -40,14 +40,15 @@ pub(crate) fn holds_what(person: &Person, module: &str, cell: &str, what: &str) 
     }
 }
 
-/// The restriction applies to the person.
+/// The restriction applies to the person. To what is no cell every one does.
 #[pg_extern]
 fn restricted(restriction: &str, cell: &str) -> bool {
     let person = person();
-    let cell: CellRef = session::cell_ref(cell);
-    person
-        .access
-        .restricted(person.policy(), restriction, &cell)
+    CellRef::from_text(cell).is_none_or(|cell| {
+        person
+            .access
+            .restricted(person.policy(), restriction, &cell)
+    })
 }
 
 #[pg_extern]

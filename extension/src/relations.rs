@@ -3,7 +3,7 @@
 use celador_policy::TableName;
 use pgrx::pg_sys;
 
-use crate::spi::c_string;
+use crate::spi::{self, Reads, c_string};
 
 /// The table of that name, if there is one.
 pub(crate) fn relation(schema: &str, name: &str) -> Option<pg_sys::Oid> {
@@ -39,6 +39,21 @@ pub(crate) fn heirs(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
             .map(|at| (*(*list).elements.add(at)).oid_value)
             .collect()
     }
+}
+
+/// The tables that the table inherits from, or is a partition of, directly.
+pub(crate) fn above(relation: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    let sql = "SELECT h.inhparent FROM pg_catalog.pg_inherits AS h \
+        WHERE h.inhrelid OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.oid)";
+    let rows = spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| spi::read(sql, &[&relation.to_u32().to_string()], Reads::Latest))
+    });
+    rows.into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|oid| oid.parse::<u32>().ok())
+        .map(pg_sys::Oid::from)
+        .collect()
 }
 
 /// The owner of a table.

@@ -15,6 +15,7 @@ use pgrx::prelude::*;
 use crate::catalog::{self, Catalog};
 use crate::identity::{self, Source, Who};
 use crate::spi::{self, Reads};
+use crate::watch::{self, Counter, Kind};
 use crate::{errors, hooks, plan_stamp};
 
 /// A person, with what that person may do.
@@ -102,6 +103,9 @@ unsafe extern "C-unwind" fn transaction_ended(
         changed();
         hooks::foreign_code::forget();
         hooks::maintenance::end();
+        watch::flush();
+        watch::log_pending();
+        watch::statement_is(pg_sys::InvalidOid, pg_sys::CmdType::CMD_UNKNOWN);
     }
 }
 
@@ -158,6 +162,17 @@ pub(crate) fn begin_statement() {
             return;
         }
     }
+    if is_outdated() {
+        STALE.set(false);
+        if CURRENT.take().is_some() {
+            watch::count(Counter::Invalidations, 1);
+        }
+        changed();
+    }
+}
+
+/// Whether something has changed since the access was computed.
+fn is_outdated() -> bool {
     let expired = CURRENT.with_borrow(|current| match current {
         Some((_, Ok(person))) => person.access.deadline().is_some_and(|end| end <= now()),
         Some((_, Err(_))) | None => false,
@@ -172,10 +187,21 @@ pub(crate) fn begin_statement() {
         // Nothing tells of it that the cache of plans would hear.
         plan_stamp::forget_marked();
     }
-    if STALE.get() || ended || other {
-        STALE.set(false);
-        CURRENT.set(None);
-        changed();
+    STALE.get() || ended || other
+}
+
+/// Who asks, with the access as it is now: within a statement, where that has gone on to what others
+/// have committed since it began.
+pub(crate) fn person_now() -> Rc<Person> {
+    // SAFETY: what PostgreSQL does itself whenever it takes a lock.
+    unsafe { pg_sys::AcceptInvalidationMessages() }
+    let is_lent = LENT.with_borrow(|lent| !lent.is_empty());
+    if is_lent || !is_outdated() {
+        return person();
+    }
+    match compute() {
+        Ok(person) => person,
+        Err(nobody) => stand_in(&nobody).unwrap_or_else(|| refuse(&nobody)),
     }
 }
 
@@ -206,10 +232,32 @@ pub(crate) fn asker() -> Asker {
     if let Some(asker) = known {
         return asker;
     }
+    let start = std::time::Instant::now();
     let asker = compute();
+    let took = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+    watch::count(Counter::AccessComputed, 1);
+    watch::count(Counter::AccessMicroseconds, took);
     CURRENT.set(Some((epoch, asker.clone())));
     changed();
     asker
+}
+
+/// Whether another person's eyes are looked through.
+pub(crate) fn is_lent() -> bool {
+    LENT.with_borrow(|lent| !lent.is_empty())
+}
+
+/// Whether it is known who asks; nothing is computed.
+pub(crate) fn is_known() -> bool {
+    CURRENT.with_borrow(Option::is_some)
+}
+
+/// The `user` key of who asks, if it is known; nothing is computed.
+pub(crate) fn known_user() -> Option<String> {
+    CURRENT.with_borrow(|current| match current {
+        Some((_, Ok(person))) => Some(person.access.facts().user.clone()),
+        Some((_, Err(_))) | None => None,
+    })
 }
 
 /// Who asks; nobody is an error, or by the policy's choice somebody who may nothing.
@@ -243,7 +291,9 @@ fn stand_in(nobody: &Nobody) -> Option<Rc<Person>> {
 
 /// 42501, with why nobody asks and what to do.
 pub(crate) fn refuse(nobody: &Nobody) -> ! {
-    errors::denied(
+    errors::denied_by(
+        Kind::Nobody,
+        None,
         format!("nobody is signed in: {}", nobody.reason),
         nobody.hint.clone(),
     )
@@ -286,26 +336,28 @@ fn compute() -> Asker {
             "Run CREATE EXTENSION celador.",
         ));
     };
-    let Some(policy) = &catalog.policy else {
-        return Err(Nobody::new(
-            "no policy is loaded",
-            "Run SELECT celador.load_policy(document).",
-        ));
-    };
+    let policy = policy_of(&catalog)?;
     let (key, source) = match identity::who(&catalog, policy)? {
         Who::User(key, source) => (key, source),
     };
     person_of(&catalog, &key, source)
 }
 
-/// The person with that `user` key.
-pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Asker {
-    let Some(policy) = &catalog.policy else {
-        return Err(Nobody::new(
+fn policy_of(catalog: &Catalog) -> Result<&PolicySet, Nobody> {
+    if let Some(unfit) = &catalog.unfit {
+        return Err(Nobody::new(unfit.reason(), unfit.remedy()));
+    }
+    catalog.policy.as_ref().ok_or_else(|| {
+        Nobody::new(
             "no policy is loaded",
             "Run SELECT celador.load_policy(document).",
-        ));
-    };
+        )
+    })
+}
+
+/// The person with that `user` key.
+pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Asker {
+    let policy = policy_of(catalog)?;
     let Some(facts) = facts(catalog, policy, key) else {
         return Err(Nobody::new(
             format!("there is no user \"{key}\""),
@@ -374,7 +426,7 @@ pub(crate) fn can_be(key: &str, type_name: &str) -> bool {
                     _ => c.is_ascii_hexdigit(),
                 })
         }
-        "pg_catalog.text" | "pg_catalog.varchar" => true,
+        "pg_catalog.text" | "pg_catalog.varchar" | "pg_catalog.bpchar" => true,
         _ => false,
     }
 }
@@ -416,7 +468,9 @@ impl Person {
         }
     }
 
-    /// What the person reaches of a module, in the way that `cell` names.
+    /// What the person reaches of a module, in the way that `cell` names. A cell or module that
+    /// isn't one reaches nothing, without a word: LEAKPROOF functions ask here, with whatever
+    /// stands in rows that the person may not see.
     pub(crate) fn reach(&self, module: &str, cell: &str) -> Rc<Reach> {
         if let Some(reach) = self
             .reaches
@@ -426,11 +480,12 @@ impl Person {
         {
             return Rc::clone(reach);
         }
-        let reach =
-            Rc::new(
-                self.access
-                    .reach(self.policy(), module, &cell_ref(cell), self.computed_at),
-            );
+        let policy = self.policy();
+        let Some(named) = CellRef::from_text(cell).filter(|_| policy.modules.contains_key(module))
+        else {
+            return Rc::default();
+        };
+        let reach = Rc::new(self.access.reach(policy, module, &named, self.computed_at));
         self.reaches
             .borrow_mut()
             .entry(module.to_owned())
@@ -447,15 +502,4 @@ impl Person {
             .get(name)
             .map_or(&[], Vec::as_slice)
     }
-}
-
-/// Reads how a generated policy names a cell.
-pub(crate) fn cell_ref(cell: &str) -> CellRef {
-    CellRef::from_text(cell).unwrap_or_else(|| {
-        errors::raise(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("\"{cell}\" names no cell"),
-            "Name an action, such as read.",
-        )
-    })
 }

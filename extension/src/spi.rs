@@ -225,7 +225,7 @@ impl Drop for Kept {
 }
 
 /// Reads what SPI has just returned.
-unsafe fn read_rows() -> Vec<Vec<Option<String>>> {
+pub(crate) unsafe fn read_rows() -> Vec<Vec<Option<String>>> {
     // SAFETY: SPI_tuptable holds SPI_processed tuples until the next call or SPI_finish.
     unsafe {
         let table = pg_sys::SPI_tuptable;

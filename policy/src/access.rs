@@ -8,7 +8,7 @@ use crate::document::ScopeName;
 use crate::key_set::KeySet;
 use crate::policy_set::{CellRef, Grant, GrantScope, PolicySet, Via};
 
-pub use crate::giving::covers_role;
+pub use crate::giving::{covers_role, pointing_gives};
 
 /// What one person may do.
 #[derive(Debug, Clone)]
@@ -76,11 +76,9 @@ impl Access {
         for (name, restriction) in &policy.restrictions {
             let names_me = restriction.is_for_everybody()
                 || restriction.users.contains(&access.facts.user)
-                || access
-                    .facts
-                    .login
-                    .as_ref()
-                    .is_some_and(|login| restriction.users.contains(login))
+                || (access.facts.login.iter())
+                    .chain(&access.facts.logins)
+                    .any(|login| restriction.users.contains(login))
                 || access
                     .facts
                     .groups

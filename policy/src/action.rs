@@ -17,7 +17,7 @@ pub enum Action {
     Update,
     /// Remove it.
     Delete,
-    /// Give it to another owner or group.
+    /// Give it to another owner or group. In the people's own table: change who a person is.
     Assign,
     /// Take a record without owner.
     Claim,

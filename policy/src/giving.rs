@@ -23,6 +23,21 @@ pub fn covers_role(policy: &PolicySet, giver: &Access, role: &str) -> bool {
         })
 }
 
+/// Whether a record of `from` that points to one of `to` brings that one into somebody's reach: then
+/// pointing is giving, and nobody points to what he or she doesn't read (X.8).
+pub fn pointing_gives(policy: &PolicySet, from: &str, to: &str) -> bool {
+    policy
+        .permissions
+        .values()
+        .filter_map(|modules| modules.get(to))
+        .flat_map(|actions| actions.values())
+        .flatten()
+        .any(|grant| match &grant.scope {
+            GrantScope::Related(via) => via.module.as_deref().is_none_or(|only| only == from),
+            GrantScope::Plain(_) | GrantScope::Parent(_) | GrantScope::Rule(_) => false,
+        })
+}
+
 /// The role, and every one that holding it may complete.
 fn with_implied<'a>(policy: &'a PolicySet, role: &'a str) -> BTreeSet<&'a str> {
     let mut found = BTreeSet::from([role]);

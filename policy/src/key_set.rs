@@ -86,7 +86,7 @@ fn sorted<T: Copy + Ord>(keys: &FxHashSet<T>) -> Vec<T> {
 }
 
 /// Only the form that PostgreSQL prints: `a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11`.
-fn parse_uuid(text: &str) -> Option<u128> {
+pub(crate) fn parse_uuid(text: &str) -> Option<u128> {
     let printed = text.len() == 36
         && text.char_indices().all(|(at, c)| match at {
             8 | 13 | 18 | 23 => c == '-',

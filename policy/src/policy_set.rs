@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::directory::Directory;
-use crate::document::{NoIdentity, ScopeName};
+use crate::document::{ModuleMode, NoIdentity, ScopeName};
 use crate::predicate::Predicate;
 use crate::schema::TableName;
+
+pub use crate::placement::{LinkKind, Part, Placement, RowFilter};
 
 /// A policy in which every name is known, every scope can be decided, and every table is placed.
 /// Only [`crate::check::check`] makes one.
@@ -40,50 +42,6 @@ pub struct PolicySet {
     pub unmapped: BTreeSet<String>,
 }
 
-/// Where a table belongs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Placement {
-    /// It holds records of a module.
-    Module(String),
-    /// It follows the records of a module.
-    Child {
-        /// The module.
-        module: String,
-        /// The column with the key of what it hangs on.
-        column: Column,
-        /// The child that it hangs on; `None`: the record itself.
-        #[serde(default)]
-        above: Option<TableName>,
-        /// The column by which its own children name it.
-        #[serde(default)]
-        key: Option<Column>,
-    },
-    /// It links the records of a module with their owners or groups.
-    Link {
-        /// The module.
-        module: String,
-        /// Which kind of link.
-        kind: LinkKind,
-        /// Which of the module's owners or groups it is, counted from 0.
-        index: usize,
-    },
-    /// Read by whoever is signed in, written by nobody but maintenance roles.
-    Readable,
-    /// As the database's own grants say.
-    Open,
-    /// Nobody but maintenance roles.
-    Closed,
-}
-
-/// What a link table links records with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum LinkKind {
-    /// Owners.
-    Owner,
-    /// Groups.
-    Group,
-}
-
 /// A column of a known type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
@@ -93,11 +51,24 @@ pub struct Column {
     pub type_name: String,
 }
 
+impl Column {
+    /// A column from its name and its type.
+    pub(crate) fn of((name, type_name): (&String, &String)) -> Self {
+        Self {
+            name: name.clone(),
+            type_name: type_name.clone(),
+        }
+    }
+}
+
 /// A module of the matrix that the mapping places.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Module {
     /// The tables, all with the columns named below.
     pub tables: Vec<TableName>,
+    /// Which rows of them are its records; `None`: all.
+    #[serde(default)]
+    pub rows: Option<RowFilter>,
     /// The column by which other tables name a record.
     pub key: Option<Column>,
     /// Whose record it is.
@@ -112,6 +83,9 @@ pub struct Module {
     pub touch: Vec<String>,
     /// Writing its rows is the action `customise`.
     pub configuration: bool,
+    /// Whether it is enforced.
+    #[serde(default)]
+    pub mode: ModuleMode,
     /// Predicates of the rules that speak of this module, over its columns.
     pub rules: BTreeMap<String, Predicate>,
     /// The types of the columns that rules and restrictions name.
@@ -127,13 +101,25 @@ pub struct KeyColumn {
     pub key: String,
 }
 
+/// A column that holds a key of the owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerColumn {
+    /// The column.
+    pub column: Column,
+    /// Which key of the person.
+    pub key: String,
+    /// What stands for nobody, beside NULL: values as PostgreSQL prints them.
+    #[serde(default)]
+    pub nobody: Vec<String>,
+}
+
 /// Where a record's owner is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Owner {
     /// In a column of the record.
-    Column(KeyColumn),
+    Column(OwnerColumn),
     /// In a link table.
-    Link(Link, String),
+    Link(Box<Link>, String),
 }
 
 /// Where a record's group is.
@@ -142,7 +128,7 @@ pub enum GroupPlace {
     /// In a column of the record.
     Column(Column),
     /// In a link table.
-    Link(Link),
+    Link(Box<Link>),
 }
 
 /// A link table.
@@ -152,14 +138,28 @@ pub struct Link {
     pub table: TableName,
     /// The column with the record's key.
     pub record: Column,
-    /// The column with the owner's or group's key.
+    /// The column with the key of the owner, the group or the record above.
     pub other: Column,
+    /// Which rows link records of the module; `None`: all.
+    #[serde(default)]
+    pub rows: Option<RowFilter>,
+    /// Which of those count; `None`: all.
+    #[serde(default)]
+    pub counts: Option<RowFilter>,
+}
+
+impl Link {
+    /// What must hold for a row to link something, with what stands before its columns.
+    pub fn conditions(&self, alias: &str) -> Vec<String> {
+        let filters = [&self.rows, &self.counts].into_iter().flatten();
+        filters.map(|filter| filter.sql(alias)).collect()
+    }
 }
 
 /// What a record hangs on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parent {
-    /// The column with the parent's key.
+    /// The column with the parent's key; with a link table, the record's own key.
     pub column: Column,
     /// Which module's record it is.
     pub target: ParentTarget,
@@ -184,13 +184,20 @@ pub enum ParentTarget {
         /// The type → module.
         modules: BTreeMap<String, String>,
     },
+    /// This one's, which a link table tells: a record may hang on many.
+    Linked {
+        /// The module.
+        module: String,
+        /// The link table.
+        link: Box<Link>,
+    },
 }
 
 impl Parent {
     /// The modules whose records this may name.
     pub fn modules(&self) -> Vec<&str> {
         match &self.target {
-            ParentTarget::Module(module) => vec![module],
+            ParentTarget::Module(module) | ParentTarget::Linked { module, .. } => vec![module],
             ParentTarget::ByType { modules, .. } | ParentTarget::Joined { modules, .. } => {
                 modules.values().map(String::as_str).collect()
             }
@@ -198,10 +205,11 @@ impl Parent {
     }
 
     /// The module and the key of the record that a row names: what its column holds and, where
-    /// there is one, its type column.
+    /// there is one, its type column. Nothing where a link table tells.
     pub fn record<'a>(&'a self, value: &'a str, kind: Option<&str>) -> Option<(&'a str, &'a str)> {
         match &self.target {
             ParentTarget::Module(module) => Some((module, value)),
+            ParentTarget::Linked { .. } => None,
             ParentTarget::ByType { modules, .. } => Some((modules.get(kind?)?, value)),
             ParentTarget::Joined { separator, modules } => {
                 modules.iter().find_map(|(kind, module)| {
@@ -343,6 +351,23 @@ impl Restriction {
 }
 
 impl PolicySet {
+    /// Whether what a table so placed holds is observed, not enforced.
+    pub fn observes(&self, placement: &Placement) -> bool {
+        let modules = match placement {
+            Placement::Module(_)
+            | Placement::Child { .. }
+            | Placement::Link { .. }
+            | Placement::Parts(_) => placement.modules(),
+            Placement::Readable | Placement::Open | Placement::Closed => return false,
+        };
+        // One module that is enforced is enough.
+        !modules.is_empty()
+            && modules.into_iter().all(|module| {
+                let module = self.modules.get(module);
+                module.is_some_and(|module| module.mode == ModuleMode::Observe)
+            })
+    }
+
     /// What a role's cell grants.
     pub fn grants(&self, role: &str, module: &str, action: Action) -> &[Grant] {
         self.permissions
@@ -364,6 +389,27 @@ impl PolicySet {
                 CellRef::Action(Action::Customise)
             }
             CellRef::Action(_) | CellRef::Scopes(_) | CellRef::AssignTo(_) => cell.clone(),
+        }
+    }
+
+    /// The link table of a module's owner, group or parent.
+    pub fn link(&self, module: &str, kind: LinkKind, index: usize) -> Option<&Link> {
+        let module = self.modules.get(module)?;
+        match kind {
+            LinkKind::Owner => match module.owners.get(index)? {
+                Owner::Link(link, _) => Some(link),
+                Owner::Column(_) => None,
+            },
+            LinkKind::Group => match module.groups.get(index)? {
+                GroupPlace::Link(link) => Some(link),
+                GroupPlace::Column(_) => None,
+            },
+            LinkKind::Parent => match &module.parents.get(index)?.target {
+                ParentTarget::Linked { link, .. } => Some(link),
+                ParentTarget::Module(_)
+                | ParentTarget::ByType { .. }
+                | ParentTarget::Joined { .. } => None,
+            },
         }
     }
 

@@ -3,8 +3,13 @@
 
 pub mod acceptance;
 mod asking;
+mod catalog;
 mod database;
+mod dump;
+pub mod facts;
 mod failure;
+mod page;
+mod same_access;
 pub mod shadow;
 mod small_crm;
 
@@ -19,8 +24,11 @@ pub use asking::{
     OpenSessions, answers, breaks, is_denied, may, may_not, sees, sees_all, sees_none,
     writes_nothing,
 };
+pub use catalog::own_catalog;
 pub use database::Database;
 pub use failure::{Failure, denied, failure};
+pub use page::run_page;
+pub use same_access::{access, protection, same_lines};
 pub use small_crm::{small_crm, small_document};
 
 /// PostgreSQL's major version that is tested: `CELADOR_PG`, or 15.
@@ -44,10 +52,17 @@ pub fn install() -> &'static Install {
     })
 }
 
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+
 /// The cluster of this test program. It ends with the program.
 pub fn cluster() -> &'static Cluster {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| start(Options::default()))
+    cluster_with(Options::default())
+}
+
+/// The cluster of this test program, started so if it isn't there yet: then every test of the
+/// program must begin with this.
+pub fn cluster_with(options: Options) -> &'static Cluster {
+    CLUSTER.get_or_init(|| start(options))
 }
 
 /// A cluster of a test's own.
@@ -56,6 +71,17 @@ pub fn start(mut options: Options) -> Cluster {
         .settings
         .push(("max_connections".into(), "200".into()));
     Cluster::start(install(), options).expect("a cluster can be started")
+}
+
+/// A copy of the installation that is tested, in a directory that goes away with the first value.
+pub fn own_install() -> (tempfile::TempDir, Install) {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::Builder::new()
+        .permissions(std::fs::Permissions::from_mode(0o755))
+        .tempdir()
+        .expect("a directory can be made");
+    let copy = install().copy(dir.path()).expect("it can be copied");
+    (dir, copy)
 }
 
 /// A file of the repository, by its path from the root.

@@ -1,5 +1,6 @@
 //! Private clusters on the loopback interface, which end with the process that started them.
 
+mod descendants;
 mod script;
 mod watchdog;
 
@@ -8,6 +9,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -150,8 +152,20 @@ impl Cluster {
         self.watchdog.dismiss()
     }
 
-    fn data(&self) -> PathBuf {
+    /// Stops the server as a crash would: at once, with nothing written back.
+    pub fn crash(&self) -> Result<()> {
+        self.pg_ctl(&["stop", "--mode=immediate"])
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
         self.dir.join("data")
+    }
+
+    /// A program of the cluster's installation, which runs as the servers' user: what it writes is
+    /// that user's, and what it reads must be within that user's reach.
+    pub fn command(&self, program: &str) -> Command {
+        self.user.command(self.install.program(program))
     }
 
     fn log_file(&self) -> PathBuf {
@@ -162,13 +176,15 @@ impl Cluster {
         if self.data().join("PG_VERSION").exists() {
             return Ok(());
         }
-        process::output(
-            self.user
-                .command(self.install.program("initdb"))
-                .args(["--username=postgres", "--auth=trust", "--no-sync"])
-                .args(["--encoding=UTF8", "--locale=C.UTF-8", "--pgdata"])
-                .arg(self.data()),
-        )?;
+        let mut initdb = self.command("initdb");
+        initdb
+            .args(["--username=postgres", "--auth=trust", "--no-sync"])
+            .args(["--encoding=UTF8", "--locale=C.UTF-8"]);
+        if self.install.major() >= 18 {
+            // As older ones have it, which are upgraded from.
+            initdb.arg("--no-data-checksums");
+        }
+        process::output(initdb.arg("--pgdata").arg(self.data()))?;
         self.user
             .write(&self.key_file(), &format!("1 {}\n", random_key()?))?;
         let main = self.data().join("postgresql.conf");
@@ -208,6 +224,8 @@ impl Cluster {
             Preload::Shared => Some(("shared_preload_libraries", "celador")),
             Preload::Nothing => None,
         };
+        // Packages of these versions lag behind the releases that a load asks for.
+        let old = (self.install.major() > 15).then_some(("celador.allow_old_minor", "on"));
         let given = options.settings.iter();
         let settings = [
             ("listen_addresses", "127.0.0.1"),
@@ -220,6 +238,7 @@ impl Cluster {
         ]
         .into_iter()
         .chain(preload)
+        .chain(old)
         .chain(given.map(|(name, value)| (name.as_str(), value.as_str())));
         let mut text = String::new();
         for (name, value) in settings {

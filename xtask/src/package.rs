@@ -11,13 +11,14 @@ use crate::postgres::Install;
 use crate::{process, workspace};
 
 /// What comes along, below the workspace: for whoever installs, and for whoever decides.
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
+    "RUNBOOK.md",
     "SECURITY.md",
     "CHANGELOG.md",
     "LICENSE-MIT",
     "LICENSE-APACHE",
-    "docs/policy-reference.md",
+    "docs",
     "sql/presets",
 ];
 
@@ -29,7 +30,7 @@ const DOCUMENTS: [&str; 7] = [
 /// # Errors
 ///
 /// The extension doesn't compile; `tar` or `dpkg-deb` is missing or fails.
-pub fn package(install: &Install, into: &Path) -> Result<Vec<PathBuf>> {
+pub fn package(install: &Install, into: &Path, profile: Profile) -> Result<Vec<PathBuf>> {
     let major = install.major();
     let version = env!("CARGO_PKG_VERSION");
     let architecture = process::output(Command::new("dpkg").arg("--print-architecture"))?;
@@ -40,6 +41,7 @@ pub fn package(install: &Install, into: &Path) -> Result<Vec<PathBuf>> {
     let tree = into.join(&name);
     fill(
         install,
+        profile,
         &tree,
         &Places {
             library_dir: tree.join("lib"),
@@ -54,10 +56,11 @@ pub fn package(install: &Install, into: &Path) -> Result<Vec<PathBuf>> {
     let archive = into.join(format!("{name}.tar.gz"));
     process::run(
         Command::new("tar")
-            .env("GZIP", "-n")
             .args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner"])
             .arg(format!("--mtime=@{time}"))
-            .args(["--mode=go=rX,u=rwX", "--create", "--gzip", "--file"])
+            .args(["--mode=go=rX,u=rwX", "--create"])
+            // Without the time of packing.
+            .args(["--use-compress-program=gzip --no-name", "--file"])
             .arg(&archive)
             .arg("--directory")
             .args([into.as_os_str(), name.as_ref()]),
@@ -71,7 +74,7 @@ pub fn package(install: &Install, into: &Path) -> Result<Vec<PathBuf>> {
         extension_dir: tree.join(format!("usr/share/postgresql/{major}/extension")),
     };
     let documents = tree.join("usr/share/doc").join(&package);
-    fill(install, &tree, &places, &documents)?;
+    fill(install, profile, &tree, &places, &documents)?;
     fs::write(documents.join("copyright"), COPYRIGHT)?;
     fs::create_dir_all(tree.join("DEBIAN"))?;
     fs::write(
@@ -91,7 +94,13 @@ pub fn package(install: &Install, into: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Puts everything that a package holds below `tree`.
-fn fill(install: &Install, tree: &Path, places: &Places, documents: &Path) -> Result<()> {
+fn fill(
+    install: &Install,
+    profile: Profile,
+    tree: &Path,
+    places: &Places,
+    documents: &Path,
+) -> Result<()> {
     if tree.exists() {
         fs::remove_dir_all(tree)?;
     }
@@ -99,7 +108,13 @@ fn fill(install: &Install, tree: &Path, places: &Places, documents: &Path) -> Re
         fs::create_dir_all(dir)?;
     }
     fs::create_dir_all(documents)?;
-    extension::install_into(places, install, Profile::Release)?;
+    extension::install_into(places, install, profile)?;
+    // As Debian's packages are: what a debugger wants is most of the file.
+    process::run(
+        Command::new("strip")
+            .arg("--strip-unneeded")
+            .arg(places.library_dir.join("celador.so")),
+    )?;
     process::run(
         Command::new("cp")
             .args(["--recursive", "--target-directory"])

@@ -30,7 +30,7 @@ pub const MAJORS: [u32; 4] = [15, 16, 17, 18];
 #[derive(Debug, Clone)]
 pub struct Install {
     major: u32,
-    bin: PathBuf,
+    pub(crate) bin: PathBuf,
 }
 
 /// Where an installation comes from.
@@ -63,6 +63,40 @@ impl Install {
             .ensure_packages()
             .and_then(|()| Self::ensure_copy(major, &source))
             .with_context(|| format!("can't set up PostgreSQL {major}"))
+    }
+
+    /// An installation that is there already, whose `pg_config` this is.
+    ///
+    /// # Errors
+    ///
+    /// As [`places`].
+    pub fn at(pg_config: &Path) -> Result<Self> {
+        let (major, _) = places(pg_config)?;
+        let bin = asked(pg_config, "--bindir")?.into();
+        Ok(Self { major, bin })
+    }
+
+    /// A copy of one of our installations in a directory that is there and empty, to change as one
+    /// likes.
+    ///
+    /// # Errors
+    ///
+    /// The installation is somebody else's, or can't be copied.
+    pub fn copy(&self, into: &Path) -> Result<Self> {
+        let root = home()?.join(self.major.to_string());
+        let below = self
+            .bin
+            .strip_prefix(&root)
+            .context("only an installation of our own is copied")?;
+        let mut copy = Command::new("cp");
+        copy.args(["--archive", "--reflink=auto"])
+            .arg(root.join("."))
+            .arg(into);
+        process::run(&mut copy)?;
+        Ok(Self {
+            major: self.major,
+            bin: into.join(below),
+        })
     }
 
     fn ensure_copy(major: u32, source: &Source) -> Result<Self> {

@@ -3,21 +3,26 @@
 //! A BEFORE ROW trigger that sorts last and is always enabled. Row security can't do this: it
 //! never sees the old and the new row together.
 
+mod belonging;
 mod row;
 mod verdict;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use celador_policy::Action;
-use celador_policy::policy_set::{CellRef, GroupPlace, Module, Owner};
+use celador_policy::access::pointing_gives;
+use celador_policy::policy_set::{CellRef, GroupPlace, KeyColumn, Module, Owner, ParentTarget};
 use pgrx::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::directory_trigger::trigger_data;
+use crate::directory_trigger::{self, is_heir, row_trigger_data, trigger_data};
 use crate::hooks::injected;
+use crate::hooks::observe::{acting, asked};
 use crate::hooks::raw_function;
-use crate::session::{Person, person};
+use crate::session::{self, Person, person};
+use crate::watch::{self, Counter, Kind, Raising};
 use crate::{catalog, errors, probe, relations, spi};
 use verdict::Verdict;
 
@@ -26,7 +31,7 @@ pub(crate) const TRIGGER: &str = "~celador_guard";
 /// The name of the trigger that refuses TRUNCATE.
 pub(crate) const TRUNCATE_TRIGGER: &str = "~celador_truncate";
 /// Those of Celador's own row triggers that may sort after the guard.
-pub(crate) const OWN_TRIGGERS: [&str; 1] = [crate::directory_trigger::ROLES];
+pub(crate) const OWN_TRIGGERS: [&str; 1] = [crate::giving::ROLES];
 
 raw_function!(
     /// `celador.guard_truncate()`: TRUNCATE knows no row security, and cascades.
@@ -39,8 +44,16 @@ unsafe fn guard_truncate(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
     // SAFETY: the trigger's data lives as long as the call.
     unsafe {
         let table = relations::display_name((*(*trigger_data(fcinfo)).tg_relation).rd_id);
-        if !catalog::current().is_some_and(|catalog| catalog.sees_all()) {
-            errors::denied(
+        let relation = (*(*trigger_data(fcinfo)).tg_relation).rd_id;
+        let catalog = catalog::current();
+        if let Some(catalog) = &catalog
+            && catalog.observed.contains(&relation)
+        {
+            watch::truncation(catalog, relation);
+        } else if !catalog.is_some_and(|catalog| catalog.sees_all()) {
+            errors::denied_by(
+                Kind::Guard,
+                Some(relation),
                 format!("{table} is protected: TRUNCATE would remove rows out of reach"),
                 "Use DELETE, or have a maintenance role truncate the table.",
             );
@@ -58,7 +71,7 @@ thread_local! {
 }
 
 raw_function!(
-    /// `celador.guard('module')`.
+    /// `celador.guard('module', …)`: the modules whose records the table holds.
     guard_wrapper,
     pg_finfo_guard_wrapper,
     guard
@@ -72,10 +85,14 @@ struct Call {
 }
 
 unsafe fn guard(fcinfo: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
+    let _raising = Raising::counts_as(Counter::ErrorsGuard);
     injected::panic_if_asked("guard");
     // SAFETY: the trigger's data lives as long as the call.
     unsafe {
-        let data = trigger_data(fcinfo);
+        let data = row_trigger_data(
+            fcinfo,
+            &[pg_sys::TRIGGER_EVENT_INSERT, pg_sys::TRIGGER_EVENT_UPDATE],
+        );
         let updating =
             (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK == pg_sys::TRIGGER_EVENT_UPDATE;
         let call = Call {
@@ -103,6 +120,10 @@ impl Call {
             let Some(catalog) = catalog::current() else {
                 return row;
             };
+            if catalog.observed.contains(&(*self.relation).rd_id) {
+                self.observe(&catalog);
+                return row;
+            }
             if !catalog.protected.contains(&(*self.relation).rd_id) {
                 self.refuse(
                     "Celador's trigger stands, and no policy does,",
@@ -112,9 +133,10 @@ impl Call {
             if catalog.sees_all() {
                 return row;
             }
-            let name = self.argument();
+            let names = self.arguments();
             let person = person();
-            let Some(module) = person.policy().modules.get(&name) else {
+            let name = self.module_of(&person, &names, row);
+            let Some(module) = person.policy().modules.get(name) else {
                 errors::denied(
                     format!(
                         "module \"{name}\" of the guard on {} is not in the policy",
@@ -124,20 +146,60 @@ impl Call {
                 )
             };
             if self.updating {
-                self.update(&person, &name, module);
+                if let Err((what, hint)) = self.becomes(&person, &names, name, module) {
+                    self.refuse(&what, hint);
+                }
                 if name == "shares" {
                     self.share(&person, row);
                 }
-                self.leaves(&catalog, &name, row);
+                self.leaves(&catalog, name, row);
                 row
             } else {
-                if self.arrives(&name, row) {
+                if self.arrives(name, row) {
                     return row;
+                }
+                if let Err((what, hint)) = self.points(&person, name, module, row) {
+                    self.refuse(&what, hint);
                 }
                 if name == "shares" {
                     self.share(&person, row);
                 }
                 self.fill_creator(&person, module, row)
+            }
+        }
+    }
+
+    /// Counts what the guard would refuse, and refuses nothing.
+    unsafe fn observe(&self, catalog: &Rc<Catalog>) {
+        if !self.updating || catalog.sees_all() || !crate::hooks::are_installed() {
+            return;
+        }
+        // SAFETY: an open relation.
+        let relation = unsafe { (*self.relation).rd_id };
+        if asked(catalog, relation).is_none() {
+            return;
+        }
+        let Some(policy) = &catalog.policy else {
+            return;
+        };
+        // For nobody the row counts as hidden already, and so does one that is out of reach.
+        let Ok(person) = session::asker() else {
+            return;
+        };
+        // SAFETY: the rows are of the trigger's relation, as in `decide`.
+        unsafe {
+            let names = self.arguments();
+            let row = (*self.data).tg_newtuple;
+            let Some(name) = belonging::module_of(&person, &names, self.relation, row) else {
+                watch::refused(&names[0], acting(policy, &names[0], Action::Update));
+                return;
+            };
+            let Some(module) = policy.modules.get(name) else {
+                return;
+            };
+            let verdict = self.becomes(&person, &names, name, module);
+            if verdict.is_err_and(|(what, _)| what != OUT_OF_REACH) {
+                watch::refused(name, acting(policy, name, Action::Update));
             }
         }
     }
@@ -198,19 +260,73 @@ impl Call {
         }
     }
 
-    unsafe fn argument(&self) -> String {
-        // SAFETY: the trigger is made with one argument.
+    unsafe fn arguments(&self) -> Vec<String> {
+        // SAFETY: a trigger's arguments live as long as the call.
+        let names = unsafe { directory_trigger::arguments(self.data) };
+        if names.is_empty() {
+            errors::denied(
+                format!("the guard on {} has no module", self.table()),
+                "Load the policy again.",
+            );
+        }
+        names
+    }
+
+    /// The module whose record the row is.
+    unsafe fn module_of<'a>(
+        &self,
+        person: &Person,
+        names: &'a [String],
+        row: pg_sys::HeapTuple,
+    ) -> &'a str {
+        // SAFETY: the row is of the trigger's relation.
+        let found = unsafe { belonging::module_of(person, names, self.relation, row) };
+        found.unwrap_or_else(|| self.refuse(OF_NO_MODULE.0, OF_NO_MODULE.1))
+    }
+
+    /// Whether the old row may become the new one, a record of the module `name`; or what is wrong
+    /// and what to do.
+    unsafe fn becomes(
+        &self,
+        person: &Person,
+        names: &[String],
+        name: &str,
+        module: &Module,
+    ) -> Verdicted {
+        // SAFETY: both rows are of the trigger's relation.
         unsafe {
-            let trigger = (*self.data).tg_trigger;
-            if (*trigger).tgnargs != 1 {
-                errors::denied(
-                    format!("the guard on {} has no module", self.table()),
-                    "Load the policy again.",
-                );
+            let old = (*self.data).tg_trigtuple;
+            let before = belonging::module_of(person, names, self.relation, old)
+                .ok_or_else(|| (OF_NO_MODULE.0.to_owned(), OF_NO_MODULE.1))?;
+            if before == name {
+                self.update(person, name, module)?;
+            } else {
+                self.turns_into(person, before, name)?;
             }
-            std::ffi::CStr::from_ptr(*(*trigger).tgargs)
-                .to_string_lossy()
-                .into_owned()
+            self.points(person, name, module, (*self.data).tg_newtuple)
+        }
+    }
+
+    /// A record of one module becomes one of another.
+    unsafe fn turns_into(&self, person: &Person, before: &str, after: &str) -> Verdicted {
+        // SAFETY: both rows are of the trigger's relation.
+        unsafe {
+            let rows = [(*self.data).tg_trigtuple, (*self.data).tg_newtuple];
+            let [old, new] = rows;
+            let changed = row::changed_columns(self.relation, old, new);
+            let creators = [before, after]
+                .into_iter()
+                .filter_map(|name| person.policy().modules.get(name)?.creator.as_ref());
+            for creator in creators {
+                keeps_creator(creator, &changed)?;
+            }
+            if !belonging::may_become(person, [before, after], self.relation, rows) {
+                return Err((
+                    format!("you may not make a record of \"{before}\" one of \"{after}\""),
+                    "Ask for the actions delete on the one module and create on the other.",
+                ));
+            }
+            Ok(())
         }
     }
 
@@ -220,10 +336,18 @@ impl Call {
     }
 
     fn refuse(&self, what: &str, hint: &str) -> ! {
-        errors::denied(format!("{what} on {}", self.table()), hint)
+        // SAFETY: an open relation.
+        let relation = unsafe { (*self.relation).rd_id };
+        errors::denied_by(
+            Kind::Guard,
+            Some(relation),
+            format!("{what} on {}", self.table()),
+            hint,
+        )
     }
 
-    unsafe fn update(&self, person: &Person, name: &str, module: &Module) {
+    /// Whether the old row may become the new one, or what is wrong and what to do.
+    unsafe fn update(&self, person: &Person, name: &str, module: &Module) -> Verdicted {
         // SAFETY: both rows are of the trigger's relation.
         let changed = unsafe {
             row::changed_columns(
@@ -234,20 +358,14 @@ impl Call {
         };
         if changed.is_empty() {
             // Nothing becomes anything else; the row policy has seen the old row.
-            return;
+            return Ok(());
         }
-        if let Some(creator) = &module.creator
-            && changed.contains(&creator.column.name)
-        {
-            self.refuse(
-                &format!(
-                    "the creator (column \"{}\") can't be changed",
-                    creator.column.name
-                ),
-                "Leave the column as it is.",
-            );
+        if let Some(creator) = &module.creator {
+            keeps_creator(creator, &changed)?;
         }
-        let given = changed.iter().any(|column| is_assignment(module, column));
+        let identifies = self.identifying(person);
+        let is_assignment =
+            |column: &str| is_assignment(module, column) || identifies.contains(column);
         // SAFETY: as above.
         let verdict = unsafe {
             Verdict::ask(
@@ -259,54 +377,64 @@ impl Call {
                 (*self.data).tg_newtuple,
             )
         };
+        // One way of naming nobody for another gives the record to nobody new.
+        let given = changed.iter().any(|column| {
+            let mut owners = verdict.owners.iter();
+            let owner = owners.find(|owner| owner.column == *column);
+            is_group(module, column)
+                || identifies.contains(column)
+                || owner.is_some_and(|owner| owner.matters)
+        });
         let writes_only_assignment = changed
             .iter()
-            .all(|column| is_assignment(module, column) || module.touch.contains(column));
+            .all(|column| is_assignment(column) || module.touch.contains(column));
         if verdict.old_update {
             if !given {
                 if !verdict.new_update {
-                    self.refuse(
+                    return refusal(
                         "the changed row would be out of your reach",
                         "Change it so that it stays in reach.",
                     );
                 }
-                return;
+                return Ok(());
             }
             let claims = verdict.old_claim
-                && self.claims(person, module, &verdict)
-                && !changed.iter().any(|column| is_group(module, column));
+                && self.claims(person, &verdict)
+                && !changed
+                    .iter()
+                    .any(|column| is_group(module, column) || identifies.contains(column));
             if verdict.assign || claims {
                 if !verdict.new_restrictions {
-                    self.refuse(
+                    return refusal(
                         "a restriction forbids the changed row",
                         "Change it so that the restriction holds.",
                     );
                 }
-                return;
+                return Ok(());
             }
-            self.refuse(
-                "changing the owner or group is an assignment, which you may not do",
+            return refusal(
+                "changing the owner or group, or what says who a person is, is an assignment, which you may not do",
                 "Ask for the action assign, or leave the column as it is.",
             );
         }
         if given && verdict.assign {
             if !writes_only_assignment {
-                self.refuse(
+                return refusal(
                     "you may give this record away, and not change it",
                     "Change nothing but the owner or group.",
                 );
             }
-            return;
+            return Ok(());
         }
         if verdict.old_claim {
             if !given {
-                self.refuse(
+                return refusal(
                     "you may claim this record, and not change it",
                     "Change nothing but the owner, to yourself.",
                 );
             }
-            if !self.claims(person, module, &verdict) {
-                self.refuse(
+            if !self.claims(person, &verdict) {
+                return refusal(
                     "claiming a record makes yourself its owner",
                     "Set the owner to yourself.",
                 );
@@ -315,33 +443,91 @@ impl Call {
                 .iter()
                 .all(|column| is_owner(module, column) || module.touch.contains(column))
             {
-                self.refuse(
+                return refusal(
                     "claiming a record changes nothing but its owner",
                     "Change the rest once the record is yours, if you may.",
                 );
             }
-            return;
+            return Ok(());
         }
-        self.refuse(
-            "the row is not in your reach for changing it",
-            "Ask for the action update on this module.",
-        );
+        refusal(OUT_OF_REACH, "Ask for the action update on this module.")
+    }
+
+    /// The columns that say who a person is: changing them gives what that person reaches to
+    /// somebody else, or something to that person.
+    fn identifying(&self, person: &Person) -> BTreeSet<String> {
+        // SAFETY: an open relation.
+        let table = unsafe { (*self.relation).rd_id };
+        let tables = person.policy().directory.identifying().into_iter();
+        tables
+            .filter(|(root, _)| is_heir(root, table))
+            .flat_map(|(_, columns)| columns)
+            .collect()
+    }
+
+    /// Where a record that points to another brings that one into reach, it points to what is in
+    /// reach already (X.8).
+    unsafe fn points(
+        &self,
+        person: &Person,
+        name: &str,
+        module: &Module,
+        row: pg_sys::HeapTuple,
+    ) -> Verdicted {
+        let policy = person.policy();
+        for parent in &module.parents {
+            if !parent
+                .modules()
+                .into_iter()
+                .any(|to| pointing_gives(policy, name, to))
+            {
+                continue;
+            }
+            // SAFETY: the rows are of the trigger's relation.
+            let of = |row| unsafe {
+                let value = row::text(self.relation, row, &parent.column.name);
+                let kind = match &parent.target {
+                    ParentTarget::ByType { column, .. } => {
+                        row::text(self.relation, row, &column.name)
+                    }
+                    ParentTarget::Module(_)
+                    | ParentTarget::Joined { .. }
+                    | ParentTarget::Linked { .. } => None,
+                };
+                (value, kind)
+            };
+            let now = of(row);
+            // SAFETY: an update has an old row.
+            if self.updating && of(unsafe { (*self.data).tg_trigtuple }) == now {
+                continue;
+            }
+            let (Some(value), kind) = now else { continue };
+            let Some((to, record)) = parent.record(&value, kind.as_deref()) else {
+                continue;
+            };
+            let read = CellRef::Action(Action::Read);
+            if pointing_gives(policy, name, to)
+                && !probe::reaches_all(person, to, &read)
+                && !probe::in_reach(person, to, &read, record)
+            {
+                let what = format!(
+                    "column \"{}\" would bring a record of module \"{to}\" into reach that isn't in yours,",
+                    parent.column.name
+                );
+                return Err((what, "Name a record that you may read."));
+            }
+        }
+        Ok(())
     }
 
     /// The record had no owner, and all of its owners are me now.
-    fn claims(&self, person: &Person, module: &Module, verdict: &Verdict) -> bool {
+    fn claims(&self, person: &Person, verdict: &Verdict) -> bool {
         verdict.had_no_owner
-            && verdict.owners.len()
-                == module
-                    .owners
-                    .iter()
-                    .filter(|owner| matches!(owner, Owner::Column(_)))
-                    .count()
-            && verdict.owners.iter().all(|(key, owner)| match owner {
+            && verdict.owners.iter().all(|owner| match &owner.value {
                 None => true,
-                Some(owner) => person.keys(key).contains(owner),
+                Some(value) => person.keys(&owner.key).contains(value),
             })
-            && verdict.owners.iter().any(|(_, owner)| owner.is_some())
+            && verdict.owners.iter().any(|owner| owner.value.is_some())
     }
 
     /// Nobody gives more than he or she holds (X.8): a share needs the record in reach, for what
@@ -373,6 +559,32 @@ impl Call {
             );
         }
     }
+}
+
+/// What is said of a row that row security hides from UPDATE.
+const OF_NO_MODULE: (&str, &str) = (
+    "the row is a record of no module, or of several,",
+    "Write what makes it a record of one: the modules' where in the mapping says what.",
+);
+const OUT_OF_REACH: &str = "the row is not in your reach for changing it";
+
+/// What is wrong with a row that is to become another, and what to do.
+type Verdicted = Result<(), (String, &'static str)>;
+
+/// Whoever created a record stays its creator.
+fn keeps_creator(creator: &KeyColumn, changed: &BTreeSet<String>) -> Verdicted {
+    if changed.contains(&creator.column.name) {
+        let what = format!(
+            "the creator (column \"{}\") can't be changed",
+            creator.column.name
+        );
+        return Err((what, "Leave the column as it is."));
+    }
+    Ok(())
+}
+
+fn refusal(what: &str, hint: &'static str) -> Verdicted {
+    Err((what.to_owned(), hint))
 }
 
 fn is_owner(module: &Module, column: &str) -> bool {

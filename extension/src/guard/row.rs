@@ -73,6 +73,29 @@ pub(super) unsafe fn columns(
     }
 }
 
+/// A column of the row as text; `None`: it is NULL, or the relation has no such column.
+pub(super) unsafe fn text(
+    relation: pg_sys::Relation,
+    row: pg_sys::HeapTuple,
+    column: &str,
+) -> Option<String> {
+    // SAFETY: the row is of the relation's descriptor; a value is zero-terminated.
+    unsafe {
+        let descriptor = (*relation).rd_att;
+        let name = spi::c_string(column);
+        let value = pg_sys::SPI_getvalue(
+            row,
+            descriptor,
+            pg_sys::SPI_fnumber(descriptor, name.as_ptr()),
+        );
+        (!value.is_null()).then(|| {
+            std::ffi::CStr::from_ptr(value)
+                .to_string_lossy()
+                .into_owned()
+        })
+    }
+}
+
 const BOUND: &str = "SELECT pg_catalog.pg_get_partition_constraintdef(CAST($1 AS pg_catalog.oid))";
 
 /// Whether the row may stay in the partition.

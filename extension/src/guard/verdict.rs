@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use celador_policy::document::ScopeName;
-use celador_policy::policy_set::{CellRef, Module, Owner};
-use celador_policy::row_policy::{reach_and_restrictions, reach_sql, restriction_terms};
+use celador_policy::policy_set::{CellRef, Module, Owner, OwnerColumn};
+use celador_policy::row_policy::{
+    nobody_owns, reach_and_restrictions, reach_sql, restriction_terms,
+};
 use celador_policy::{Action, PolicySet, quote};
 use pgrx::prelude::*;
 
@@ -20,8 +22,20 @@ pub(super) struct Verdict {
     pub(super) new_restrictions: bool,
     /// Some right to assign reaches the old row and its bound holds for the new one.
     pub(super) assign: bool,
-    /// Key name and value of each owner column of the new row.
-    pub(super) owners: Vec<(String, Option<String>)>,
+    /// Each owner column.
+    pub(super) owners: Vec<NewOwner>,
+}
+
+/// What an owner column becomes.
+pub(super) struct NewOwner {
+    /// The column's name.
+    pub(super) column: String,
+    /// Which key of a person it holds.
+    pub(super) key: String,
+    /// Whom the new row names; `None`: nobody.
+    pub(super) value: Option<String>,
+    /// The old row names somebody, or the new one does.
+    pub(super) matters: bool,
 }
 
 impl Verdict {
@@ -41,29 +55,17 @@ impl Verdict {
             .into_iter()
             .collect();
         let sql = questions(policy, name, module, &bounds);
-        // SAFETY: rows as values of the relation's row type; the owner reads nothing else.
-        let row = unsafe {
-            let descriptor = (*relation).rd_att;
-            let type_id = (*(*relation).rd_rel).reltype;
-            let values = vec![
-                pg_sys::heap_copy_tuple_as_datum(old, descriptor),
-                pg_sys::heap_copy_tuple_as_datum(new, descriptor),
-            ];
-            spi::with_rights_of((*(*relation).rd_rel).relowner, || {
-                spi::connected(|| {
-                    person
-                        .catalog
-                        .kept_for_rows(&sql, type_id, 2)
-                        .rows_of(values, Reads::Statement)
-                })
-            })
-        };
-        let row = row.into_iter().next().unwrap_or_default();
+        // SAFETY: both rows are of the relation's row type.
+        let row = unsafe { answers(person, relation, &sql, &[old, new]) };
         let is_true = |at: usize| row.get(at).cloned().flatten().as_deref() == Some("t");
-        let owners = module.owners.iter().filter_map(|owner| match owner {
-            Owner::Column(column) => Some(column.key.clone()),
-            Owner::Link(..) => None,
-        });
+        let owners = owner_columns(module)
+            .enumerate()
+            .map(|(at, owner)| NewOwner {
+                column: owner.column.name.clone(),
+                key: owner.key.clone(),
+                value: row.get(6 + 2 * at).cloned().flatten(),
+                matters: is_true(7 + 2 * at),
+            });
         Self {
             old_update: is_true(0),
             new_update: is_true(1),
@@ -71,19 +73,50 @@ impl Verdict {
             had_no_owner: is_true(3),
             new_restrictions: is_true(4),
             assign: is_true(5),
-            owners: owners
-                .enumerate()
-                .map(|(at, key)| (key, row.get(6 + at).cloned().flatten()))
-                .collect(),
+            owners: owners.collect(),
         }
     }
+}
+
+/// Asks of rows of a relation, `$1` and so on: the one row of answers.
+pub(super) unsafe fn answers(
+    person: &Person,
+    relation: pg_sys::Relation,
+    sql: &str,
+    rows: &[pg_sys::HeapTuple],
+) -> Vec<Option<String>> {
+    // SAFETY: rows as values of the relation's row type; the owner reads nothing else.
+    unsafe {
+        let type_id = (*(*relation).rd_rel).reltype;
+        let values: Vec<pg_sys::Datum> = rows
+            .iter()
+            .map(|row| pg_sys::heap_copy_tuple_as_datum(*row, (*relation).rd_att))
+            .collect();
+        let found = spi::with_rights_of((*(*relation).rd_rel).relowner, || {
+            spi::connected(|| {
+                person
+                    .catalog
+                    .kept_for_rows(sql, type_id, rows.len())
+                    .rows_of(values, Reads::Statement)
+            })
+        });
+        found.into_iter().next().unwrap_or_default()
+    }
+}
+
+fn owner_columns(module: &Module) -> impl Iterator<Item = &OwnerColumn> {
+    module.owners.iter().filter_map(|owner| match owner {
+        Owner::Column(column) => Some(column),
+        Owner::Link(..) => None,
+    })
 }
 
 /// One row with the answers, from the old row `o` and the new row `n`.
 ///
 /// ```sql
 /// SELECT (o in reach for update), (n in reach for update), (o in reach for claim), (o has no owner),
-///   (n satisfies the restrictions), (o may be assigned to what n says), n's owners
+///   (n satisfies the restrictions), (o may be assigned to what n says),
+///   and for each owner column whom n names, and whether o or n names anybody
 /// FROM (SELECT ($1).*) AS o, (SELECT ($2).*) AS n
 /// ```
 fn questions(
@@ -99,20 +132,13 @@ fn questions(
     };
     let update = CellRef::Action(writing);
     let within = |cell: &CellRef, alias: &str| reach_and_restrictions(policy, name, cell, alias);
-    let owners: Vec<String> = module
-        .owners
-        .iter()
-        .filter_map(|owner| match owner {
-            Owner::Column(owner) => Some(quote::name(&owner.column.name)),
-            Owner::Link(..) => None,
-        })
-        .collect();
+    let owners: Vec<&OwnerColumn> = owner_columns(module).collect();
     let no_owner = if owners.is_empty() {
         "false".to_owned()
     } else {
         owners
             .iter()
-            .map(|owner| format!("o.{owner} IS NULL"))
+            .map(|owner| nobody_owns(owner, "o."))
             .collect::<Vec<_>>()
             .join(" AND ")
     };
@@ -156,11 +182,14 @@ fn questions(
         restrictions,
         assign,
     ];
-    answers.extend(
-        owners
-            .iter()
-            .map(|owner| format!("CAST(n.{owner} AS pg_catalog.text)")),
-    );
+    answers.extend(owners.into_iter().flat_map(|owner| {
+        let (old, new) = (nobody_owns(owner, "o."), nobody_owns(owner, "n."));
+        let name = quote::name(&owner.column.name);
+        [
+            format!("CASE WHEN NOT {new} THEN CAST(n.{name} AS pg_catalog.text) END"),
+            format!("NOT ({old} AND {new})"),
+        ]
+    }));
     format!(
         "SELECT {} FROM (SELECT ($1).*) AS o, (SELECT ($2).*) AS n",
         answers

@@ -6,7 +6,9 @@ use std::ffi::c_int;
 use pgrx::prelude::*;
 
 use super::injected;
-use crate::{catalog, kept_snapshot, plan_stamp, session, spi};
+use super::tree::elements;
+use crate::watch::{self, Counter, Raising};
+use crate::{catalog, kept_snapshot, load, plan_stamp, session, spi};
 
 static mut NEXT_START: pg_sys::ExecutorStart_hook_type = None;
 static mut NEXT_RUN: pg_sys::ExecutorRun_hook_type = None;
@@ -69,10 +71,18 @@ unsafe extern "C-unwind" fn run(
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
         renew(query);
+        let before = pg_sys::error_context_stack;
+        let mut watching = check_watch(before, query);
+        if (*query).operation != pg_sys::CmdType::CMD_SELECT
+            || (*(*query).plannedstmt).hasModifyingCTE
+        {
+            pg_sys::error_context_stack = &raw mut watching;
+        }
         match NEXT_RUN {
             Some(next) => next(query, direction, count, once),
             None => standard_ExecutorRun(query, direction, count, once),
         }
+        pg_sys::error_context_stack = before;
     }
 }
 
@@ -85,10 +95,30 @@ unsafe extern "C-unwind" fn run(
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
         renew(query);
+        let before = pg_sys::error_context_stack;
+        let mut watching = check_watch(before, query);
+        if (*query).operation != pg_sys::CmdType::CMD_SELECT
+            || (*(*query).plannedstmt).hasModifyingCTE
+        {
+            pg_sys::error_context_stack = &raw mut watching;
+        }
         match NEXT_RUN {
             Some(next) => next(query, direction, count),
             None => standard_ExecutorRun(query, direction, count),
         }
+        pg_sys::error_context_stack = before;
+    }
+}
+
+/// Sees errors while it stands on the stack of contexts; whoever catches one takes it off.
+fn check_watch(
+    previous: *mut pg_sys::ErrorContextCallback,
+    query: *mut pg_sys::QueryDesc,
+) -> pg_sys::ErrorContextCallback {
+    pg_sys::ErrorContextCallback {
+        previous,
+        callback: Some(watch::on_check),
+        arg: query.cast(),
     }
 }
 
@@ -96,6 +126,7 @@ unsafe extern "C-unwind" fn end(query: *mut pg_sys::QueryDesc) {
     // SAFETY: the argument is PostgreSQL's own.
     unsafe {
         session::portal_closed(query as usize);
+        watch::flush();
         match NEXT_END {
             Some(next) => next(query),
             None => standard_ExecutorEnd(query),
@@ -106,6 +137,7 @@ unsafe extern "C-unwind" fn end(query: *mut pg_sys::QueryDesc) {
 /// A cursor that goes on does so with the access as it is now.
 #[pg_guard]
 unsafe extern "C-unwind" fn renew(query: *mut pg_sys::QueryDesc) {
+    let _raising = Raising::counts_as(Counter::ErrorsExecutor);
     injected::panic_if_asked("run");
     if !spi::is_internal() {
         session::begin_statement();
@@ -115,6 +147,7 @@ unsafe extern "C-unwind" fn renew(query: *mut pg_sys::QueryDesc) {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
+    let _raising = Raising::counts_as(Counter::ErrorsExecutor);
     injected::panic_if_asked("start");
     if spi::is_internal() {
         return;
@@ -133,20 +166,30 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
         if pg_sys::InNoForceRLSOperation() && !stamped {
             return;
         }
-        let tables = (*(*query).plannedstmt).rtable;
-        let protected = !tables.is_null()
-            && (0..(*tables).length as usize).any(|at| {
-                let entry = (*(*tables).elements.add(at))
-                    .ptr_value
-                    .cast::<pg_sys::RangeTblEntry>();
-                (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION
-                    && catalog.protected.contains(&(*entry).relid)
-            });
-        if !protected && !stamped {
+        let tables = elements::<pg_sys::RangeTblEntry>((*(*query).plannedstmt).rtable);
+        let protected: Vec<pg_sys::Oid> = tables
+            .into_iter()
+            .filter(|entry| (**entry).rtekind == pg_sys::RTEKind::RTE_RELATION)
+            .map(|entry| (*entry).relid)
+            .filter(|relation| catalog.protected.contains(relation))
+            .collect();
+        if protected.is_empty() && !stamped {
             return;
         }
+        let first = protected.first().copied().unwrap_or(pg_sys::InvalidOid);
+        watch::statement_is(first, (*query).operation);
+        watch::count(Counter::Statements, 1);
+        if session::is_known() {
+            watch::count(Counter::AccessReused, 1);
+        }
         let exempt = catalog.sees_all() || super::maintenance::is_on();
-        let person = (!exempt).then(session::person);
+        let person = (!exempt).then(|| {
+            catalog.require_fit();
+            for relation in &protected {
+                load::refuse_paused(&catalog, *relation);
+            }
+            session::person()
+        });
         plan_stamp::compare((*query).plannedstmt, person.as_deref());
         session::portal_opened(query as usize, person);
     }

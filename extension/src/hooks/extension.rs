@@ -44,12 +44,19 @@ unsafe extern "C-unwind" fn dropped(extension: pg_sys::Oid) {
     if spi::is_internal() || !ours {
         return;
     }
-    let count = catalog::last_known_protected();
-    if count > 0 {
+    let refuse = |what: String| {
         errors::raise(
             PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
-            format!("extension celador can't be dropped: {count} tables are protected"),
-            "Load a policy that names no table first: SELECT celador.load_policy('').",
-        );
+            format!("extension celador can't be dropped: {what}"),
+            "Put back what was found first: SELECT celador.uninstall().",
+        )
+    };
+    let protected = catalog::last_known_protected();
+    if protected > 0 {
+        refuse(format!("{protected} tables are protected"));
+    }
+    let adopted = catalog::last_known_adopted();
+    if adopted > 0 {
+        refuse(format!("it has changed the owner of {adopted} objects"));
     }
 }

@@ -3,12 +3,15 @@
 //! A hook itself is plain C ABI without a guard, so that PostgreSQL's own errors pass through it
 //! untouched; what Celador does stands in guarded functions beside it.
 
+mod copies;
 mod executor;
 mod extension;
 pub(crate) mod foreign_code;
 pub(crate) mod injected;
 pub(crate) mod maintenance;
+pub(crate) mod observe;
 mod own_statement;
+mod owner_guard;
 mod planner;
 mod statistics;
 pub(crate) mod tree;
@@ -18,6 +21,8 @@ mod utility;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::pg_sys;
+
+pub(crate) use owner_guard::is_guarded as is_guarded_owner;
 
 static INSTALLED: AtomicBool = AtomicBool::new(false);
 
@@ -46,7 +51,7 @@ pub(crate) const PRELOAD: &str =
     "Add celador to session_preload_libraries or shared_preload_libraries, and connect again.";
 
 fn uncovered() -> ! {
-    crate::errors::denied(UNCOVERED, PRELOAD)
+    crate::errors::denied_by(crate::watch::Kind::Uncovered, None, UNCOVERED, PRELOAD)
 }
 
 /// Exports `$function` under the name `$symbol`, as PostgreSQL's version 1 convention wants it.

@@ -8,7 +8,7 @@ use std::ffi::c_void;
 use pgrx::prelude::*;
 
 use super::tree::{elements, is_a, sub_queries, walk_nodes};
-use crate::{errors, relations};
+use crate::{errors, load, relations};
 
 /// The kind of the entry that `ON CONFLICT` calls EXCLUDED.
 const EXCLUDED: u8 = b'c';
@@ -26,6 +26,9 @@ pub(super) unsafe fn verify(query: *mut pg_sys::Query) {
                         "{} is no table",
                         relations::display_name((*entry).relid)
                     ));
+                }
+                if !system && load::is_closed_for_migration((*entry).relid) {
+                    load::refuse_as_paused((*entry).relid, None);
                 }
             } else if kind == pg_sys::RTEKind::RTE_SUBQUERY {
                 verify((*entry).subquery);

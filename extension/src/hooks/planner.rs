@@ -5,18 +5,17 @@ use std::cell::{Cell, OnceCell};
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::rc::Rc;
 
-use celador_policy::Action;
-use celador_policy::policy_set::{CellRef, Placement};
 use celador_policy::row_policy::{READ, UPDATE};
 use pgrx::prelude::*;
 
 use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
-use super::{foreign_code, maintenance, own_statement, statistics};
+use super::{copies, foreign_code, maintenance, observe, own_statement, statistics};
 use crate::catalog::{self, Catalog};
 use crate::plan_stamp::{self, Mark};
 use crate::session::{self, Person};
-use crate::{errors, fold, kept_snapshot, relations, spi};
+use crate::watch::{Counter, Kind, Raising};
+use crate::{errors, fold, kept_snapshot, load, newer_version, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 static mut NEXT_NEEDS_FMGR: pg_sys::needs_fmgr_hook_type = None;
@@ -133,6 +132,7 @@ unsafe fn procedure(
 
 #[pg_guard]
 unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query) -> Mark {
+    let _raising = Raising::counts_as(Counter::ErrorsPlanner);
     injected::panic_if_asked("planner");
     if spi::is_internal() {
         // SAFETY: as below.
@@ -233,9 +233,13 @@ impl Cover {
                 statistics::close(&self.catalog, place, entry);
                 return;
             }
+            if (*entry).relkind as u8 == b't' {
+                copies::refuse_toast(&self.catalog, relation);
+                return;
+            }
             if (*entry).relkind as u8 == b'm' {
                 if !is_placeholder(query, place) {
-                    self.materialized(relation);
+                    copies::refuse_materialized(&self.catalog, relation);
                 }
                 return;
             }
@@ -244,11 +248,18 @@ impl Cover {
                 self.heirs(relation, protected);
             }
             if !protected {
+                observe::watch(&self.catalog, query, place, views);
                 return;
             }
+            self.must_fit(relation);
             if maintenance::is_on() {
                 self.stand_aside(entry);
                 return;
+            }
+            if !self.catalog.sees_all()
+                && !relations::owner(relation).is_some_and(spi::is_referential)
+            {
+                load::refuse_paused(&self.catalog, relation);
             }
             let mut covered = false;
             (*entry).securityQuals = self.strip_list((*entry).securityQuals, &mut covered);
@@ -262,15 +273,33 @@ impl Cover {
             if covered {
                 let kept = kept_snapshot::is_kept();
                 kept_snapshot::note_planned(kept);
-                if kept {
-                    let still = kept_snapshot::condition(self.catalog.still_readable, place);
-                    (*entry).securityQuals = pg_sys::lappend((*entry).securityQuals, still.cast());
+                let more = if kept {
+                    kept_snapshot::condition(self.catalog.still_readable, place)
+                } else if tree::is_locked(query, place) {
+                    newer_version::condition(self.catalog.readable_now, place, relation)
+                } else {
+                    std::ptr::null_mut()
+                };
+                if !more.is_null() {
+                    (*entry).securityQuals = pg_sys::lappend((*entry).securityQuals, more.cast());
                 }
             }
             if covered || written || is_placeholder(query, place) {
                 return;
             }
             self.without_policy(relation, views);
+        }
+    }
+
+    /// Where library, objects and policy don't belong together, protected tables are for those who
+    /// are exempt, and for what foreign keys do on their behalf.
+    fn must_fit(&self, relation: pg_sys::Oid) {
+        let catalog = &self.catalog;
+        // SAFETY: reads the session's user.
+        let exempt = catalog.is_exempt(unsafe { pg_sys::GetSessionUserId() });
+        let referential = || relations::owner(relation).is_some_and(spi::is_referential);
+        if !(catalog.sees_all() || exempt && referential()) {
+            catalog.require_fit();
         }
     }
 
@@ -322,7 +351,9 @@ impl Cover {
             Some(view) => format!("view {}", relations::display_name(*view)),
             None => "a view or function of an exempt owner".to_owned(),
         };
-        errors::denied(
+        errors::denied_by(
+            Kind::Way,
+            Some(relation),
             format!(
                 "{} is protected, and {way} reads it without its policy",
                 relations::display_name(relation)
@@ -330,53 +361,6 @@ impl Cover {
             "Make the view security_invoker, give it to an owner without BYPASSRLS, or have a \
              superuser register it: SELECT celador.register_view(view).",
         )
-    }
-
-    /// A materialized view over protected tables is open to those who see everything in them.
-    unsafe fn materialized(&self, view: pg_sys::Oid) {
-        if self.catalog.sees_all() || self.catalog.registered.contains(&view) {
-            return;
-        }
-        let copied = self.catalog.copied_by(view);
-        if copied.is_empty() || copied.iter().all(|table| self.reads_all(*table)) {
-            return;
-        }
-        errors::denied(
-            format!(
-                "materialized view {} holds rows of protected tables",
-                relations::display_name(view)
-            ),
-            "It is open to those who may read every row of these tables, and to all once a \
-             superuser registers it: SELECT celador.register_view(view).",
-        )
-    }
-
-    fn reads_all(&self, table: pg_sys::Oid) -> bool {
-        let Some(policy) = &self.catalog.policy else {
-            return false;
-        };
-        let Some(name) = relations::table_name(table) else {
-            return false;
-        };
-        let module = match policy.tables.get(&name) {
-            Some(
-                Placement::Module(module)
-                | Placement::Child { module, .. }
-                | Placement::Link { module, .. },
-            ) => module,
-            Some(Placement::Open) => return true,
-            Some(Placement::Readable) => {
-                let _error_for_nobody = session::person();
-                return session::asker().is_ok();
-            }
-            Some(Placement::Closed) | None => return false,
-        };
-        let person = session::person();
-        let read = CellRef::Action(Action::Read);
-        person.reach(module, &read.text()).all
-            && !policy
-                .restrictions_on(module)
-                .any(|(restriction, _)| person.access.restricted(policy, restriction, &read))
     }
 
     /// Takes `covered()` out of the checks on what is written.
@@ -428,6 +412,11 @@ impl Cover {
                     );
                 }
                 (*check).qual = self.fold((*check).qual);
+                if (*check).kind == pg_sys::WCOKind::WCO_RLS_CONFLICT_CHECK
+                    && !kept_snapshot::is_kept()
+                {
+                    self.check_newer(query, check);
+                }
                 kept = pg_sys::lappend(kept, check.cast());
             }
             (*query).withCheckOptions = kept;
@@ -460,6 +449,21 @@ impl Cover {
             });
         }
         condition
+    }
+
+    /// `ON CONFLICT` finds rows that are newer than the snapshot.
+    unsafe fn check_newer(&self, query: *mut pg_sys::Query, check: *mut pg_sys::WithCheckOption) {
+        // SAFETY: nodes are made in the planner's memory.
+        unsafe {
+            let newer = newer_version::condition(
+                self.catalog.readable_now,
+                (*query).resultRelation,
+                self.target(query),
+            );
+            let mut both = pg_sys::lappend(std::ptr::null_mut(), (*check).qual.cast());
+            both = pg_sys::lappend(both, newer.cast());
+            (*check).qual = pg_sys::makeBoolExpr(pg_sys::BoolExprType::AND_EXPR, both, -1).cast();
+        }
     }
 
     unsafe fn target(&self, query: *mut pg_sys::Query) -> pg_sys::Oid {

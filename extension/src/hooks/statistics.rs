@@ -1,5 +1,6 @@
-//! Statistics are copies of data. PostgreSQL hides those of a table under row security; a
-//! materialized view has none, so those of closed ones are hidden here.
+//! Statistics are copies of data. PostgreSQL hides those of a table under row security in its views,
+//! and neither those of its indexes, nor the catalogs that the views read; a materialized view has no
+//! row security. All of these are hidden here.
 
 use pgrx::prelude::*;
 
@@ -7,18 +8,18 @@ use crate::catalog::Catalog;
 
 /// `oid <> oid`, and its function.
 const NOT_EQUAL: (u32, u32) = (608, 185);
-/// `pg_catalog.pg_statistic_ext`; not bound for every version.
-const STATISTIC_EXT: u32 = 3381;
-/// `pg_statistic.starelid` and `pg_statistic_ext.stxrelid`.
-const STARELID: i16 = 1;
-const STXRELID: i16 = 2;
+/// `pg_catalog.pg_statistic_ext_data`; not bound for every version.
+const STATISTIC_EXT_DATA: u32 = 3429;
+/// `pg_statistic.starelid` and `pg_statistic_ext_data.stxoid`.
+const FIRST_COLUMN: i16 = 1;
 
 /// Whether the relation is a catalog that keeps values of other relations.
 pub(super) fn tell_of_relations(relation: pg_sys::Oid) -> bool {
-    relation == pg_sys::StatisticRelationId || relation.to_u32() == STATISTIC_EXT
+    relation == pg_sys::StatisticRelationId || relation.to_u32() == STATISTIC_EXT_DATA
 }
 
-/// Takes the statistics of closed materialized views out of what is read.
+/// Takes the statistics of protected tables and closed materialized views, and of their indexes,
+/// out of what is read.
 ///
 /// ```sql
 /// FROM pg_catalog.pg_statistic
@@ -30,16 +31,22 @@ pub(super) unsafe fn close(catalog: &Catalog, place: i32, entry: *mut pg_sys::Ra
         if catalog.sees_all() {
             return;
         }
-        let closed = catalog.closed_materialized_views();
+        let closed = if (*entry).relid == pg_sys::StatisticRelationId {
+            catalog.closed_relations()
+        } else {
+            catalog.closed_statistics()
+        };
         if closed.is_empty() {
             return;
         }
-        let column = if (*entry).relid == pg_sys::StatisticRelationId {
-            STARELID
-        } else {
-            STXRELID
-        };
-        let variable = pg_sys::makeVar(place, column, pg_sys::OIDOID, -1, pg_sys::InvalidOid, 0);
+        let variable = pg_sys::makeVar(
+            place,
+            FIRST_COLUMN,
+            pg_sys::OIDOID,
+            -1,
+            pg_sys::InvalidOid,
+            0,
+        );
         let mut values: Vec<pg_sys::Datum> = closed.into_iter().map(pg_sys::Datum::from).collect();
         let array = pg_sys::construct_array(
             values.as_mut_ptr(),

@@ -111,6 +111,17 @@ pub(super) unsafe fn view_of(entry: *mut pg_sys::RangeTblEntry) -> Option<pg_sys
     }
 }
 
+/// The statement locks or writes the rows of the entry.
+pub(super) unsafe fn is_locked(query: *mut pg_sys::Query, place: i32) -> bool {
+    // SAFETY: reads the query's own fields.
+    unsafe {
+        let marked = elements::<pg_sys::RowMarkClause>((*query).rowMarks)
+            .into_iter()
+            .any(|mark| i64::from((*mark).rti) == i64::from(place));
+        marked || (*query).resultRelation == place
+    }
+}
+
 /// An entry that nothing is read from: EXCLUDED, or the OLD and NEW of a rule.
 pub(super) unsafe fn is_placeholder(query: *mut pg_sys::Query, place: i32) -> bool {
     // SAFETY: reads the query's own fields.

@@ -5,8 +5,9 @@ use std::ffi::{CStr, c_char};
 use pgrx::prelude::*;
 
 use super::injected;
-use super::maintenance;
 use super::tree::elements;
+use super::{maintenance, owner_guard, statistics};
+use crate::watch::{Counter, Kind, Raising};
 use crate::{catalog, errors, identity, kept_snapshot, relations, session, spi};
 
 static mut NEXT: pg_sys::ProcessUtility_hook_type = None;
@@ -44,6 +45,9 @@ unsafe extern "C-unwind" fn utility(
 ) {
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
+        if owner_guard::defines((*statement).utilityStmt) {
+            owner_guard::refuse((*statement).utilityStmt);
+        }
         let statement = if concerns((*statement).utilityStmt) {
             look(statement)
         } else {
@@ -97,6 +101,7 @@ unsafe fn concerns(statement: *mut pg_sys::Node) -> bool {
 /// Looks at a statement, and returns the one to go on with.
 #[pg_guard]
 unsafe extern "C-unwind" fn look(planned: *mut pg_sys::PlannedStmt) -> *mut pg_sys::PlannedStmt {
+    let _raising = Raising::counts_as(Counter::ErrorsUtility);
     injected::panic_if_asked("utility");
     if spi::is_internal() {
         return planned;
@@ -142,7 +147,7 @@ unsafe fn explain(planned: *mut pg_sys::PlannedStmt) -> *mut pg_sys::PlannedStmt
         let Some(catalog) = catalog::current() else {
             return planned;
         };
-        if catalog.policy.is_none() || catalog.sees_all() {
+        if !catalog.enforces() || catalog.sees_all() {
             return planned;
         }
         let copy = pg_sys::copyObjectImpl(planned.cast()).cast::<pg_sys::PlannedStmt>();
@@ -167,7 +172,7 @@ unsafe fn explain(planned: *mut pg_sys::PlannedStmt) -> *mut pg_sys::PlannedStmt
     }
 }
 
-unsafe fn named(range: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
+pub(super) unsafe fn named(range: *mut pg_sys::RangeVar) -> Option<pg_sys::Oid> {
     // SAFETY: looks a name up without locking it; missing is no error.
     unsafe {
         if range.is_null() {
@@ -208,7 +213,9 @@ unsafe fn refresh(statement: *mut pg_sys::RefreshMatViewStmt) {
             maintenance::begin(trusted, owner.is_some_and(|owner| catalog.is_exempt(owner)));
             return;
         }
-        errors::denied(
+        errors::denied_by(
+            Kind::Way,
+            Some(view),
             format!(
                 "materialized view {} holds rows of protected tables",
                 relations::display_name(view)
@@ -227,11 +234,22 @@ unsafe fn copy(statement: *mut pg_sys::CopyStmt) {
         else {
             return;
         };
+        if statistics::tell_of_relations(table) && !catalog.sees_all() {
+            errors::denied(
+                format!(
+                    "{} holds values of protected tables, and COPY would read all of it",
+                    relations::display_name(table)
+                ),
+                "Copy what a query says of it.",
+            );
+        }
         if !catalog.protected.contains(&table) || catalog.is_exempt(pg_sys::GetSessionUserId()) {
             return;
         }
         if pg_sys::has_bypassrls_privilege(pg_sys::GetUserId()) {
-            errors::denied(
+            errors::denied_by(
+                Kind::Way,
+                Some(table),
                 format!(
                     "{} is protected, and COPY would read it without its policy",
                     relations::display_name(table)

@@ -1,5 +1,6 @@
 //! Runs a plan: with the rights of each table's owner, under a bounded wait for its lock.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use celador_policy::directory::sql;
@@ -8,9 +9,19 @@ use celador_policy::row_policy::PERMISSIVE;
 use celador_policy::{PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
-use super::plan::{Found, Plan, TablePlan, Watched};
+use super::found::Found;
+use super::plan::{Plan, TablePlan, Watched};
 use crate::spi::{self, Reads};
-use crate::{catalog, errors, guard, relations};
+use crate::{catalog, errors, guard, relations, version};
+
+thread_local! {
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether tables are changed by Celador at the moment.
+pub(super) fn is_running() -> bool {
+    RUNNING.get()
+}
 
 /// How long a load waits for a lock where `lock_timeout` says nothing.
 const LOCK_TIMEOUT: &str = "10s";
@@ -71,18 +82,18 @@ pub(crate) fn yield_to_foreign(tables: &BTreeMap<TableName, (pg_sys::Oid, Found)
     }
 }
 
-/// Forgets tables that are gone.
+/// Forgets tables that are gone. A row of celador.paused goes with that of celador.protected.
 pub(crate) fn forget_dropped() {
-    spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| {
-            spi::run_with(
-                "DELETE FROM celador.protected AS x WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c \
-                 WHERE c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid)",
-                &[],
-                false,
-            )
+    for table in ["protected", "left_out"] {
+        spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| {
+                spi::run(&format!(
+                    "DELETE FROM celador.{table} AS x WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS c \
+                     WHERE c.oid OPERATOR(pg_catalog.=) x.relation::pg_catalog.oid)"
+                ));
+            });
         });
-    });
+    }
 }
 
 /// The statements run as the table's owner: whoever loads must be a member of that role, and
@@ -110,19 +121,25 @@ fn may_change(table: &TablePlan) {
             "Load as a member of the owners of all tables that the policy names.",
         );
     }
-    if table.protected.is_some() && is_login(owner) {
+    if table.protected.is_some() && is_login(owner) && !is_guarded(owner) {
         errors::denied(
             format!(
                 "role \"{}\" owns table {} and can log in: an owner can switch row security off",
                 relations::role_name(owner),
                 table.table
             ),
-            "Give the tables to a role that nobody logs in as, and grant the login what it needs.",
+            "Give its tables to a role that nobody logs in as: SELECT celador.adopt(schema, owner, app). Or, where \
+             ownership can't move, let it define nothing: SELECT celador.guard_owner(role).",
         );
     }
 }
 
-fn is_login(role: pg_sys::Oid) -> bool {
+fn is_guarded(role: pg_sys::Oid) -> bool {
+    catalog::current().is_some_and(|catalog| catalog.guarded.contains(&role))
+}
+
+/// Whether somebody logs in as the role; superusers aside.
+pub(crate) fn is_login(role: pg_sys::Oid) -> bool {
     // SAFETY: a valid tuple of pg_authid begins with FormData_pg_authid; it is released after use.
     unsafe {
         let tuple = pg_sys::SearchSysCache1(
@@ -193,14 +210,16 @@ fn remember(table: &TablePlan) {
         spi::connected(|| match &table.protected {
             Some(signature) => {
                 spi::run_with(
-                    "INSERT INTO celador.protected AS x (relation, had_row_security, had_force, policies) \
-                     SELECT CAST($1 AS pg_catalog.oid), CAST($3 AS pg_catalog.bool), CAST($4 AS pg_catalog.bool), $2 \
-                     ON CONFLICT (relation) DO UPDATE SET policies = excluded.policies",
+                    "INSERT INTO celador.protected AS x (relation, had_row_security, had_force, policies, observed) \
+                     SELECT CAST($1 AS pg_catalog.oid), CAST($3 AS pg_catalog.bool), CAST($4 AS pg_catalog.bool), $2, \
+                       CAST($5 AS pg_catalog.bool) \
+                     ON CONFLICT (relation) DO UPDATE SET policies = excluded.policies, observed = excluded.observed",
                     &[
                         Some(&relation),
                         Some(signature),
                         Some(if table.had.0 { "t" } else { "f" }),
                         Some(if table.had.1 { "t" } else { "f" }),
+                        Some(if table.observed { "t" } else { "f" }),
                     ],
                     false,
                 );
@@ -265,17 +284,19 @@ fn is_before_row(kind: i16) -> bool {
 
 /// Stores the document as the live revision.
 pub(super) fn store(document: &str, set: &PolicySet, reason: Option<&str>) -> i32 {
-    let compiled = match serde_json::to_string(set) {
-        Ok(compiled) => compiled,
-        Err(error) => errors::fault(format!("the policy can't be stored: {error}")),
-    };
+    let compiled = compiled(set);
     let rows = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
             spi::run_with(
-                "INSERT INTO celador.policy (revision, document, compiled, reason) \
-                 SELECT COALESCE(pg_catalog.max(p.revision), 0) OPERATOR(pg_catalog.+) 1, $1, $2, $3 \
+                "INSERT INTO celador.policy (revision, document, compiled, compiled_by, reason) \
+                 SELECT COALESCE(pg_catalog.max(p.revision), 0) OPERATOR(pg_catalog.+) 1, $1, $2, $3, $4 \
                  FROM celador.policy AS p RETURNING revision",
-                &[Some(document), Some(&compiled), reason],
+                &[
+                    Some(document),
+                    Some(&compiled),
+                    Some(version::LIBRARY),
+                    reason,
+                ],
                 false,
             )
         })
@@ -284,6 +305,31 @@ pub(super) fn store(document: &str, set: &PolicySet, reason: Option<&str>) -> i3
         .and_then(|row| row.first().cloned().flatten())
         .and_then(|revision| revision.parse().ok())
         .unwrap_or_else(|| errors::fault("the policy was not stored"))
+}
+
+/// Stores what the live revision's document is compiled to by this version.
+pub(super) fn store_again(revision: i32, set: &PolicySet) {
+    spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            spi::run_with(
+                "UPDATE celador.policy AS p SET compiled = $2, compiled_by = $3 \
+                 WHERE p.revision OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.int4)",
+                &[
+                    Some(&revision.to_string()),
+                    Some(&compiled(set)),
+                    Some(version::LIBRARY),
+                ],
+                false,
+            )
+        });
+    });
+}
+
+fn compiled(set: &PolicySet) -> String {
+    match serde_json::to_string(set) {
+        Ok(compiled) => compiled,
+        Err(error) => errors::fault(format!("the policy can't be stored: {error}")),
+    }
 }
 
 /// The directory as it is must fit the new policy.
@@ -347,13 +393,14 @@ pub(super) fn check_directory() {
     }
 }
 
-/// Bounds the wait for locks while a plan is applied.
-pub(super) struct LockTimeout {
+/// Bounds the wait for locks while Celador changes tables.
+pub(crate) struct LockTimeout {
     level: i32,
 }
 
 impl LockTimeout {
-    pub(super) fn set() -> Self {
+    pub(crate) fn set() -> Self {
+        RUNNING.set(true);
         // SAFETY: a nested level of settings, ended when dropped or by the transaction.
         unsafe {
             let level = pg_sys::NewGUCNestLevel();
@@ -377,6 +424,7 @@ impl LockTimeout {
 
 impl Drop for LockTimeout {
     fn drop(&mut self) {
+        RUNNING.set(false);
         // SAFETY: ends the level that `set` began; while an error unwinds, the transaction does.
         unsafe {
             if !std::thread::panicking() {

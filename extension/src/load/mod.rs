@@ -1,6 +1,10 @@
 //! Loads a policy: checks it as a whole, and applies it in one transaction.
 
+mod again;
 mod apply;
+mod found;
+mod leave;
+mod pause;
 mod plan;
 mod revisions;
 
@@ -9,11 +13,14 @@ use celador_policy::{Document, PolicySet, Problems, Schema, check};
 use pgrx::prelude::*;
 
 use crate::spi::{self, Reads};
-use crate::{directory_trigger, errors, hooks};
+use crate::{changes, directory_trigger, errors, hooks, server_minor, version, watch};
 
-pub(crate) use apply::{forget_dropped, protect_new, yield_to_foreign};
+pub(crate) use again::{compile_again, restore_own};
+pub(crate) use apply::{LockTimeout, forget_dropped, is_login, protect_new, yield_to_foreign};
+pub(crate) use found::find_unsettled_tables;
+pub(crate) use pause::{is_closed_for_migration, refuse_as_paused, refuse_paused};
 use plan::Plan;
-pub(crate) use plan::{Watched, find_unsettled_tables};
+pub(crate) use plan::Watched;
 
 /// `celador.load_policy(document, reason, base)`: the new revision's number.
 #[pg_extern]
@@ -44,11 +51,22 @@ fn restore_revision(number: Option<i32>, reason: Option<&str>) -> i32 {
     revisions::begin(None);
     let document = revisions::numbered(number);
     let restored = format!("revision {number} restored");
-    load(&document, Some(reason.unwrap_or(&restored)))
+    let revision = load(&document, Some(reason.unwrap_or(&restored)));
+    changes::note(
+        "restore",
+        &format!("revision {number} as {revision}"),
+        reason,
+    );
+    revision
 }
 
 fn load(document: &str, reason: Option<&str>) -> i32 {
+    server_minor::require();
     let set = checked(document);
+    if set.tables.values().any(|placement| set.observes(placement)) {
+        watch::must_be_shared();
+    }
+    leave::forget_left_out();
     let plan = Plan::make(&set);
     apply::apply(&plan);
     crate::event::verify();
@@ -116,7 +134,8 @@ pub(crate) fn read_schema() -> Schema {
     }
 }
 
-fn checked(text: &str) -> PolicySet {
+/// The document's policy, or an error that says all that is wrong with it.
+pub(crate) fn checked(text: &str) -> PolicySet {
     if !hooks::are_installed() {
         errors::raise(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -124,6 +143,7 @@ fn checked(text: &str) -> PolicySet {
             hooks::PRELOAD,
         );
     }
+    version::require_objects();
     let result =
         Document::from_toml(text).and_then(|document| check(&document, text, &read_schema()));
     match result {

@@ -7,8 +7,9 @@ use celador_policy::row_policy::{PERMISSIVE, row_policies};
 use celador_policy::{PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
-use crate::directory_trigger::{PREFIX, ROLES};
-use crate::spi::{self, Reads};
+use super::found::{Found, find_tables};
+use crate::directory_trigger::PREFIX;
+use crate::giving::ROLES;
 use crate::{guard, relations};
 
 /// One statement of a load.
@@ -36,111 +37,14 @@ pub(crate) struct TablePlan {
     pub(crate) had: (bool, bool),
     /// Whether it is protected afterwards; and what its policies are, to know them again.
     pub(crate) protected: Option<String>,
+    /// Whether it is observed: of Celador's nothing but triggers is on it, and they refuse nothing.
+    pub(crate) observed: bool,
 }
 
 /// Everything that a load does to tables.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) tables: Vec<TablePlan>,
-}
-
-/// A table as it is found.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Found {
-    pub(crate) row_security: bool,
-    pub(crate) forced: bool,
-    /// Whether somebody else's permissive policy is there.
-    pub(crate) foreign_permissive: bool,
-    /// What Celador put there last; `None`: it isn't protected.
-    pub(crate) signature: Option<String>,
-    pub(crate) had_row_security: bool,
-    pub(crate) had_force: bool,
-    pub(crate) is_partition: bool,
-    /// Names of Celador's own policies.
-    policies: Vec<String>,
-    /// Names of Celador's own triggers that aren't clones of the parent table's.
-    triggers: Vec<String>,
-}
-
-impl Found {
-    /// Whether Celador's own permissive policy is there.
-    pub(crate) fn stands_open(&self) -> bool {
-        self.policies.iter().any(|name| name == PERMISSIVE)
-    }
-}
-
-const FOUND: &str = "\
-SELECT c.oid, n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
-  EXISTS (SELECT FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid AND p.polpermissive
-    AND NOT pg_catalog.starts_with(p.polname::pg_catalog.text, 'celador_')),
-  x.policies, x.had_row_security, x.had_force, c.relispartition,
-  (SELECT pg_catalog.string_agg(p.polname::pg_catalog.text, ',' ORDER BY p.polname)
-    FROM pg_catalog.pg_policy AS p WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid
-    AND pg_catalog.starts_with(p.polname::pg_catalog.text, 'celador_')),
-  (SELECT pg_catalog.string_agg(t.tgname::pg_catalog.text, ',' ORDER BY t.tgname)
-    FROM pg_catalog.pg_trigger AS t WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid
-    AND t.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
-    AND pg_catalog.starts_with(t.tgname::pg_catalog.text, '~celador_'))
-FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
-LEFT JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid
-WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'f']::pg_catalog.\"char\"[])
-  AND n.nspname OPERATOR(pg_catalog.<>) ALL (ARRAY['pg_catalog', 'information_schema', 'pg_toast']::pg_catalog.name[])";
-
-/// Those that DDL may have changed something for: new ones, and those with a permissive policy of
-/// somebody else's. After each CREATE TEMP TABLE the others need no look.
-const UNSETTLED: &str = "\
-x.relation IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_policy AS p
-  WHERE p.polrelid OPERATOR(pg_catalog.=) c.oid AND p.polpermissive
-    AND NOT pg_catalog.starts_with(p.polname::pg_catalog.text, 'celador_'))";
-
-/// The tables as they are found.
-fn find_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
-    find(FOUND)
-}
-
-/// The tables that aren't protected, and those with a permissive policy of somebody else's.
-pub(crate) fn find_unsettled_tables() -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
-    find(&format!("{FOUND} AND ({UNSETTLED})"))
-}
-
-fn find(sql: &str) -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
-    let rows = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| spi::read(sql, &[], Reads::Latest))
-    });
-    let mut tables = BTreeMap::new();
-    for row in rows {
-        let text = |at: usize| row.get(at).cloned().flatten();
-        let names = |at: usize| -> Vec<String> {
-            text(at)
-                .map(|names| names.split(',').map(str::to_owned).collect())
-                .unwrap_or_default()
-        };
-        let flag = |at: usize| text(at).as_deref() == Some("t");
-        let (Some(oid), Some(schema), Some(name)) = (
-            text(0).and_then(|oid| oid.parse::<u32>().ok()),
-            text(1),
-            text(2),
-        ) else {
-            continue;
-        };
-        let found = Found {
-            row_security: flag(3),
-            forced: flag(4),
-            foreign_permissive: flag(5),
-            signature: text(6),
-            had_row_security: flag(7),
-            had_force: flag(8),
-            is_partition: flag(9),
-            policies: names(10),
-            triggers: names(11),
-        };
-        tables.insert(
-            TableName::new(schema, name),
-            (pg_sys::Oid::from(oid), found),
-        );
-    }
-    tables
 }
 
 impl TablePlan {
@@ -158,6 +62,7 @@ impl TablePlan {
         if placement == Placement::Open && columns.is_none() && !roles {
             return None;
         }
+        let observed = set.observes(&placement);
         let mut grown = set.clone();
         grown.tables.insert(table.clone(), placement);
         let steps = table_steps(&grown, table, found, columns, roles);
@@ -165,20 +70,31 @@ impl TablePlan {
         Some(Self {
             table: table.clone(),
             relation,
-            had: before(found),
+            had: found.before(),
             steps,
             protected,
+            observed,
         })
     }
 }
 
 impl Plan {
-    /// What loading the policy does to the tables as they are.
+    /// What loading the policy does to the tables as they are; those that are paused wait for
+    /// `celador.resume`.
     pub(crate) fn make(set: &PolicySet) -> Self {
+        Self::of(set, |found| !(found.paused || found.left_out))
+    }
+
+    /// What it takes to have no policy, on any table.
+    pub(super) fn none(empty: &PolicySet) -> Self {
+        Self::of(empty, |_| true)
+    }
+
+    fn of(set: &PolicySet, concerns: impl Fn(&Found) -> bool) -> Self {
         let found = find_tables();
         let watched = Watched::by(set);
         let mut tables = Vec::new();
-        for (table, (relation, found)) in &found {
+        for (table, (relation, found)) in found.iter().filter(|(_, (_, found))| concerns(found)) {
             let placed = set
                 .tables
                 .get(table)
@@ -197,12 +113,20 @@ impl Plan {
             tables.push(TablePlan {
                 table: table.clone(),
                 relation: *relation,
-                had: before(found),
+                had: found.before(),
                 steps,
                 protected: keeps.then_some(signature),
+                observed: placed.is_some_and(|placement| set.observes(placement)),
             });
         }
         Self { tables }
+    }
+
+    /// What it does to Celador's own tables.
+    pub(crate) fn of_own(set: &PolicySet) -> Self {
+        let mut plan = Self::make(set);
+        plan.tables.retain(|plan| plan.table.schema == "celador");
+        plan
     }
 
     /// All statements in order.
@@ -220,6 +144,7 @@ fn leaves_alone(table: &TableName, placement: &Placement) -> bool {
         Placement::Module(_)
         | Placement::Child { .. }
         | Placement::Link { .. }
+        | Placement::Parts(_)
         | Placement::Readable => false,
     }
 }
@@ -238,19 +163,26 @@ fn signature(steps: &[Step]) -> String {
 pub(crate) struct Watched {
     /// The columns that matter, by table.
     columns: BTreeMap<TableName, BTreeSet<String>>,
-    /// The tables that tell who holds which role.
+    /// The tables that tell who holds which role, or is in which group.
     roles: BTreeSet<TableName>,
 }
 
 impl Watched {
+    /// Whether the directory is read from the table.
+    pub(super) fn has(&self, table: &TableName) -> bool {
+        self.columns.contains_key(table) || self.roles.contains(table)
+    }
+
     /// What the policy reads its directory from, as the tables stand.
     pub(crate) fn by(set: &PolicySet) -> Self {
         let mut columns = set.directory.watched();
-        let mut roles: BTreeSet<TableName> = set
-            .directory
+        let directory = &set.directory;
+        let mut roles: BTreeSet<TableName> = directory
             .roles_held
             .iter()
-            .map(|held| held.source.table.clone())
+            .map(|held| &held.source)
+            .chain(directory.memberships.iter().map(|member| &member.source))
+            .map(|source| source.table.clone())
             .collect();
         for (root, of_root) in columns.clone() {
             let holds_roles = roles.contains(&root);
@@ -279,15 +211,6 @@ fn heirs(root: &TableName) -> Vec<TableName> {
         .collect()
 }
 
-/// Row security and FORCE as they were before Celador.
-fn before(found: &Found) -> (bool, bool) {
-    if found.signature.is_some() {
-        (found.had_row_security, found.had_force)
-    } else {
-        (found.row_security, found.forced)
-    }
-}
-
 /// The statements that make one table what the policy wants of it.
 fn table_steps(
     set: &PolicySet,
@@ -301,30 +224,18 @@ fn table_steps(
         .get(table)
         .filter(|placement| !leaves_alone(table, placement));
     let name = table.sql();
-    let mut ddl = Vec::new();
-    ddl.extend(
-        found
-            .policies
-            .iter()
-            .map(|policy| format!("DROP POLICY {} ON {name}", quote::name(policy))),
-    );
-    ddl.extend(
-        found
-            .triggers
-            .iter()
-            .map(|trigger| format!("DROP TRIGGER {} ON {name}", quote::name(trigger))),
-    );
+    let mut ddl = drops(&name, found, &[]);
     let dropped = ddl.len();
-    let (was_on, was_forced) = before(found);
+    let (was_on, _) = found.before();
     match placement {
         None => {
             if found.signature.is_some() {
-                let on = if was_on { "ENABLE" } else { "DISABLE" };
-                let force = if was_forced { "FORCE" } else { "NO FORCE" };
-                ddl.push(format!(
-                    "ALTER TABLE {name} {on} ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY"
-                ));
+                ddl.push(flags_as_found(&name, found));
             }
+        }
+        Some(placement) if set.observes(placement) => {
+            ddl.push(flags_as_found(&name, found));
+            ddl.extend(guards(&name, placement, found));
         }
         Some(placement) => {
             ddl.push(format!(
@@ -343,27 +254,7 @@ fn table_steps(
                     quote::name(PERMISSIVE)
                 ));
             }
-            let truncate = quote::name(guard::TRUNCATE_TRIGGER);
-            ddl.push(format!(
-                "CREATE TRIGGER {truncate} BEFORE TRUNCATE ON {name} FOR EACH STATEMENT \
-                 EXECUTE FUNCTION celador.guard_truncate()"
-            ));
-            ddl.push(format!(
-                "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {truncate}"
-            ));
-            if let Placement::Module(module) = placement
-                && !found.is_partition
-            {
-                let trigger = quote::name(guard::TRIGGER);
-                ddl.push(format!(
-                    "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW \
-                     EXECUTE FUNCTION celador.guard({})",
-                    quote::text(module)
-                ));
-                ddl.push(format!(
-                    "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"
-                ));
-            }
+            ddl.extend(guards(&name, placement, found));
         }
     }
     if let Some(columns) = watched {
@@ -379,6 +270,11 @@ fn table_steps(
             "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"
         ));
     }
+    steps(table, ddl, dropped)
+}
+
+/// The statements as steps; so many of them only remove.
+fn steps(table: &TableName, ddl: Vec<String>, removing: usize) -> Vec<Step> {
     ddl.into_iter()
         .enumerate()
         .map(|(at, ddl)| Step {
@@ -386,9 +282,120 @@ fn table_steps(
             lock: "ACCESS EXCLUSIVE",
             by_celador: ddl.starts_with("CREATE TRIGGER"),
             ddl,
-            removes: at < dropped,
+            removes: at < removing,
         })
         .collect()
+}
+
+/// The triggers that decide what row security can't.
+fn guards(name: &str, placement: &Placement, found: &Found) -> Vec<String> {
+    let truncate = quote::name(guard::TRUNCATE_TRIGGER);
+    let mut ddl = vec![
+        format!(
+            "CREATE TRIGGER {truncate} BEFORE TRUNCATE ON {name} FOR EACH STATEMENT \
+             EXECUTE FUNCTION celador.guard_truncate()"
+        ),
+        format!("ALTER TABLE {name} ENABLE ALWAYS TRIGGER {truncate}"),
+    ];
+    let modules: Vec<String> = placement.holds().into_iter().map(quote::text).collect();
+    if !modules.is_empty() && !found.is_partition {
+        let trigger = quote::name(guard::TRIGGER);
+        ddl.push(format!(
+            "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {name} FOR EACH ROW \
+             EXECUTE FUNCTION celador.guard({})",
+            modules.join(", ")
+        ));
+        ddl.push(format!(
+            "ALTER TABLE {name} ENABLE ALWAYS TRIGGER {trigger}"
+        ));
+    }
+    ddl
+}
+
+/// Takes away Celador's policies and triggers, but for these.
+fn drops(name: &str, found: &Found, keeps: &[&str]) -> Vec<String> {
+    let drop = |kind: &'static str, names: &[String]| -> Vec<String> {
+        names
+            .iter()
+            .filter(|it| !keeps.contains(&it.as_str()))
+            .map(|it| format!("DROP {kind} {} ON {name}", quote::name(it)))
+            .collect()
+    };
+    [
+        drop("POLICY", &found.policies),
+        drop("TRIGGER", &found.triggers),
+    ]
+    .concat()
+}
+
+fn flags_as_found(name: &str, found: &Found) -> String {
+    let (was_on, was_forced) = found.before();
+    let on = if was_on { "ENABLE" } else { "DISABLE" };
+    let force = if was_forced { "FORCE" } else { "NO FORCE" };
+    format!("ALTER TABLE {name} {on} ROW LEVEL SECURITY, {force} ROW LEVEL SECURITY")
+}
+
+/// The policy of a table that is closed for a migration: it names no column.
+const PAUSED: &str = "celador_paused";
+
+impl Plan {
+    /// Closes these tables, in this order: nothing of Celador's names a column of theirs any more.
+    /// The permissive policy stays: without any, PostgreSQL would show an empty table where
+    /// `covered()` must raise.
+    ///
+    /// ```sql
+    /// CREATE POLICY "celador_paused" ON "public"."contacts" AS RESTRICTIVE FOR ALL TO PUBLIC
+    ///   USING (celador.covered() AND false) WITH CHECK (celador.covered() AND false)
+    /// ```
+    pub(super) fn closing(relations: &[pg_sys::Oid]) -> Self {
+        Self::each(relations, |table, found| {
+            let name = table.sql();
+            let mut ddl = drops(&name, found, &[PERMISSIVE, guard::TRUNCATE_TRIGGER]);
+            let removing = ddl.len();
+            ddl.push(format!(
+                "CREATE POLICY {} ON {name} AS RESTRICTIVE FOR ALL TO PUBLIC \
+                 USING (celador.covered() AND false) WITH CHECK (celador.covered() AND false)",
+                quote::name(PAUSED)
+            ));
+            let steps = steps(table, ddl, removing);
+            let signature = signature(&steps);
+            (steps, Some(signature))
+        })
+    }
+
+    /// Puts these tables back as they were found.
+    pub(super) fn putting_back(relations: &[pg_sys::Oid]) -> Self {
+        Self::each(relations, |table, found| {
+            let name = table.sql();
+            let mut ddl = drops(&name, found, &[]);
+            let removing = ddl.len();
+            ddl.push(flags_as_found(&name, found));
+            (steps(table, ddl, removing), None)
+        })
+    }
+
+    fn each(
+        relations: &[pg_sys::Oid],
+        plan: impl Fn(&TableName, &Found) -> (Vec<Step>, Option<String>),
+    ) -> Self {
+        let all = find_tables();
+        let tables = relations.iter().filter_map(|relation| {
+            let (table, (_, found)) = all.iter().find(|(_, (oid, _))| oid == relation)?;
+            found.signature.as_ref()?;
+            let (steps, protected) = plan(table, found);
+            Some(TablePlan {
+                table: table.clone(),
+                relation: *relation,
+                steps,
+                observed: false,
+                had: found.before(),
+                protected,
+            })
+        });
+        Self {
+            tables: tables.collect(),
+        }
+    }
 }
 
 fn directory_triggers(name: &str, columns: &BTreeSet<String>) -> Vec<String> {

@@ -37,6 +37,7 @@ pub(super) fn builtin_modules(mapping: &Mapping) -> BTreeMap<String, ModuleMap> 
             table: format!("{SCHEMA}.{child}"),
             column: "user".to_owned(),
             key: None,
+            filter: None,
             children: Vec::new(),
         })
         .into();

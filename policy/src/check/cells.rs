@@ -6,7 +6,7 @@ use super::Checker;
 use super::rules::setting_rule;
 use crate::action::Action;
 use crate::document::{Cell, Scope, ScopeName, ScopeTerm};
-use crate::policy_set::{Grant, GrantScope, GroupPlace, Owner, PolicySet};
+use crate::policy_set::{Grant, GrantScope, GroupPlace, Owner, ParentTarget, PolicySet};
 
 /// Every scope, for remedies.
 const SCOPES: &str = "own, created, reports, group, group_tree, colleagues, colleagues_tree, \
@@ -226,6 +226,11 @@ impl Checker<'_> {
             return None;
         }
         match scope {
+            ScopeName::Parent
+                if place.action == Action::Create && only_parent_links(set, module) =>
+            {
+                self.known_too_late(place, term, "parent")
+            }
             ScopeName::Parent => Some(GrantScope::Parent(self.via(set, place, term)?)),
             ScopeName::Related => Some(GrantScope::Related(self.via(set, place, term)?)),
             // Nobody can be linked to a record that isn't there yet: its creator counts.
@@ -270,7 +275,7 @@ impl Checker<'_> {
         }
     }
 
-    /// A scope of `create` that would grant nothing: owners or groups are linked afterwards.
+    /// A scope of `create` that would grant nothing: what it asks of is linked afterwards.
     fn known_too_late(
         &mut self,
         place: &Place<'_>,
@@ -337,4 +342,12 @@ fn only_group_links(set: &PolicySet, module: &str) -> bool {
         && groups
             .iter()
             .all(|group| matches!(group, GroupPlace::Link(_)))
+}
+
+fn only_parent_links(set: &PolicySet, module: &str) -> bool {
+    let parents = &set.modules[module].parents;
+    !parents.is_empty()
+        && parents
+            .iter()
+            .all(|parent| matches!(parent.target, ParentTarget::Linked { .. }))
 }

@@ -72,7 +72,10 @@ impl Checker<'_> {
                 above: above.cloned(),
                 key,
             };
-            self.place(placed, &path, &table, placement);
+            let Some(rows) = self.row_filter(&path, child.filter.as_deref(), &table) else {
+                continue;
+            };
+            self.place(placed, &path, &table, rows.as_ref(), placement);
             let below = [&path[..], &["children"]].concat();
             self.hang(placed, &below, module, Some(&table), &child.children);
         }

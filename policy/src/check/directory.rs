@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{Checker, builtin::SCHEMA};
 use crate::directory::{
-    Directory, Groups, Holder, Membership, RoleHeld, Said, Settings, SharedFrom, Source,
+    Directory, Groups, Holder, Membership, RoleHeld, Said, Settings, ShareLevel, SharedFrom, Source,
 };
-use crate::document::{GroupSource, MembershipSource, RoleSource, SettingSource, ShareSource};
+use crate::document::{
+    GroupSource, MembershipSource, RoleSource, SaidBy, SettingSource, ShareSource,
+};
 use crate::policy_set::{Column, KeyColumn};
 use crate::schema::TableName;
 
@@ -109,35 +111,9 @@ impl Checker<'_> {
             filter: None,
             filter_types: BTreeMap::new(),
         };
-        if let Some(filter) = filter {
-            let path = [path, &["where"]].concat();
-            let (predicate, types) =
-                self.predicate(&path, filter, &source.table, &BTreeMap::new())?;
-            if !predicate.keys().is_empty()
-                || !predicate.attributes().is_empty()
-                || !predicate.roles().is_empty()
-            {
-                self.problems.add(
-                    &path,
-                    "a condition on the directory can't depend on who asks",
-                    "use only columns and literals",
-                );
-                return None;
-            }
-            // Read with more rights than who asks has: nothing that a type's owner wrote may run.
-            if let Some((name, foreign)) = types
-                .iter()
-                .find(|(_, known)| !known.starts_with("pg_catalog."))
-            {
-                self.problems.add(
-                    &path,
-                    format!("column \"{name}\" is of type {foreign}, which isn't PostgreSQL's own"),
-                    "conditions on the directory use columns of built-in types",
-                );
-                return None;
-            }
-            source.filter = Some(predicate);
-            source.filter_types = types;
+        if let Some(rows) = self.row_filter(path, filter, &source.table)? {
+            source.filter = Some(rows.predicate);
+            source.filter_types = rows.types;
         }
         let kind = self.schema.tables[&source.table].kind.as_str();
         if !matches!(kind, "r" | "p") {
@@ -225,22 +201,18 @@ impl Checker<'_> {
     fn share(&mut self, at: &[String], from: &ShareSource) -> Option<SharedFrom> {
         let path = written_at("shares", at);
         let table = self.table(&path, &from.table)?;
-        if !self.document.mapping.modules.contains_key(&from.module) {
-            self.problems.add(
-                &path,
-                format!("there is no module \"{}\"", from.module),
-                "map the module",
-            );
-            return None;
-        }
-        if crate::directory::ShareLevel::from_name(&from.level).is_none() {
-            self.problems.add(
-                &path,
-                format!("\"{}\" is no level of a share", from.level),
-                "read, update or delete",
-            );
-            return None;
-        }
+        let modules = &self.document.mapping.modules;
+        let module = self.said(&path, "module", &table, &from.module, |word| {
+            let unknown = !modules.contains_key(word);
+            unknown.then(|| (format!("there is no module \"{word}\""), "map the module"))
+        })?;
+        let level = self.said(&path, "level", &table, &from.level, |word| {
+            let unknown = ShareLevel::from_name(word).is_none();
+            unknown.then(|| {
+                let message = format!("\"{word}\" is no level of a share");
+                (message, "read, update or delete")
+            })
+        })?;
         let holder = self.holder(
             &path,
             &table,
@@ -249,16 +221,50 @@ impl Checker<'_> {
             from.group.as_deref(),
         )?;
         Some(SharedFrom {
-            module: Said::Always(from.module.clone()),
+            module,
             record: self.key_column(&path, &table, &from.record)?,
             holder,
-            level: Said::Always(from.level.clone()),
+            level,
             expires: match &from.expires {
                 Some(column) => Some(self.time(&path, &table, column)?),
                 None => None,
             },
             source: self.source(&path, table, from.filter.as_deref())?,
         })
+    }
+
+    /// What is the same for all rows, or what a column says in each; `wrong` tells what is wrong
+    /// with a word, and the remedy.
+    fn said(
+        &mut self,
+        path: &[&str],
+        key: &str,
+        table: &TableName,
+        from: &SaidBy,
+        wrong: impl Fn(&str) -> Option<(String, &'static str)>,
+    ) -> Option<Said> {
+        let path = [path, &[key]].concat();
+        let (words, said) = match from {
+            SaidBy::Always(word) => (vec![word], Said::Always(word.clone())),
+            SaidBy::Column { column, map } => {
+                let path = [&path[..], &["column"]].concat();
+                let column = self.column(&path, table, column)?;
+                (map.values().collect(), Said::Words(column, map.clone()))
+            }
+        };
+        if words.is_empty() {
+            self.problems.add(
+                &[&path[..], &["map"]].concat(),
+                "no value of the column stands for anything",
+                "map = { value = \"…\" }",
+            );
+            return None;
+        }
+        if let Some((message, remedy)) = words.into_iter().find_map(|word| wrong(word)) {
+            self.problems.add(&path, message, remedy);
+            return None;
+        }
+        Some(said)
     }
 
     fn setting_values(&mut self, from: &SettingSource) -> Option<Settings> {

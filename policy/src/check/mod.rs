@@ -6,7 +6,10 @@ mod children;
 mod directory;
 mod fields;
 mod lending;
+mod links;
 mod modules;
+mod observing;
+mod parents;
 mod people;
 mod roles;
 mod rules;
@@ -16,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 use crate::document::Document;
-use crate::policy_set::{Column, PolicySet};
+use crate::policy_set::{Column, PolicySet, RowFilter};
 use crate::predicate::{Predicate, RenderedColumn};
 use crate::problem::{Collector, Problems};
 use crate::quote;
@@ -29,6 +32,8 @@ pub(crate) struct Checker<'a> {
     problems: Collector,
     /// Modules and fields of the matrix that the mapping lacks.
     unmapped: BTreeSet<String>,
+    /// Tables that nobody placed are closed, and no problem.
+    later_tables_are_closed: bool,
 }
 
 /// Checks a document against the tables of a database. `text` is what the document was read
@@ -37,38 +42,63 @@ pub(crate) struct Checker<'a> {
 /// # Errors
 /// Every problem that was found, in the order of the lines.
 pub fn check(document: &Document, text: &str, schema: &Schema) -> Result<PolicySet, Problems> {
-    let mut checker = Checker {
-        document,
-        schema,
-        problems: Collector::default(),
-        unmapped: BTreeSet::new(),
-    };
-    let modules = checker.modules();
-    let directory = checker.directory();
-    let set = directory.map(|directory| PolicySet {
-        tables: BTreeMap::new(),
-        schemas: document.mapping.schemas.clone(),
-        roles: checker.roles(),
-        permissions: BTreeMap::new(),
-        restrictions: BTreeMap::new(),
-        settings: checker.settings(),
-        no_identity: document.mapping.no_identity.unwrap_or_default(),
-        group_limit: document.matrix.limits.groups,
-        unmapped: Default::default(),
-        directory,
-        modules,
-    });
-    let set = set.map(|mut set| {
-        checker.rules(&mut set);
-        checker.restrictions(&mut set);
-        checker.permissions(&mut set);
-        checker.placements(&mut set);
-        checker.field_rules(&set);
-        set.unmapped = std::mem::take(&mut checker.unmapped);
-        set
-    });
-    checker.problems.finish(text)?;
-    set.ok_or_else(|| Problems(Vec::new()))
+    Checker::new(document, schema).check(text)
+}
+
+/// Checks a document again that is in force already: tables that have come since, which nobody
+/// placed, are closed, as they have been.
+///
+/// # Errors
+/// As [`check`], but for tables that nobody placed.
+pub fn check_again(
+    document: &Document,
+    text: &str,
+    schema: &Schema,
+) -> Result<PolicySet, Problems> {
+    let mut checker = Checker::new(document, schema);
+    checker.later_tables_are_closed = true;
+    checker.check(text)
+}
+
+impl<'a> Checker<'a> {
+    fn new(document: &'a Document, schema: &'a Schema) -> Self {
+        Self {
+            document,
+            schema,
+            problems: Collector::default(),
+            unmapped: BTreeSet::new(),
+            later_tables_are_closed: false,
+        }
+    }
+
+    fn check(mut self, text: &str) -> Result<PolicySet, Problems> {
+        let modules = self.modules();
+        let directory = self.directory();
+        let set = directory.map(|directory| PolicySet {
+            tables: BTreeMap::new(),
+            schemas: self.document.mapping.schemas.clone(),
+            roles: self.roles(),
+            permissions: BTreeMap::new(),
+            restrictions: BTreeMap::new(),
+            settings: self.settings(),
+            no_identity: self.document.mapping.no_identity.unwrap_or_default(),
+            group_limit: self.document.matrix.limits.groups,
+            unmapped: Default::default(),
+            directory,
+            modules,
+        });
+        let set = set.map(|mut set| {
+            self.rules(&mut set);
+            self.restrictions(&mut set);
+            self.permissions(&mut set);
+            self.placements(&mut set);
+            self.field_rules(&set);
+            set.unmapped = std::mem::take(&mut self.unmapped);
+            set
+        });
+        self.problems.finish(text)?;
+        set.ok_or_else(|| Problems(Vec::new()))
+    }
 }
 
 impl Checker<'_> {
@@ -192,6 +222,35 @@ impl Checker<'_> {
         }
         Some((predicate, types))
     }
+
+    /// Which rows of a table count, whoever asks. It is read with more rights than who asks has:
+    /// nothing that a type's owner wrote may run.
+    fn filter(&mut self, path: &[&str], text: &str, table: &TableName) -> Option<RowFilter> {
+        let (predicate, types) = self.predicate(path, text, table, &BTreeMap::new())?;
+        if !predicate.keys().is_empty()
+            || !predicate.attributes().is_empty()
+            || !predicate.roles().is_empty()
+        {
+            self.problems.add(
+                path,
+                "which rows count can't depend on who asks",
+                "use only columns and literals",
+            );
+            return None;
+        }
+        if let Some((name, foreign)) = types
+            .iter()
+            .find(|(_, known)| !known.starts_with("pg_catalog."))
+        {
+            self.problems.add(
+                path,
+                format!("column \"{name}\" is of type {foreign}, which isn't PostgreSQL's own"),
+                "name columns of built-in types",
+            );
+            return None;
+        }
+        Some(RowFilter { predicate, types })
+    }
 }
 
 /// Splits `schema.table`.
@@ -209,5 +268,6 @@ fn is_key_type(type_name: &str) -> bool {
             | "pg_catalog.uuid"
             | "pg_catalog.text"
             | "pg_catalog.varchar"
+            | "pg_catalog.bpchar"
     )
 }

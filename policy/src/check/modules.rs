@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::Checker;
 use super::builtin::builtin_modules;
-use crate::document::{GroupLink, ModuleMap, OwnerLink, ParentLink};
-use crate::policy_set::{Column, GroupPlace, KeyColumn, Link, Module, Owner, Parent, ParentTarget};
+use crate::document::ModuleMap;
+use crate::policy_set::{Column, GroupPlace, KeyColumn, Module, Owner, ParentTarget, RowFilter};
 use crate::schema::TableName;
 
 /// What a CRM may have nothing for.
@@ -54,10 +54,13 @@ impl Checker<'_> {
             }
             return None;
         };
+        let rows = self.row_filter(&path, map.filter.as_deref(), &first)?;
         let mut module = Module {
             key: self.module_key(&path, map, &first),
+            rows,
             touch: map.touch.clone(),
             configuration: map.configuration,
+            mode: map.mode.unwrap_or_default(),
             ..Module::default()
         };
         module.creator = map.creator.as_ref().and_then(|column| {
@@ -81,7 +84,7 @@ impl Checker<'_> {
         for parent in map.parent.as_slice() {
             module
                 .parents
-                .extend(self.parent(&path, &first, parent, all));
+                .extend(self.parent(&path, &first, parent, all, module.key.as_ref()));
         }
         for table in &tables {
             for column in &map.touch {
@@ -136,7 +139,7 @@ impl Checker<'_> {
         }
     }
 
-    fn key_name(&mut self, path: &[&str], key: Option<&str>) -> String {
+    pub(super) fn key_name(&mut self, path: &[&str], key: Option<&str>) -> String {
         let key = key.unwrap_or("user");
         let known = key == "user"
             || match &self.document.mapping.users {
@@ -151,201 +154,6 @@ impl Checker<'_> {
             );
         }
         key.to_owned()
-    }
-
-    fn owner(
-        &mut self,
-        path: &[&str],
-        table: &TableName,
-        owner: &OwnerLink,
-        record: Option<&Column>,
-    ) -> Option<Owner> {
-        let path = [path, &["owner"]].concat();
-        match owner {
-            OwnerLink::Plain(column) => Some(Owner::Column(KeyColumn {
-                column: self.key_column(&path, table, column)?,
-                key: "user".to_owned(),
-            })),
-            OwnerLink::Column { column, key } => Some(Owner::Column(KeyColumn {
-                key: self.key_name(&path, key.as_deref()),
-                column: self.key_column(&path, table, column)?,
-            })),
-            OwnerLink::Table {
-                table: link,
-                record: at,
-                user,
-                key,
-            } => {
-                let key = self.key_name(&path, key.as_deref());
-                self.link(&path, link, at, user, record)
-                    .map(|link| Owner::Link(link, key))
-            }
-        }
-    }
-
-    fn group_place(
-        &mut self,
-        path: &[&str],
-        table: &TableName,
-        group: &GroupLink,
-        record: Option<&Column>,
-    ) -> Option<GroupPlace> {
-        let path = [path, &["group"]].concat();
-        match group {
-            GroupLink::Plain(column) => self
-                .key_column(&path, table, column)
-                .map(GroupPlace::Column),
-            GroupLink::Table {
-                table: link,
-                record: at,
-                group,
-            } => self
-                .link(&path, link, at, group, record)
-                .map(GroupPlace::Link),
-        }
-    }
-
-    fn link(
-        &mut self,
-        path: &[&str],
-        table: &str,
-        record: &str,
-        other: &str,
-        key: Option<&Column>,
-    ) -> Option<Link> {
-        let table = self.table(path, table)?;
-        let record = self.key_column(path, &table, record)?;
-        let other = self.key_column(path, &table, other)?;
-        if key.is_none() {
-            self.problems.add(
-                path,
-                format!("link table {table} needs a key of the record, and the module has none"),
-                "add key = \"…\" to the module",
-            );
-            return None;
-        }
-        Some(Link {
-            table,
-            record,
-            other,
-        })
-    }
-
-    fn parent(
-        &mut self,
-        path: &[&str],
-        table: &TableName,
-        parent: &ParentLink,
-        all: &BTreeMap<String, ModuleMap>,
-    ) -> Option<Parent> {
-        let path = [path, &["parent"]].concat();
-        let known = |this: &mut Self, module: &str| {
-            let known = all.contains_key(module);
-            if !known {
-                this.problems.add(
-                    &path,
-                    format!("there is no module \"{module}\""),
-                    "map the module, or leave the parent out",
-                );
-            }
-            known
-        };
-        match parent {
-            ParentLink::Plain { module, column } => {
-                let known = known(self, module);
-                let column = self.key_column(&path, table, column)?;
-                known.then(|| Parent {
-                    column,
-                    target: ParentTarget::Module(module.clone()),
-                })
-            }
-            ParentLink::Polymorphic {
-                column,
-                type_column,
-                modules,
-            } => {
-                let unknown = modules.values().filter(|module| !known(self, module));
-                let known = unknown.count() == 0;
-                let column = self.key_column(&path, table, column)?;
-                let type_column = self.column(&path, table, type_column)?;
-                known.then(|| Parent {
-                    column,
-                    target: ParentTarget::ByType {
-                        column: type_column,
-                        modules: modules.clone(),
-                    },
-                })
-            }
-            ParentLink::Joined {
-                column,
-                separator,
-                modules,
-            } => {
-                let unknown = modules.values().filter(|module| !known(self, module));
-                let known = unknown.count() == 0;
-                let column = self.text_column(&path, table, column)?;
-                let clear = self.types_are_clear(&path, separator, modules);
-                (known && clear).then(|| Parent {
-                    column,
-                    target: ParentTarget::Joined {
-                        separator: separator.clone(),
-                        modules: modules.clone(),
-                    },
-                })
-            }
-        }
-    }
-
-    /// A column of text in which a type stands before the key.
-    fn text_column(&mut self, path: &[&str], table: &TableName, name: &str) -> Option<Column> {
-        let column = self.key_column(path, table, name)?;
-        let text = matches!(
-            column.type_name.as_str(),
-            "pg_catalog.text" | "pg_catalog.varchar"
-        );
-        if !text {
-            self.problems.add(
-                path,
-                format!(
-                    "column {table}.{name} is of type {}, which holds no type and key",
-                    column.type_name
-                ),
-                "name a column of text, or leave separator out",
-            );
-        }
-        text.then_some(column)
-    }
-
-    /// Each value has one meaning: no type with its separator begins another.
-    fn types_are_clear(
-        &mut self,
-        path: &[&str],
-        separator: &str,
-        modules: &BTreeMap<String, String>,
-    ) -> bool {
-        if separator.is_empty() {
-            self.problems.add(
-                path,
-                "the separator is empty",
-                "write what stands between the type and the key, such as \",\"",
-            );
-            return false;
-        }
-        let begins = |one: &String, other: &String| {
-            one != other && format!("{other}{separator}").starts_with(&format!("{one}{separator}"))
-        };
-        let unclear = modules.keys().find_map(|one| {
-            let other = modules.keys().find(|other| begins(one, other))?;
-            Some((one, other))
-        });
-        if let Some((one, other)) = unclear {
-            self.problems.add(
-                path,
-                format!("\"{other}{separator}\" can be read as type \"{one}\" too"),
-                "name types of which none begins another",
-            );
-        }
-        unclear.is_none()
     }
 
     /// Every table of a module has the columns that its scopes need.
@@ -381,8 +189,28 @@ impl Checker<'_> {
                 ),
             }
         }
+        for parent in &module.parents {
+            match &parent.target {
+                ParentTarget::Linked { .. } => self.problems.add(
+                    path,
+                    format!(
+                        "module of several tables ({first}, {table}) has a parent by link table"
+                    ),
+                    "make each table a module",
+                ),
+                ParentTarget::Module(_)
+                | ParentTarget::ByType { .. }
+                | ParentTarget::Joined { .. } => columns.push(&parent.column),
+            }
+        }
         columns.extend(module.creator.iter().map(|creator| &creator.column));
-        columns.extend(module.parents.iter().map(|parent| &parent.column));
+        let filtered: Vec<Column> = module
+            .rows
+            .iter()
+            .flat_map(|rows| &rows.types)
+            .map(Column::of)
+            .collect();
+        columns.extend(&filtered);
         for column in columns {
             if let Some(found) = self.column(path, table, &column.name)
                 && found.type_name != column.type_name
@@ -412,7 +240,9 @@ fn decides(module: &Module, name: &str) -> bool {
     });
     let parents = module.parents.iter().flat_map(|parent| {
         let kind = match &parent.target {
-            ParentTarget::Module(_) | ParentTarget::Joined { .. } => None,
+            ParentTarget::Module(_) | ParentTarget::Joined { .. } | ParentTarget::Linked { .. } => {
+                None
+            }
             ParentTarget::ByType { column, .. } => Some(column),
         };
         [Some(&parent.column), kind].into_iter().flatten()
@@ -422,5 +252,7 @@ fn decides(module: &Module, name: &str) -> bool {
         .chain(parents)
         .chain(module.creator.iter().map(|creator| &creator.column))
         .chain(&module.key)
-        .any(|column| column.name == name)
+        .map(|column| column.name.as_str())
+        .chain(module.rows.iter().flat_map(RowFilter::columns))
+        .any(|column| column == name)
 }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Checker;
 use super::directory::{TEXT, own, text, user_key};
-use crate::directory::{Active, ActiveTable, Elsewhere, Supervision, SupervisionTable, Users};
-use crate::document::{ActiveSource, UserSource};
+use crate::directory::{
+    Active, ActiveTable, Elsewhere, Supervision, SupervisionTable, Told, ToldElsewhere, Users,
+};
+use crate::document::{ActiveSource, UserSource, ValueSource};
 use crate::policy_set::{Column, KeyColumn};
 use crate::predicate::{Comparison, Operand, Predicate};
 use crate::schema::TableName;
@@ -47,7 +49,7 @@ impl Checker<'_> {
             more_keys.insert(name.clone(), place);
         }
         let login = match &from.login {
-            Some(column) => Some(self.column(&["mapping", "users", "login"], &table, column)?),
+            Some(login) => Some(self.told(&["mapping", "users", "login"], &table, login)?),
             None => None,
         };
         let mut active = Vec::new();
@@ -56,9 +58,9 @@ impl Checker<'_> {
         }
         let supervision = self.supervision(&table, &keys, from)?;
         let mut attributes = BTreeMap::new();
-        for (name, column) in &from.attributes {
-            let column = self.column(&["mapping", "users", "attributes", name], &table, column)?;
-            attributes.insert(name.clone(), column);
+        for (name, told) in &from.attributes {
+            let told = self.told(&["mapping", "users", "attributes", name], &table, told)?;
+            attributes.insert(name.clone(), told);
         }
         Some(Users {
             source: self.source(&path, table, from.filter.as_deref())?,
@@ -68,8 +70,28 @@ impl Checker<'_> {
             active,
             supervision,
             attributes,
-            more_attributes: BTreeMap::new(),
         })
+    }
+
+    /// Something that is told of a person, in the users' table or in another.
+    fn told(&mut self, path: &[&str], users: &TableName, from: &ValueSource) -> Option<Told> {
+        match from {
+            ValueSource::Plain(column) => self.column(path, users, column).map(Told::Column),
+            ValueSource::Table {
+                table,
+                user,
+                user_key,
+                column,
+                filter,
+            } => {
+                let table = self.table(&[path, &["table"]].concat(), table)?;
+                Some(Told::Table(Box::new(ToldElsewhere {
+                    user: self.person(path, &table, user, user_key.as_deref())?,
+                    value: self.column(&[path, &["column"]].concat(), &table, column)?,
+                    source: self.source(path, table, filter.as_deref())?,
+                })))
+            }
+        }
     }
 
     /// One of the places that say whether a person is active.
@@ -149,7 +171,7 @@ impl Checker<'_> {
 
     /// Celador's own tables, with the keys and attributes that the document speaks of.
     pub(super) fn own_users(&mut self) -> Users {
-        let elsewhere = |table: &str, name: &str| {
+        let of_name = |table: &str, name: &str| {
             let mut source = own(table);
             source.filter = Some(Predicate::Compare {
                 left: Operand::Column("name".into()),
@@ -157,36 +179,36 @@ impl Checker<'_> {
                 right: Operand::Text(name.into()),
             });
             source.filter_types.insert("name".into(), TEXT.into());
-            (
-                name.to_owned(),
-                Elsewhere {
-                    source,
-                    user: text("user"),
-                    value: text("value"),
-                },
-            )
+            source
+        };
+        let key = |name: &String| {
+            let place = Elsewhere {
+                source: of_name("user_keys", name),
+                user: text("user"),
+                value: text("value"),
+            };
+            (name.clone(), place)
+        };
+        let attribute = |name: &String| {
+            let place = ToldElsewhere {
+                source: of_name("user_attributes", name),
+                user: user_key("user"),
+                value: text("value"),
+            };
+            (name.clone(), Told::Table(Box::new(place)))
         };
         let names = self.spoken_of();
         Users {
             source: own("users"),
             keys: BTreeMap::from([("user".to_owned(), text("user"))]),
-            more_keys: names
-                .0
-                .iter()
-                .map(|name| elsewhere("user_keys", name))
-                .collect(),
-            login: Some(text("login")),
+            more_keys: names.0.iter().map(key).collect(),
+            login: Some(Told::Column(text("login"))),
             active: vec![Active::Column(Column {
                 name: "active".into(),
                 type_name: "pg_catalog.bool".into(),
             })],
             supervision: Some(Supervision::Column(user_key("supervisor"))),
-            attributes: BTreeMap::new(),
-            more_attributes: names
-                .1
-                .iter()
-                .map(|name| elsewhere("user_attributes", name))
-                .collect(),
+            attributes: names.1.iter().map(attribute).collect(),
         }
     }
 

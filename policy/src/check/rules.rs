@@ -32,7 +32,7 @@ impl Checker<'_> {
             }
         }
         for name in predicate.attributes() {
-            if !users.attributes.contains_key(name) && !users.more_attributes.contains_key(name) {
+            if !users.attributes.contains_key(name) {
                 self.problems.add(
                     path,
                     format!("nobody has an attribute called \"{name}\""),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Checker, builtin};
-use crate::policy_set::{GroupPlace, LinkKind, Owner, Placement, PolicySet};
+use crate::policy_set::{LinkKind, Part, Placement, PolicySet, RowFilter};
 use crate::schema::TableName;
 
 impl Checker<'_> {
@@ -13,36 +13,32 @@ impl Checker<'_> {
         for (name, module) in &set.modules {
             let path = ["mapping", "modules", name.as_str()];
             for table in &module.tables {
-                self.place(&mut placed, &path, table, Placement::Module(name.clone()));
+                let module = Placement::Module(name.clone());
+                let rows = set.modules[name].rows.as_ref();
+                self.place(
+                    &mut placed,
+                    &[&path[..], &["table"]].concat(),
+                    table,
+                    rows,
+                    module,
+                );
             }
-            for (index, owner) in module.owners.iter().enumerate() {
-                if let Owner::Link(link, _) = owner {
-                    let kind = LinkKind::Owner;
-                    self.place(
-                        &mut placed,
-                        &path,
-                        &link.table,
-                        Placement::Link {
-                            module: name.clone(),
+            for (kind, count) in [
+                (LinkKind::Owner, module.owners.len()),
+                (LinkKind::Group, module.groups.len()),
+                (LinkKind::Parent, module.parents.len()),
+            ] {
+                for index in 0..count {
+                    if let Some(link) = set.link(name, kind, index) {
+                        let path = [&path[..], &[kind.name()]].concat();
+                        let module = name.clone();
+                        let place = Placement::Link {
+                            module,
                             kind,
                             index,
-                        },
-                    );
-                }
-            }
-            for (index, group) in module.groups.iter().enumerate() {
-                if let GroupPlace::Link(link) = group {
-                    let kind = LinkKind::Group;
-                    self.place(
-                        &mut placed,
-                        &path,
-                        &link.table,
-                        Placement::Link {
-                            module: name.clone(),
-                            kind,
-                            index,
-                        },
-                    );
+                        };
+                        self.place(&mut placed, &path, &link.table, link.rows.as_ref(), place);
+                    }
                 }
             }
         }
@@ -61,32 +57,70 @@ impl Checker<'_> {
         self.heirs(&mut placed);
         self.patterns(&mut placed, "open", &mapping.open, &Placement::Open);
         self.heirs(&mut placed);
-        self.unplaced(&placed);
+        self.unplaced(&mut placed);
         self.schemas();
         self.can_be_protected(&placed);
         self.shown_with_heirs(&placed);
         self.directory_is_placed(set, &placed);
+        self.directory_is_enforced(set, &placed);
         set.tables = placed;
     }
 
+    /// Places a table, or those of its `rows` for which the filter holds.
     pub(super) fn place(
         &mut self,
         placed: &mut BTreeMap<TableName, Placement>,
         path: &[&str],
         table: &TableName,
-        placement: Placement,
+        rows: Option<&RowFilter>,
+        place: Placement,
     ) {
-        if let Some(before) = placed.get(table) {
-            if *before != placement {
-                self.problems.add(
-                    path,
-                    format!("table {table} is placed twice"),
-                    "a table belongs to one module, or is a child of one, or is readable, open or closed",
-                );
+        let Some(rows) = rows else {
+            match placed.get(table) {
+                None => {
+                    placed.insert(table.clone(), place);
+                }
+                Some(before) if is_same_place(before, &place) => {}
+                Some(_) => self.placed_twice(path, table),
             }
             return;
+        };
+        let part = Part {
+            rows: rows.clone(),
+            place,
+        };
+        let entry = placed
+            .entry(table.clone())
+            .or_insert_with(|| Placement::Parts(Vec::new()));
+        let fits = match entry {
+            Placement::Parts(parts) => {
+                // A record may become another module's by a change, and a link or child may not.
+                let records = |part: &Part| !part.place.holds().is_empty();
+                let fits = parts.iter().all(|other| records(other) == records(&part));
+                if fits && !parts.contains(&part) {
+                    parts.push(part);
+                }
+                fits
+            }
+            Placement::Module(_)
+            | Placement::Child { .. }
+            | Placement::Link { .. }
+            | Placement::Readable
+            | Placement::Open
+            | Placement::Closed => false,
+        };
+        if !fits {
+            self.placed_twice(path, table);
         }
-        placed.insert(table.clone(), placement);
+    }
+
+    fn placed_twice(&mut self, path: &[&str], table: &TableName) {
+        self.problems.add(
+            path,
+            format!("table {table} is placed twice"),
+            "a table belongs to one module, or is a child of one, or is readable, open or closed; \
+             or where = \"…\" says in each place which rows belong there: records, or links and children",
+        );
     }
 
     /// Tables that match a pattern, unless something said more of them.
@@ -112,11 +146,7 @@ impl Checker<'_> {
                 }
                 any = true;
                 if exact && placed.get(table).is_some_and(|before| before != placement) {
-                    self.problems.add(
-                        &["mapping", key],
-                        format!("table {table} is placed twice"),
-                        "a table belongs to one module, or is a child of one, or is readable, open or closed",
-                    );
+                    self.placed_twice(&["mapping", key], table);
                 }
                 placed
                     .entry(table.clone())
@@ -165,7 +195,7 @@ impl Checker<'_> {
     }
 
     /// Only where nothing else is wrong: a mistake in a module leaves its tables unplaced.
-    fn unplaced(&mut self, placed: &BTreeMap<TableName, Placement>) {
+    fn unplaced(&mut self, placed: &mut BTreeMap<TableName, Placement>) {
         if !self.problems.is_empty() {
             return;
         }
@@ -180,6 +210,10 @@ impl Checker<'_> {
             .cloned()
             .collect();
         for table in missing {
+            if self.later_tables_are_closed {
+                placed.insert(table, Placement::Closed);
+                continue;
+            }
             let way = match self.way_to_module(placed, &table) {
                 Some(way) => format!("; its foreign keys lead to {way}"),
                 None => String::new(),
@@ -241,6 +275,7 @@ impl Checker<'_> {
                 Placement::Module(_)
                 | Placement::Child { .. }
                 | Placement::Link { .. }
+                | Placement::Parts(_)
                 | Placement::Closed => continue,
             };
             let heirs = self.schema.with_children(table);
@@ -289,7 +324,10 @@ impl Checker<'_> {
                 seen.push(key.table.clone());
                 let mut next = way.clone();
                 next.push(key.table.clone());
-                if let Some(Placement::Module(module)) = placed.get(&key.table) {
+                if let Some(module) = placed
+                    .get(&key.table)
+                    .and_then(|at| at.holds().first().copied())
+                {
                     let names: Vec<String> = next[1..].iter().map(TableName::to_string).collect();
                     return Some(format!("{} (module {module})", names.join(" → ")));
                 }
@@ -297,6 +335,27 @@ impl Checker<'_> {
             }
         }
         None
+    }
+}
+
+/// Whether both say the same. What hangs on a child hangs on it whichever record that one hangs on.
+fn is_same_place(before: &Placement, place: &Placement) -> bool {
+    match (before, place) {
+        (
+            Placement::Child {
+                column,
+                above: Some(above),
+                key,
+                ..
+            },
+            Placement::Child {
+                column: other_column,
+                above: Some(other_above),
+                key: other_key,
+                ..
+            },
+        ) => column == other_column && above == other_above && key == other_key,
+        _ => before == place,
     }
 }
 

@@ -10,8 +10,11 @@ use serde::{Deserialize, Serialize};
 pub struct Facts {
     /// The `user` key.
     pub user: String,
-    /// The database role that the person logs in as.
+    /// The database role that the person logs in as; `None` where there are several.
     pub login: Option<String>,
+    /// All of them, where another table tells.
+    #[serde(default)]
+    pub logins: Vec<String>,
     /// Whether the person is active.
     pub active: bool,
     /// The person's keys by key name.

@@ -57,15 +57,33 @@ pub struct Users {
     /// Key name → where else it is.
     pub more_keys: BTreeMap<String, Elsewhere>,
     /// The database role that a person logs in as.
-    pub login: Option<Column>,
+    pub login: Option<Told>,
     /// What says whether the person is active: each must say so.
     pub active: Vec<Active>,
     /// Who supervises whom.
     pub supervision: Option<Supervision>,
-    /// Attribute → column.
-    pub attributes: BTreeMap<String, Column>,
-    /// Attribute → where else it is.
-    pub more_attributes: BTreeMap<String, Elsewhere>,
+    /// Attribute → where it is told.
+    pub attributes: BTreeMap<String, Told>,
+}
+
+/// Where something is told of a person.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Told {
+    /// In a column of the users' table.
+    Column(Column),
+    /// In another table.
+    Table(Box<ToldElsewhere>),
+}
+
+/// A table that tells something of people.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToldElsewhere {
+    /// The table.
+    pub source: Source,
+    /// The person.
+    pub user: KeyColumn,
+    /// Its column with what is told.
+    pub value: Column,
 }
 
 /// Something that says whether a person is active.
@@ -189,6 +207,8 @@ pub struct SharedFrom {
 pub enum Said {
     /// By a column.
     Column(Column),
+    /// By a column in other words: what it says, as text → what that stands for.
+    Words(Column, BTreeMap<String, String>),
     /// Always this.
     Always(String),
 }
@@ -225,9 +245,23 @@ impl Directory {
         }
     }
 
-    /// The tables that the directory is read from, with the columns that matter: a change of
-    /// any other column changes nobody's access.
-    pub fn watched(&self) -> BTreeMap<TableName, BTreeSet<String>> {
+    /// The columns, by table, that say who a person is and what is in that person's reach: keys,
+    /// login, whether active, who is above, attributes, and the group in the people's own table.
+    /// Roles and memberships in tables of their own are left out.
+    pub fn identifying(&self) -> BTreeMap<TableName, BTreeSet<String>> {
+        let mut columns = self.of_people();
+        let people = &self.users.source.table;
+        let groups = self
+            .memberships
+            .iter()
+            .filter(|membership| membership.source.table == *people)
+            .map(|membership| membership.group.name.clone());
+        columns.entry(people.clone()).or_default().extend(groups);
+        columns
+    }
+
+    /// What is read of the people themselves, wherever it is.
+    fn of_people(&self) -> BTreeMap<TableName, BTreeSet<String>> {
         let mut watched: BTreeMap<TableName, BTreeSet<String>> = BTreeMap::new();
         let mut watch = |source: &Source, columns: Vec<Option<&Column>>| {
             let entry = watched.entry(source.table.clone()).or_default();
@@ -241,8 +275,15 @@ impl Directory {
         };
         let users = &self.users;
         let mut columns: Vec<Option<&Column>> = users.keys.values().map(Some).collect();
-        columns.extend(users.attributes.values().map(Some));
-        columns.push(users.login.as_ref());
+        for told in users.attributes.values().chain(&users.login) {
+            match told {
+                Told::Column(column) => columns.push(Some(column)),
+                Told::Table(place) => watch(
+                    &place.source,
+                    vec![Some(&place.user.column), Some(&place.value)],
+                ),
+            }
+        }
         for active in &users.active {
             match active {
                 Active::Column(column) => columns.push(Some(column)),
@@ -260,13 +301,26 @@ impl Directory {
             }
         }
         watch(&users.source, columns);
-        for place in users
-            .more_keys
-            .values()
-            .chain(users.more_attributes.values())
-        {
+        for place in users.more_keys.values() {
             watch(&place.source, vec![Some(&place.user), Some(&place.value)]);
         }
+        watched
+    }
+
+    /// The tables that the directory is read from, with the columns that matter: a change of
+    /// any other column changes nobody's access.
+    pub fn watched(&self) -> BTreeMap<TableName, BTreeSet<String>> {
+        let mut watched: BTreeMap<TableName, BTreeSet<String>> = self.of_people();
+        let mut watch = |source: &Source, columns: Vec<Option<&Column>>| {
+            let entry = watched.entry(source.table.clone()).or_default();
+            entry.extend(
+                columns
+                    .into_iter()
+                    .flatten()
+                    .map(|column| column.name.clone()),
+            );
+            entry.extend(source.filter_types.keys().cloned());
+        };
         let groups = &self.groups;
         watch(
             &groups.source,
@@ -326,7 +380,7 @@ impl Holder {
 impl Said {
     fn column(&self) -> Option<&Column> {
         match self {
-            Self::Column(column) => Some(column),
+            Self::Column(column) | Self::Words(column, _) => Some(column),
             Self::Always(_) => None,
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::fragment::{Typed, common_type, from, where_all};
 use super::sql::{active, is_key};
-use super::{Directory, Elsewhere, Holder, Said};
+use super::{Directory, Elsewhere, Holder, Said, Told, ToldElsewhere};
 use crate::policy_set::{Column, KeyColumn};
 use crate::quote;
 
@@ -23,11 +23,15 @@ impl Reader<'_> {
         let login = users
             .login
             .as_ref()
-            .map_or("NULL".to_owned(), |login| Typed::column("u", login).text());
+            .map_or("NULL".to_owned(), |login| self.told(login));
+        let logins = match &users.login {
+            Some(Told::Table(place)) => format!(", 'logins', {}", list(&self.told_there(place))),
+            Some(Told::Column(_)) | None => String::new(),
+        };
         format!(
             "WITH RECURSIVE {ctes} \
              SELECT CAST(pg_catalog.jsonb_build_object(\
-             'user', {user}, 'login', {login}, 'active', {active}, 'keys', {keys}, \
+             'user', {user}, 'login', {login}{logins}, 'active', {active}, 'keys', {keys}, \
              'attributes', {attributes}, 'roles', {roles}, \
              'groups', {groups}, 'groups_below', {below}, 'group_nodes', {nodes}, \
              'reports', {reports}, 'colleagues', {colleagues}, 'colleagues_tree', {colleagues_tree}, \
@@ -61,13 +65,7 @@ impl Reader<'_> {
                 users
                     .attributes
                     .iter()
-                    .map(|(name, column)| { (name, Typed::column("u", column).text()) })
-                    .chain(
-                        users
-                            .more_attributes
-                            .iter()
-                            .map(|(name, place)| (name, self.elsewhere_one(place)))
-                    )
+                    .map(|(name, told)| (name, self.told(told)))
             ),
             roles = self.roles(),
             groups = list("SELECT CAST(my_groups.g AS pg_catalog.text) FROM my_groups"),
@@ -370,13 +368,14 @@ impl Reader<'_> {
     fn shares(&self) -> String {
         let parts: Vec<String> = self.directory.shares.iter().map(|share| {
             let (condition, group) = self.held_by("s", &share.holder);
-            let said = |said: &Said| match said {
-                Said::Always(value) => format!("{}::{TEXT}", quote::text(value)),
-                Said::Column(column) => Typed::column("s", column).text(),
-            };
             let mut conditions = vec![condition, present("s", &share.record)];
-            let said_by = [&share.module, &share.level].into_iter().filter_map(Said::column);
-            conditions.extend(said_by.map(|column| present("s", column)));
+            for said in [&share.module, &share.level] {
+                match said {
+                    Said::Always(_) => {}
+                    Said::Column(column) => conditions.push(present("s", column)),
+                    Said::Words(..) => conditions.push(format!("{} IS NOT NULL", said_as(said))),
+                }
+            }
             let expires = match &share.expires {
                 None => "NULL".to_owned(),
                 Some(column) => {
@@ -387,9 +386,9 @@ impl Reader<'_> {
             };
             format!(
                 "SELECT pg_catalog.jsonb_build_object('module', {}, 'record', {}, 'level', {}, 'expires', {expires}, 'group', {group}) FROM {} WHERE {}",
-                said(&share.module),
+                said_as(&share.module),
                 Typed::column("s", &share.record).text(),
-                said(&share.level),
+                said_as(&share.level),
                 from(&share.source, "s"),
                 where_all(&share.source, "s", &conditions)
             )
@@ -418,8 +417,29 @@ impl Reader<'_> {
         ))
     }
 
-    fn elsewhere_one(&self, place: &Elsewhere) -> String {
-        format!("({} LIMIT 1)", self.elsewhere(place))
+    /// What is told of me, as text. Where several rows tell different things, nothing is.
+    fn told(&self, told: &Told) -> String {
+        match told {
+            Told::Column(column) => Typed::column("u", column).text(),
+            Told::Table(place) => format!(
+                "(SELECT CASE WHEN pg_catalog.min(t.v) OPERATOR(pg_catalog.=) pg_catalog.max(t.v) \
+                 THEN pg_catalog.min(t.v) END FROM ({}) AS t(v))",
+                self.told_there(place)
+            ),
+        }
+    }
+
+    fn told_there(&self, place: &ToldElsewhere) -> String {
+        format!(
+            "SELECT {} FROM {} WHERE {}",
+            Typed::column("e", &place.value).text(),
+            from(&place.source, "e"),
+            where_all(
+                &place.source,
+                "e",
+                &[self.is_me("e", &place.user), present("e", &place.value)]
+            )
+        )
     }
 
     fn object<'b>(&self, entries: impl Iterator<Item = (&'b String, String)>) -> String {
@@ -438,6 +458,31 @@ fn list(query: &str) -> String {
     format!(
         "(SELECT COALESCE(pg_catalog.jsonb_agg(listed.v), '[]'::pg_catalog.jsonb) FROM ({query}) AS listed(v))"
     )
+}
+
+/// What a row of `s` says, as text; NULL where it says nothing that is known.
+fn said_as(said: &Said) -> String {
+    match said {
+        Said::Always(value) => format!("{}::{TEXT}", quote::text(value)),
+        Said::Column(column) => Typed::column("s", column).text(),
+        Said::Words(column, words) => {
+            let words: Vec<String> = words
+                .iter()
+                .map(|(word, stands_for)| {
+                    format!(
+                        "WHEN {}::{TEXT} THEN {}::{TEXT}",
+                        quote::text(word),
+                        quote::text(stands_for)
+                    )
+                })
+                .collect();
+            format!(
+                "CASE {} {} END",
+                Typed::column("s", column).text(),
+                words.join(" ")
+            )
+        }
+    }
 }
 
 /// `alias.column IS NOT NULL`: what isn't there would be no text in [`super::Facts`].

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::fragment::{Typed, from, where_all};
 use super::reader::Reader;
 pub use super::supervision::supervisor_cycle;
-use super::{Active, ActiveTable, Directory, Holder};
+use super::{Active, ActiveTable, Directory, Holder, Told, ToldElsewhere};
 
 /// Finds the people who log in as the database role `$1`: one column, the `user` key as text.
 /// `None` when logins aren't mapped.
@@ -16,29 +16,86 @@ use super::{Active, ActiveTable, Directory, Holder};
 /// ```
 pub fn user_by_login(directory: &Directory) -> Option<String> {
     let users = &directory.users;
-    let login = Typed::column("u", users.login.as_ref()?);
+    let is_login = match users.login.as_ref()? {
+        Told::Column(column) => {
+            format!(
+                "{} OPERATOR(pg_catalog.=) $1",
+                Typed::column("u", column).text()
+            )
+        }
+        Told::Table(place) => {
+            let login = Typed::column("l", &place.value).text();
+            format!(
+                "EXISTS (SELECT FROM {} WHERE {})",
+                from(&place.source, "l"),
+                told_of(
+                    directory,
+                    place,
+                    &[format!("{login} OPERATOR(pg_catalog.=) $1")]
+                )
+            )
+        }
+    };
     Some(format!(
         "SELECT {} FROM {} WHERE {}",
         Typed::column("u", &users.keys["user"]).text(),
         from(&users.source, "u"),
-        where_all(
-            &users.source,
-            "u",
-            &[format!("{} OPERATOR(pg_catalog.=) $1", login.text())]
-        ),
+        where_all(&users.source, "u", &[is_login]),
     ))
 }
 
 /// Finds a login that belongs to several people. `None` when logins aren't mapped.
 pub fn login_twice(directory: &Directory) -> Option<String> {
     let users = &directory.users;
-    let login = Typed::column("u", users.login.as_ref()?);
+    let people = from(&users.source, "u");
+    let (login, tables, condition, count) = match users.login.as_ref()? {
+        Told::Column(column) => {
+            let login = Typed::column("u", column);
+            let present = format!("{} IS NOT NULL", login.sql);
+            (login.text(), people, present, "*".to_owned())
+        }
+        Told::Table(place) => {
+            let login = Typed::column("l", &place.value);
+            let present = format!("{} IS NOT NULL", login.sql);
+            (
+                login.text(),
+                format!("{people}, {}", from(&place.source, "l")),
+                told_of(directory, place, &[present]),
+                format!(
+                    "DISTINCT {}",
+                    Typed::column("u", &users.keys["user"]).text()
+                ),
+            )
+        }
+    };
     Some(format!(
-        "SELECT {login} FROM {} WHERE {} GROUP BY {login} HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 1 LIMIT 1",
-        from(&users.source, "u"),
-        where_all(&users.source, "u", &[format!("{} IS NOT NULL", login.sql)]),
-        login = login.text(),
+        "SELECT {login} FROM {tables} WHERE {} GROUP BY {login} HAVING pg_catalog.count({count}) OPERATOR(pg_catalog.>) 1 LIMIT 1",
+        where_all(&users.source, "u", &[condition]),
     ))
+}
+
+/// Lists the people who are active: one column, the `user` key as text, in its order.
+///
+/// ```sql
+/// SELECT DISTINCT CAST(u."id" AS pg_catalog.text) AS key FROM "public"."users" AS u
+/// WHERE COALESCE(u."active", false) ORDER BY key
+/// ```
+pub fn active_users(directory: &Directory) -> String {
+    let users = &directory.users;
+    format!(
+        "SELECT DISTINCT {} AS key FROM {} WHERE {} ORDER BY key",
+        Typed::column("u", &users.keys["user"]).text(),
+        from(&users.source, "u"),
+        where_all(&users.source, "u", &[active(directory, "u")]),
+    )
+}
+
+/// The row of `l` tells of the person in `u`, and the conditions hold.
+fn told_of(directory: &Directory, place: &ToldElsewhere, conditions: &[String]) -> String {
+    let person = Typed::column("l", &place.user.column);
+    let mut all = vec![is_key(directory, "u", &person, &place.user.key)];
+    all.extend(conditions.iter().cloned());
+    where_all(&place.source, "l", &all)
 }
 
 /// Counts the groups: one bigint.
@@ -127,6 +184,36 @@ pub fn holders(directory: &Directory) -> String {
         ));
     }
     parts.join(" UNION ALL ")
+}
+
+/// Lists the roles that the group `$1` holds, as `(source, value)`. `None` where no group holds any.
+///
+/// ```sql
+/// SELECT 1::pg_catalog.int4, CAST(r."role" AS pg_catalog.text) FROM "celador"."roles_held" AS r
+/// WHERE CAST(r."group" AS pg_catalog.text) OPERATOR(pg_catalog.=) $1
+/// ```
+pub fn roles_of_group(directory: &Directory) -> Option<String> {
+    let parts: Vec<String> = directory
+        .roles_held
+        .iter()
+        .enumerate()
+        .filter_map(|(index, held)| {
+            let Holder::Group(group) = &held.holder else {
+                return None;
+            };
+            let mine = format!(
+                "{} OPERATOR(pg_catalog.=) $1",
+                Typed::column("r", group).text()
+            );
+            Some(format!(
+                "SELECT {index}::pg_catalog.int4, {} FROM {} WHERE {}",
+                Typed::column("r", &held.role).text(),
+                from(&held.source, "r"),
+                where_all(&held.source, "r", &[mine])
+            ))
+        })
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(" UNION ALL "))
 }
 
 /// Tells everything about the person whose `user` key is `$1` (in that key's own type): at most

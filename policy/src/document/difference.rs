@@ -90,11 +90,6 @@ fn walk(key: Vec<String>, value: &toml::Value, found: &mut BTreeMap<String, Stri
 }
 
 /// A key as TOML writes it: bare where it can be.
-fn written(key: &str) -> String {
-    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !key.is_empty() && key.chars().all(bare) {
-        key.to_owned()
-    } else {
-        toml::Value::String(key.to_owned()).to_string()
-    }
+pub(crate) fn written(key: &str) -> String {
+    toml_edit::Key::new(key).display_repr().into_owned()
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::OneOrMany;
+use super::{Child, GroupLink, OneOrMany, OwnerLink, ParentLink};
 
 /// `[mapping]`: where a CRM keeps things. One per CRM, whatever the matrix.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,8 +59,8 @@ pub struct UserSource {
     pub table: String,
     /// The keys by which records name a person: key name → column. `user` must be there.
     pub keys: BTreeMap<String, String>,
-    /// The column with the database role that a person logs in as.
-    pub login: Option<String>,
+    /// The database role that a person logs in as: a column, or another table as in `attributes`.
+    pub login: Option<ValueSource>,
     /// What says whether the person is active: a column (boolean), or another table. Of several,
     /// each must say so.
     #[serde(default)]
@@ -71,15 +71,42 @@ pub struct UserSource {
     pub supervisor_key: Option<String>,
     /// Who supervises whom, where another table tells. Instead of `supervisor`.
     pub supervision: Option<SupervisionSource>,
-    /// Attributes for predicates: name → column.
+    /// Attributes for predicates: name → a column, or another table. Of several rows there all must
+    /// say the same, or the person hasn't the attribute.
     #[serde(default)]
-    pub attributes: BTreeMap<String, String>,
+    pub attributes: BTreeMap<String, ValueSource>,
     /// Further keys in other tables: key name → where it is.
     #[serde(default)]
     pub more_keys: BTreeMap<String, KeySource>,
     /// Which rows count: a predicate over the table's columns.
     #[serde(rename = "where")]
     pub filter: Option<String>,
+}
+
+/// Something that is told of a person: `"login"` or `{ table, user, column }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "this tells nothing of a person: write \"column\" or { table, user, column }"
+)]
+pub enum ValueSource {
+    /// A column of the users' table.
+    Plain(String),
+    /// A column of another table.
+    Table {
+        /// The table.
+        table: String,
+        /// Its column with a key of the person.
+        user: String,
+        /// Which key `user` holds. Left out: `user`.
+        user_key: Option<String>,
+        /// Its column with the value.
+        column: String,
+        /// Which rows count: a predicate over the table's columns.
+        #[serde(rename = "where")]
+        filter: Option<String>,
+    },
 }
 
 /// What says that a person is active: `"is_active"` or `{ table, user, column }`.
@@ -202,8 +229,8 @@ pub struct RoleSource {
 pub struct ShareSource {
     /// The table.
     pub table: String,
-    /// The module whose records it gives.
-    pub module: String,
+    /// The module whose records it gives, or the column that tells it, as in `level`.
+    pub module: SaidBy,
     /// The column with the record's key.
     pub record: String,
     /// The column with a key of the person. Either this or `group`.
@@ -212,9 +239,10 @@ pub struct ShareSource {
     pub user_key: Option<String>,
     /// The column with the group's key.
     pub group: Option<String>,
-    /// What a share allows: `read`, `update` (and read) or `delete` (and both).
+    /// What a share allows: `read`, `update` (and read) or `delete` (and both); or the column that
+    /// tells it. Left out: `read`.
     #[serde(default = "read")]
-    pub level: String,
+    pub level: SaidBy,
     /// The column with the time at which the share ends (timestamptz).
     pub expires: Option<String>,
     /// Which rows count: a predicate over the table's columns.
@@ -222,8 +250,29 @@ pub struct ShareSource {
     pub filter: Option<String>,
 }
 
-fn read() -> String {
-    "read".to_owned()
+fn read() -> SaidBy {
+    SaidBy::Always("read".to_owned())
+}
+
+/// Something that is the same for all rows, or that a column says in each: `"read"` or
+/// `{ column, map }`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "this says nothing: write \"word\" or { column, map }"
+)]
+pub enum SaidBy {
+    /// The same for all rows.
+    Always(String),
+    /// A column says it.
+    Column {
+        /// The column.
+        column: String,
+        /// What it says (as text) → what that stands for. A row that says something else gives
+        /// nothing.
+        map: BTreeMap<String, String>,
+    },
 }
 
 /// `[mapping.settings]`: the CRM's own table of switches.
@@ -247,6 +296,10 @@ pub struct ModuleMap {
     /// The table, or several with the same columns (`tables` reads the same).
     #[serde(alias = "tables")]
     pub table: OneOrMany<String>,
+    /// Which of their rows are records of this module: a predicate over the columns. A table that
+    /// holds records of several modules has one for each.
+    #[serde(rename = "where")]
+    pub filter: Option<String>,
     /// The column by which other tables and shares name a record. Left out: the primary key; of
     /// several tables none, for the same key may be in two of them.
     pub key: Option<String>,
@@ -269,110 +322,21 @@ pub struct ModuleMap {
     pub fields: BTreeMap<String, String>,
     /// The rows are configuration: writing them is the action `customise`.
     pub configuration: bool,
+    /// `enforce`, or `observe`: nothing of the module is enforced, and what would be hidden or refused
+    /// is counted. Left out: `enforce`.
+    pub mode: Option<ModuleMode>,
     /// What the CRM has nothing for here: `owner`, `creator`, `group`, `key`, `parent`,
     /// `related`. A scope of the matrix that needs it grants nothing, instead of stopping the load.
     pub lacks: BTreeSet<String>,
 }
 
-/// An owner: `"owner_id"`, `{ column, key }` or `{ table, record, user, key }`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    deny_unknown_fields,
-    expecting = "this is no owner: write \"column\", { column, key } or { table, record, user, key }"
-)]
-pub enum OwnerLink {
-    /// A column with the owner's `user` key.
-    Plain(String),
-    /// A column with a key of the owner.
-    Column {
-        /// The column.
-        column: String,
-        /// Which key it holds. Left out: `user`.
-        key: Option<String>,
-    },
-    /// A link table: a record may have many owners.
-    Table {
-        /// The link table.
-        table: String,
-        /// Its column with the record's key.
-        record: String,
-        /// Its column with a key of the owner.
-        user: String,
-        /// Which key `user` holds. Left out: `user`.
-        key: Option<String>,
-    },
-}
-
-/// A group: `"team_id"` or `{ table, record, group }`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    deny_unknown_fields,
-    expecting = "this is no group: write \"column\" or { table, record, group }"
-)]
-pub enum GroupLink {
-    /// A column with the group's key.
-    Plain(String),
-    /// A link table: a record may be filed under many groups.
-    Table {
-        /// The link table.
-        table: String,
-        /// Its column with the record's key.
-        record: String,
-        /// Its column with the group's key.
-        group: String,
-    },
-}
-
-/// What a record hangs on: `{ module, column }`, or polymorphic: `{ column, type, modules }`, or
-/// `{ column, separator, modules }` where one column holds type and key.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    deny_unknown_fields,
-    expecting = "this is no parent: write { module, column }, { column, type, modules } or { column, separator, modules }"
-)]
-pub enum ParentLink {
-    /// A column with the key of a record of one module.
-    Plain {
-        /// The module.
-        module: String,
-        /// The column with its record's key.
-        column: String,
-    },
-    /// A column with a key, and another that tells of what.
-    Polymorphic {
-        /// The column with the record's key.
-        column: String,
-        /// The column that tells the module.
-        #[serde(rename = "type")]
-        type_column: String,
-        /// What the type column says (as text) → module.
-        modules: BTreeMap<String, String>,
-    },
-    /// A column with type and key, such as `party.party,12`.
-    Joined {
-        /// The column (text).
-        column: String,
-        /// What stands between the type and the key.
-        separator: String,
-        /// The type → module.
-        modules: BTreeMap<String, String>,
-    },
-}
-
-/// A child: a table that follows the record it hangs on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Child {
-    /// The table.
-    pub table: String,
-    /// Its column with the key of what it hangs on: the record, or the child above.
-    pub column: String,
-    /// The column by which its own children name it. Left out: the primary key.
-    pub key: Option<String>,
-    /// Tables that hang on this one, to any depth.
-    #[serde(default)]
-    pub children: Vec<Child>,
+/// Whether a module is enforced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ModuleMode {
+    /// It is.
+    #[default]
+    Enforce,
+    /// Nothing is hidden or refused; what would be is counted.
+    Observe,
 }

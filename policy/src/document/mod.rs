@@ -5,6 +5,7 @@
 //! turns a [`Document`] into a [`crate::PolicySet`], and only that is enforced.
 
 mod difference;
+mod links;
 mod mapping;
 mod matrix;
 mod one_or_many;
@@ -16,10 +17,12 @@ use serde::Serialize;
 use crate::problem::{Problem, Problems, keys_at, line_of};
 
 pub use difference::Change;
+pub(crate) use difference::written;
+pub use links::{Child, GroupLink, OwnerLink, ParentLink};
 pub use mapping::{
-    ActiveSource, Child, GroupLink, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap,
-    NoIdentity, OwnerLink, ParentLink, RoleSource, SettingSource, ShareSource, SupervisionSource,
-    UserSource,
+    ActiveSource, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, ModuleMode,
+    NoIdentity, RoleSource, SaidBy, SettingSource, ShareSource, SupervisionSource, UserSource,
+    ValueSource,
 };
 pub use matrix::{
     Cell, FieldCell, FieldGrant, FieldRule, Limits, Matrix, Restriction, RoleRule, RuleMap, Scope,
@@ -94,7 +97,7 @@ impl Document {
 }
 
 /// Whether a value isn't what is there by default: false, or an empty text, list or table.
-fn says_something(value: &toml::Value) -> bool {
+pub(crate) fn says_something(value: &toml::Value) -> bool {
     match value {
         toml::Value::Boolean(is) => *is,
         toml::Value::String(text) => !text.is_empty(),
@@ -105,7 +108,7 @@ fn says_something(value: &toml::Value) -> bool {
 }
 
 /// Leaves out what is there by default.
-fn prune(value: &mut toml::Value) {
+pub(crate) fn prune(value: &mut toml::Value) {
     match value {
         toml::Value::Table(values) => {
             values.iter_mut().for_each(|(_, value)| prune(value));

@@ -6,14 +6,14 @@
 mod terms;
 
 use crate::action::Action;
-use crate::policy_set::{CellRef, Column, GroupPlace, Link, LinkKind, Owner, Placement, PolicySet};
+use crate::policy_set::{CellRef, Column, LinkKind, Part, Placement, PolicySet};
 use crate::quote;
 use crate::schema::TableName;
 
 use terms::{as_text, child_in_reach, record_in_reach, text};
 pub use terms::{
-    can_be_given, creator_is_me, one_scope, reach_and_restrictions, reach_sql, reach_terms,
-    readable, restriction_terms,
+    can_be_given, creator_is_me, nobody_owns, one_scope, reach_and_restrictions, reach_sql,
+    reach_terms, readable, restriction_terms,
 };
 
 /// The command that a row policy is for.
@@ -61,6 +61,17 @@ pub const CLOSED: &str = "celador_closed";
 
 const COVERED: &str = "celador.covered()";
 
+/// What a condition of a row policy demands beside `celador.covered()`.
+pub fn uncovered(condition: &str) -> &str {
+    if condition == COVERED {
+        return "true";
+    }
+    condition
+        .strip_prefix(COVERED)
+        .and_then(|rest| rest.strip_prefix(" AND "))
+        .unwrap_or(condition)
+}
+
 impl RowPolicy {
     /// The statement that makes the policy.
     ///
@@ -100,83 +111,140 @@ pub fn row_policies(set: &PolicySet, table: &TableName) -> Vec<RowPolicy> {
             check: None,
         }],
         Some(Placement::Open) => Vec::new(),
-        Some(Placement::Readable) => {
-            let never = format!("{COVERED} AND false");
-            policies(
-                covered_read(set, &Placement::Readable),
-                never.clone(),
-                never.clone(),
-                never,
-            )
-        }
-        Some(Placement::Module(module)) => module_policies(set, module),
-        Some(
-            placement @ Placement::Child {
-                module,
-                column,
-                above,
-                ..
-            },
-        ) => {
-            let cell = set.writing_cell(module, &CellRef::Action(Action::Update));
-            let write = format!(
-                "{COVERED} AND {}",
-                follows(module, above.as_ref(), &cell, "", column)
-            );
-            policies(
-                covered_read(set, placement),
-                write.clone(),
-                write.clone(),
-                write,
-            )
-        }
-        Some(
-            placement @ Placement::Link {
-                module,
-                kind,
-                index,
-            },
-        ) => {
-            let Some(link) = link(set, module, *kind, *index) else {
-                return closed();
-            };
-            let kind = match kind {
-                LinkKind::Owner => "owner",
-                LinkKind::Group => "group",
-            };
-            let write = format!(
-                "{COVERED} AND celador.may_link({}, {}, {index}, {}, {})",
-                text(module),
-                text(kind),
-                as_text("", &link.record),
-                as_text("", &link.other)
-            );
-            policies(
-                covered_read(set, placement),
-                write.clone(),
-                write.clone(),
-                write,
-            )
+        Some(placement) => policies(demands(set, placement)),
+    }
+}
+
+/// What each command demands of a row.
+struct Demands {
+    read: String,
+    create: String,
+    update: String,
+    /// What an updated row must satisfy; `None`: the guard decides.
+    updated: Option<String>,
+    delete: String,
+}
+
+impl Demands {
+    /// The same for every command that writes.
+    fn of(read: String, write: String) -> Self {
+        Self {
+            read,
+            create: write.clone(),
+            update: write.clone(),
+            updated: Some(write.clone()),
+            delete: write,
         }
     }
 }
 
-fn link<'a>(set: &'a PolicySet, module: &str, kind: LinkKind, index: usize) -> Option<&'a Link> {
-    let module = set.modules.get(module)?;
+fn demands(set: &PolicySet, placement: &Placement) -> Demands {
+    let read = read_sql(set, placement, "");
+    match placement {
+        Placement::Readable | Placement::Open | Placement::Closed => {
+            Demands::of(read, "false".to_owned())
+        }
+        Placement::Module(module) => of_module(set, read, module),
+        Placement::Child {
+            module,
+            column,
+            above,
+            ..
+        } => {
+            let cell = child_cell(set, module, above.as_ref());
+            Demands::of(read, follows(module, above.as_ref(), &cell, "", column))
+        }
+        Placement::Link {
+            module,
+            kind,
+            index,
+        } => {
+            let write = link_written(set, module, *kind, *index);
+            Demands::of(read, write)
+        }
+        Placement::Parts(parts) => {
+            let each: Vec<Demands> = parts.iter().map(|part| demands(set, &part.place)).collect();
+            let all = |of: &dyn Fn(&Demands) -> &str| in_every_part(parts, &each, "", of);
+            Demands {
+                read,
+                create: all(&|part| &part.create),
+                update: all(&|part| &part.update),
+                // Modules share a table with modules alone: the check sees to it.
+                updated: each
+                    .iter()
+                    .all(|part| part.updated.is_some())
+                    .then(|| all(&|part| part.updated.as_deref().unwrap_or("false"))),
+                delete: all(&|part| &part.delete),
+            }
+        }
+    }
+}
+
+/// The row belongs somewhere, and satisfies what is demanded wherever it belongs.
+///
+/// Rows that hang on accounts, and rows that hang on contacts:
+///
+/// ```sql
+/// ((("kind" OPERATOR(pg_catalog.=) 'a'::pg_catalog.text) IS TRUE) OR (("kind" OPERATOR(pg_catalog.=) 'c'::pg_catalog.text) IS TRUE))
+/// AND (NOT (("kind" OPERATOR(pg_catalog.=) 'a'::pg_catalog.text) IS TRUE) OR …)
+/// AND (NOT (("kind" OPERATOR(pg_catalog.=) 'c'::pg_catalog.text) IS TRUE) OR …)
+/// ```
+fn in_every_part<T>(
+    parts: &[Part],
+    each: &[T],
+    alias: &str,
+    demanded: &dyn Fn(&T) -> &str,
+) -> String {
+    let rows: Vec<String> = parts.iter().map(|part| part.rows.sql(alias)).collect();
+    if let ([rows], [one]) = (rows.as_slice(), each) {
+        return format!("({rows} AND {})", demanded(one));
+    }
+    let mut all = vec![format!("({})", rows.join(" OR "))];
+    all.extend(
+        rows.iter()
+            .zip(each)
+            .map(|(rows, part)| format!("(NOT {rows} OR {})", demanded(part))),
+    );
+    format!("({})", all.join(" AND "))
+}
+
+/// Whether a link may be written: the right to assign for owners and groups; for what a record
+/// hangs on the right to change it.
+fn link_written(set: &PolicySet, module: &str, kind: LinkKind, index: usize) -> String {
+    let Some(link) = set.link(module, kind, index) else {
+        return "false".to_owned();
+    };
+    let (record, other) = (as_text("", &link.record), as_text("", &link.other));
     match kind {
-        LinkKind::Owner => match module.owners.get(index)? {
-            Owner::Link(link, _) => Some(link),
-            Owner::Column(_) => None,
-        },
-        LinkKind::Group => match module.groups.get(index)? {
-            GroupPlace::Link(link) => Some(link),
-            GroupPlace::Column(_) => None,
-        },
+        LinkKind::Owner | LinkKind::Group => format!(
+            "celador.may_link({}, {}, {index}, {record}, {other})",
+            text(module),
+            text(kind.name()),
+        ),
+        LinkKind::Parent => format!(
+            "celador.may_hang({}, {index}, {record}, {other})",
+            text(module)
+        ),
     }
 }
 
-fn covered_read(set: &PolicySet, placement: &Placement) -> String {
-    format!("{COVERED} AND {}", read_sql(set, placement, ""))
+/// Writing a child is updating the record.
+fn child_cell(set: &PolicySet, module: &str, above: Option<&TableName>) -> CellRef {
+    let update = CellRef::Action(Action::Update);
+    let modules = above
+        .and_then(|above| set.tables.get(above))
+        .map_or_else(Default::default, Placement::modules);
+    let mut cells = modules
+        .into_iter()
+        .chain([module])
+        .map(|module| set.writing_cell(module, &update));
+    let first = cells.next().unwrap_or_else(|| update.clone());
+    // Where some of the records above are configuration, each is asked in its own way.
+    if cells.all(|cell| cell == first) {
+        first
+    } else {
+        update
+    }
 }
 
 /// Which rows of a table that is placed so are read. `alias` is put before the columns: empty, or
@@ -204,10 +272,17 @@ pub fn read_sql(set: &PolicySet, placement: &Placement, alias: &str) -> String {
             module,
             kind,
             index,
-        } => link(set, module, *kind, *index).map_or_else(
+        } => set.link(module, *kind, *index).map_or_else(
             || "false".to_owned(),
             |link| record_in_reach(module, &read, alias, &link.record),
         ),
+        Placement::Parts(parts) => {
+            let each: Vec<String> = parts
+                .iter()
+                .map(|part| read_sql(set, &part.place, alias))
+                .collect();
+            in_every_part(parts, &each, alias, &|part| part)
+        }
     }
 }
 
@@ -225,48 +300,45 @@ fn follows(
     }
 }
 
-fn closed() -> Vec<RowPolicy> {
-    vec![RowPolicy {
-        name: CLOSED,
-        command: Command::All,
-        using: Some(format!("{COVERED} AND false")),
-        check: None,
-    }]
-}
-
-fn policies(read: String, create: String, update: String, delete: String) -> Vec<RowPolicy> {
+fn policies(demands: Demands) -> Vec<RowPolicy> {
+    let covered = |demand: String| Some(format!("{COVERED} AND {demand}"));
+    // What a row may become is decided from what it was: by the guard, a trigger. The hook takes
+    // this out only where it has seen the guard.
+    let updated = demands
+        .updated
+        .map_or_else(|| Some(COVERED.to_owned()), covered);
     vec![
         RowPolicy {
             name: READ,
             command: Command::Select,
-            using: Some(read),
+            using: covered(demands.read),
             check: None,
         },
         RowPolicy {
             name: CREATE,
             command: Command::Insert,
             using: None,
-            check: Some(create),
+            check: covered(demands.create),
         },
         RowPolicy {
             name: UPDATE,
             command: Command::Update,
-            using: Some(update.clone()),
-            check: Some(update),
+            using: covered(demands.update),
+            check: updated,
         },
         RowPolicy {
             name: DELETE,
             command: Command::Delete,
-            using: Some(delete),
+            using: covered(demands.delete),
             check: None,
         },
     ]
 }
 
-fn module_policies(set: &PolicySet, name: &str) -> Vec<RowPolicy> {
+fn of_module(set: &PolicySet, read: String, name: &str) -> Demands {
     let module = &set.modules[name];
     let within = |action: Action| reach_and_restrictions(set, name, &CellRef::Action(action), "");
-    let mut create = format!("{COVERED} AND {}", within(Action::Create));
+    let mut create = within(Action::Create);
     if let Some(creator) = &module.creator {
         create.push_str(&format!(" AND {}", creator_is_me(creator, "")));
     }
@@ -277,12 +349,11 @@ fn module_policies(set: &PolicySet, name: &str) -> Vec<RowPolicy> {
     if !module.owners.is_empty() {
         update.push(within(Action::Claim));
     }
-    let update = format!("{COVERED} AND ({})", update.join(" OR "));
-    let delete = format!("{COVERED} AND {}", within(Action::Delete));
-    let read = covered_read(set, &Placement::Module(name.to_owned()));
-    let mut policies = policies(read, create, update, delete);
-    // What a row may become is decided from what it was: by the guard, a trigger. The hook takes
-    // this out only where it has seen the guard.
-    policies[2].check = Some(COVERED.to_owned());
-    policies
+    Demands {
+        read,
+        create,
+        update: format!("({})", update.join(" OR ")),
+        updated: None,
+        delete: within(Action::Delete),
+    }
 }

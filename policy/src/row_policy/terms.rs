@@ -5,7 +5,7 @@
 use crate::action::Action;
 use crate::document::ScopeName;
 use crate::policy_set::{
-    CellRef, Column, GroupPlace, KeyColumn, Module, Owner, ParentTarget, PolicySet,
+    CellRef, Column, GroupPlace, KeyColumn, Module, Owner, OwnerColumn, ParentTarget, PolicySet,
 };
 use crate::predicate::{Predicate, RenderedColumn};
 use crate::quote;
@@ -67,13 +67,18 @@ pub fn reach_terms(
     for (index, owner) in module.owners.iter().enumerate() {
         match owner {
             Owner::Column(owner) => {
+                let owned = format!(
+                    "celador.owner_in_reach({head}, {}, {})",
+                    text(&owner.key),
+                    key_argument(alias, &owner.column)
+                );
                 terms.push((
                     "owner",
-                    format!(
-                        "celador.owner_in_reach({head}, {}, {})",
-                        text(&owner.key),
-                        key_argument(alias, &owner.column)
-                    ),
+                    if owner.nobody.is_empty() {
+                        owned
+                    } else {
+                        format!("({owned} AND NOT {})", nobody_owns(owner, alias))
+                    },
                 ));
             }
             Owner::Link(..) => {
@@ -168,7 +173,7 @@ fn lent_terms(
     let mut terms = Vec::new();
     for (index, parent) in module.parents.iter().enumerate() {
         let kind = match &parent.target {
-            ParentTarget::Module(_) | ParentTarget::Joined { .. } => {
+            ParentTarget::Module(_) | ParentTarget::Joined { .. } | ParentTarget::Linked { .. } => {
                 "NULL::pg_catalog.text".to_owned()
             }
             ParentTarget::ByType { column, .. } => as_text(alias, column),
@@ -211,7 +216,7 @@ fn no_owner(module: &Module, head: &str, alias: &str) -> String {
     let mut none = Vec::new();
     for (index, owner) in module.owners.iter().enumerate() {
         none.push(match (owner, &module.key) {
-            (Owner::Column(owner), _) => format!("{} IS NULL", column(alias, &owner.column)),
+            (Owner::Column(owner), _) => nobody_owns(owner, alias),
             (Owner::Link(..), Some(key)) => format!(
                 "celador.unlinked_in_reach({head}, {index}, {})",
                 as_text(alias, key)
@@ -224,6 +229,26 @@ fn no_owner(module: &Module, head: &str, alias: &str) -> String {
     } else {
         and(none)
     }
+}
+
+/// The column names no owner.
+///
+/// With `nobody = ["1"]`:
+///
+/// ```sql
+/// ("owner" IS NULL OR CAST("owner" AS pg_catalog.text) OPERATOR(pg_catalog.=) ANY (ARRAY['1'::pg_catalog.text]))
+/// ```
+pub fn nobody_owns(owner: &OwnerColumn, alias: &str) -> String {
+    let missing = format!("{} IS NULL", column(alias, &owner.column));
+    if owner.nobody.is_empty() {
+        return missing;
+    }
+    let values: Vec<String> = owner.nobody.iter().map(|value| text(value)).collect();
+    format!(
+        "({missing} OR {} OPERATOR(pg_catalog.=) ANY (ARRAY[{}]))",
+        as_text(alias, &owner.column),
+        values.join(", ")
+    )
 }
 
 /// What each restriction on the module demands, by name.
@@ -333,7 +358,7 @@ fn column(alias: &str, column: &Column) -> String {
 fn key_argument(alias: &str, key: &Column) -> String {
     match key.type_name.as_str() {
         "pg_catalog.int2" => format!("CAST({} AS pg_catalog.int4)", column(alias, key)),
-        "pg_catalog.varchar" => as_text(alias, key),
+        "pg_catalog.varchar" | "pg_catalog.bpchar" => as_text(alias, key),
         _ => column(alias, key),
     }
 }

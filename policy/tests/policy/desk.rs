@@ -21,6 +21,13 @@ crm.board_lines: id int8 pk, board int8
 crm.line_marks: id uuid pk, line int8
 crm.mark_notes: mark uuid, note text
 crm.letters: id int8 pk, resource text
+crm.tasks: id int8 pk, owner int8
+crm.task_accounts: task int8, account int8, gone bool
+crm.calls: id int8 pk, owner int8
+crm.item_teams: kind text, item int8, team int4, gone bool
+crm.item_files: id int8 pk, kind text, item int8
+crm.file_pages: id int8 pk, file int8
+crm.entries: id int8 pk, kind int2, holder int8
 crm.countries: code varchar pk
 crm.currencies: code varchar pk
 crm.secrets: id int8 pk
@@ -89,6 +96,24 @@ children = [{ table = "board_lines", column = "board", children = [
 [mapping.modules.letters]
 table = "letters"
 parent = { column = "resource", separator = ",", modules = { a = "accounts", b = "boards" } }
+[mapping.modules.tasks]
+table = "tasks"
+owner = { column = "owner", nobody = ["0", "1"] }
+group = { table = "item_teams", record = "item", group = "team", where = "kind = 't'", counts = "NOT gone" }
+parent = { module = "accounts", table = "task_accounts", record = "task", parent = "account", counts = "NOT gone" }
+children = [{ table = "item_files", column = "item", where = "kind = 't'", children = [{ table = "file_pages", column = "file" }] }]
+[mapping.modules.calls]
+table = "calls"
+owner = "owner"
+group = { table = "item_teams", record = "item", group = "team", where = "kind = 'c'", counts = "NOT gone" }
+children = [{ table = "item_files", column = "item", where = "kind = 'c'", children = [{ table = "file_pages", column = "file" }] }]
+[mapping.modules.projects]
+table = "entries"
+where = "kind = 1"
+owner = "holder"
+[mapping.modules.products]
+table = "entries"
+where = "kind IN (2, 3)"
 "#;
 
 /// The CRM under a matrix, or what is wrong with it.

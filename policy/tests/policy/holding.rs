@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use celador_policy::access::covers_role;
+use celador_policy::access::{covers_role, pointing_gives};
+use celador_policy::directory::Told;
 use celador_policy::directory::{Facts, GroupNode, HeldRole, SettingValue, Share};
 use celador_policy::document::ScopeName;
 use celador_policy::policy_set::CellRef;
@@ -275,5 +276,38 @@ fn x_8_nobody_gives_more_than_he_or_she_holds() {
         ));
         let me = Access::compute(&set, somebody(&["S"]));
         assert_eq!(covers_role(&set, &me, "seller"), may, "{who}");
+    }
+}
+
+#[test]
+fn x_8_pointing_gives_where_related_lends() {
+    let set = policy(
+        r#"
+[permissions.a]
+accounts = { read = [{ scope = "related", module = "contacts" }] }
+"#,
+    );
+    assert!(pointing_gives(&set, "contacts", "accounts"));
+    assert!(!pointing_gives(&set, "notes", "accounts"));
+    assert!(!pointing_gives(&set, "accounts", "contacts"));
+}
+
+/// What says who a person is; not what role he or she holds.
+#[test]
+fn x_8_columns_that_identify_people() {
+    let set = policy("");
+    let users = &set.directory.users;
+    let identifying = set.directory.identifying();
+    let columns = &identifying[&users.source.table];
+    for column in users.keys.values() {
+        assert!(columns.contains(&column.name));
+    }
+    match users.login.as_ref().expect("a login") {
+        Told::Column(login) => assert!(columns.contains(&login.name)),
+        Told::Table(place) => assert!(identifying[&place.source.table].contains(&place.value.name)),
+    }
+    for held in &set.directory.roles_held {
+        let of_table = identifying.get(&held.source.table);
+        assert!(of_table.is_none_or(|columns| !columns.contains(&held.role.name)));
     }
 }

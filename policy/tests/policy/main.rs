@@ -4,6 +4,7 @@ mod bad_input;
 mod design;
 mod desk;
 mod difference;
+mod discovered;
 mod holding;
 mod levels;
 mod placing;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use celador_policy::policy_set::{GrantScope, Placement};
-use celador_policy::{Action, Document, PolicySet, Problems, TableName, check};
+use celador_policy::{Action, Document, PolicySet, Problems, TableName, check, check_again};
 
 use crate::desk::{checked, policy};
 use crate::schema_text::schema;
@@ -46,6 +46,27 @@ fn a_partition_belongs_where_its_table_belongs_whatever_a_pattern_says() {
             "{table}"
         );
     }
+}
+
+#[test]
+fn what_came_after_a_load_is_closed_when_the_document_is_checked_again() {
+    let refused = placed("").expect_err("the log is placed nowhere");
+    assert!(
+        refused.to_string().contains("crm.log is not placed"),
+        "{refused}"
+    );
+    let text = "[mapping]\nschemas = [\"crm\"]\n[mapping.modules.orders]\ntable = \"orders\"\nowner = \"owner\"\n";
+    let document = Document::from_toml(text).expect("it is read");
+    let set = check_again(&document, text, &schema(TABLES)).expect("it fits");
+    assert_eq!(place(&set, "log"), &Placement::Closed);
+    assert_eq!(
+        place(&set, "orders_2025"),
+        &Placement::Module("orders".to_owned())
+    );
+    // Anything else that is wrong still is.
+    let wrong = text.replace("\"owner\"", "\"keeper\"");
+    let document = Document::from_toml(&wrong).expect("it is read");
+    assert!(check_again(&document, &wrong, &schema(TABLES)).is_err());
 }
 
 #[test]
@@ -451,4 +472,57 @@ fn a_checked_policy_reads_back_from_json() {
         set
     );
     assert!(checked("[permissions.a.accounts]\nread = []\n").is_ok());
+}
+
+#[test]
+fn a_table_that_modules_share_has_a_part_for_each() {
+    let set = policy("");
+    let parts = |table: &str| -> Vec<(String, String)> {
+        let Placement::Parts(parts) = place(&set, table) else {
+            panic!("{table} is in one place");
+        };
+        parts
+            .iter()
+            .map(|part| {
+                let modules: Vec<&str> = part.place.modules().into_iter().collect();
+                (part.rows.sql("r."), modules.join(" "))
+            })
+            .collect()
+    };
+    let kind = |kind: &str, module: &str| {
+        let sql =
+            format!("((r.\"kind\" OPERATOR(pg_catalog.=) '{kind}'::pg_catalog.text) IS TRUE)");
+        (sql, module.to_owned())
+    };
+    let both = [kind("c", "calls"), kind("t", "tasks")];
+    assert_eq!(parts("item_teams"), both);
+    assert_eq!(parts("item_files"), both);
+    let modules: Vec<String> = parts("entries").into_iter().map(|part| part.1).collect();
+    assert_eq!(modules, ["products", "projects"]);
+    assert_eq!(place(&set, "entries").holds(), ["products", "projects"]);
+    assert!(place(&set, "item_files").holds().is_empty());
+    // What hangs on a shared child hangs on it once, whatever that one hangs on.
+    let Placement::Child { above, .. } = place(&set, "file_pages") else {
+        panic!("pages are children");
+    };
+    assert_eq!(above.as_ref(), Some(&TableName::new("crm", "item_files")));
+}
+
+#[test]
+fn keys_may_be_filled_up_with_blanks_and_of_no_other_type() {
+    for (type_name, fits) in [
+        ("bpchar", true),
+        ("varchar", true),
+        ("numeric", false),
+        ("char", false),
+    ] {
+        let tables = TABLES.replace("owner text", &format!("owner {type_name}"));
+        let text = "[mapping]\nschemas = [\"crm\"]\nclosed = [\"log\"]\n[mapping.modules.orders]\ntable = \"orders\"\nowner = \"owner\"\n";
+        let document = Document::from_toml(text).expect("a document");
+        assert_eq!(
+            check(&document, text, &schema(&tables)).is_ok(),
+            fits,
+            "{type_name}"
+        );
+    }
 }

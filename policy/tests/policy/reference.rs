@@ -10,7 +10,7 @@ use crate::schema_text::schema;
 
 const TABLES: &str = "
 public.auth_user: id int8 pk, username text, is_active bool, manager text, region_code text, kind text
-public.employees: user_id int8, employee_id uuid, supervisor_id uuid, left_on date
+public.employees: user_id int8, employee_id uuid, supervisor_id uuid, left_on date, region text
 public.teams: id int4 pk, name text, parent_id int4, archived bool
 public.team_members: employee_id uuid, team_id int4, active bool
 public.profiles: username text, role text, active bool
@@ -27,6 +27,14 @@ public.address_checks: id int8 pk, address_id int8
 public.attachments: id int8 pk, resource varchar
 public.notes: id int8 pk, author_id int8, record_id int8, record_type text
 public.dashboards: id int8 pk, owner_id int8
+public.passes: kind text, record_id int8, team_id int4, rights text
+public.tickets: id int8 pk, agent_id int8
+public.record_teams: kind text, record_id int8, team_id int4, removed bool
+public.record_users: kind text, record_id int8, employee_id uuid, removed bool
+public.ticket_contacts: ticket_id int8, contact_id int8, removed bool
+public.record_files: id int8 pk, kind text, record_id int8
+public.activities: id int8 pk, kind text
+public.sign_ins: employee_id uuid, name text, closed bool
 public.countries: code text pk
 public.currencies: code text pk
 public.schema_migrations: id int8 pk

@@ -3,7 +3,7 @@
 use celador_policy::directory::sql;
 use celador_policy::document::ScopeName;
 use celador_policy::policy_set::CellRef;
-use celador_policy::row_policy::{reach_terms, restriction_terms, row_policies};
+use celador_policy::row_policy::{reach_terms, restriction_terms, row_policies, uncovered};
 use celador_policy::{Action, Document, TableName, check};
 use proptest::prelude::*;
 
@@ -36,6 +36,7 @@ fn every_scope_is_written_as_its_documentation_says() {
             CellRef::Scopes([ScopeName::Own, ScopeName::Created].into()),
         ),
         ("boards", CellRef::Action(Action::Update)),
+        ("tasks", CellRef::Action(Action::Read)),
     ] {
         let block = blocks.next().expect("a block for each module");
         let mut expected = block.trim_start_matches("text").trim().lines();
@@ -73,6 +74,11 @@ fn every_table_gets_the_policies_of_its_place() {
         "countries",
         "secrets",
         "forgotten",
+        "task_accounts",
+        "item_teams",
+        "item_files",
+        "file_pages",
+        "entries",
     ] {
         let table = TableName::new("crm", name);
         let policies = row_policies(&set, &table);
@@ -113,6 +119,33 @@ fn the_directory_is_read_with_these_statements() {
     let elsewhere = check(&document, &elsewhere, &schema(&tables))
         .unwrap_or_else(|problems| panic!("{problems}"))
         .directory;
+    let told = crate::desk::MAPPING
+        .replace(
+            "login = \"login\"\nactive",
+            "login = { table = \"sign_ins\", user = \"mail\", user_key = \"mail\", column = \"name\", where = \"kind = 'db'\" }\nactive",
+        )
+        .replace("login = \"login\" }", "login = \"login\", mail = \"mail\" }")
+        .replace(
+            "attributes = { region = \"region\" }",
+            "attributes = { region = { table = \"places\", user = \"person\", column = \"region\", where = \"NOT stale\" } }\n",
+        )
+        .replace(
+            "[mapping.modules.accounts]",
+            "[mapping.shares]\ntable = \"passes\"\nmodule = { column = \"kind\", map = { a = \"accounts\", b = \"boards\" } }\n\
+             record = \"record\"\nuser = \"person\"\nlevel = { column = \"rights\", map = { \"1\" = \"read\", \"2\" = \"update\" } }\n\
+             [mapping.modules.accounts]",
+        )
+        .replace("\"secrets\"]", "\"secrets\", \"sign_ins\", \"places\", \"passes\"]");
+    let tables = format!(
+        "{}crm.sign_ins: mail text, name text, kind text\n\
+         crm.places: person int8, region text, stale bool\n\
+         crm.passes: kind text, record int8, person int8, rights int2\n",
+        crate::desk::TABLES
+    );
+    let document = Document::from_toml(&told).expect("a document");
+    let told = check(&document, &told, &schema(&tables))
+        .unwrap_or_else(|problems| panic!("{problems}"))
+        .directory;
     let text = "[mapping]\n[rules.r]\nusers = \"login = me('mail') OR login = me.region\"\n";
     let document = Document::from_toml(text).expect("a document");
     let own = check(&document, text, &schema(""))
@@ -128,6 +161,11 @@ fn the_directory_is_read_with_these_statements() {
             "directory_elsewhere.sql",
             include_str!("golden/directory_elsewhere.sql"),
             &elsewhere,
+        ),
+        (
+            "directory_told.sql",
+            include_str!("golden/directory_told.sql"),
+            &told,
         ),
         (
             "directory_own.sql",
@@ -149,6 +187,7 @@ fn the_directory_is_read_with_these_statements() {
             sql::group_cycle(directory),
             sql::supervisor_cycle(directory),
             Some(sql::holders(directory)),
+            Some(sql::active_users(directory)),
         ];
         let all: String = statements
             .into_iter()
@@ -222,4 +261,81 @@ proptest! {
             prop_assert_eq!(order(&cell.text()), order(&text));
         }
     }
+}
+
+/// The pair of its documentation.
+#[test]
+fn the_roles_of_a_group_are_asked_for_as_documented() {
+    let text = "[mapping]\nschemas = [\"crm\"]\nopen = [\"*\"]\n";
+    let document = Document::from_toml(text).expect("a document");
+    let set = check(&document, text, &schema(crate::desk::TABLES))
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(
+        sql::roles_of_group(&set.directory).as_deref(),
+        Some(
+            "SELECT 1::pg_catalog.int4, CAST(r.\"role\" AS pg_catalog.text) FROM \"celador\".\"roles_held\" AS r \
+             WHERE CAST(r.\"group\" AS pg_catalog.text) OPERATOR(pg_catalog.=) $1"
+        )
+    );
+}
+
+#[test]
+fn a_condition_is_taken_from_behind_covered() {
+    let set = policy(MATRIX);
+    let mut seen = 0;
+    for table in set.tables.keys() {
+        for policy in row_policies(&set, table) {
+            for condition in [&policy.using, &policy.check].into_iter().flatten() {
+                let left = uncovered(condition);
+                assert!(!left.contains("covered()") && condition.contains("covered()"));
+                assert!(condition.ends_with(left) || left == "true", "{condition}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 20);
+    assert_eq!(uncovered("celador.covered()"), "true");
+    assert_eq!(uncovered("celador.covered() AND (a OR b)"), "(a OR b)");
+    assert_eq!(uncovered("a"), "a");
+}
+
+#[test]
+fn an_observed_modules_tables_are_observed_and_get_the_same_policies() {
+    let observing = crate::desk::MAPPING.replace(
+        "[mapping.modules.accounts]\n",
+        "[mapping.modules.accounts]\nmode = \"observe\"\n",
+    );
+    let text = format!("{observing}{MATRIX}");
+    let document = Document::from_toml(&text).expect("a document");
+    let observed = check(&document, &text, &schema(crate::desk::TABLES))
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let enforced = policy(MATRIX);
+    for (table, placement) in &observed.tables {
+        assert_eq!(
+            row_policies(&observed, table),
+            row_policies(&enforced, table)
+        );
+        let modules = placement.modules();
+        let of_accounts = modules.into_iter().eq(["accounts"]);
+        assert_eq!(observed.observes(placement), of_accounts, "{table}");
+        assert!(!enforced.observes(placement), "{table}");
+    }
+}
+
+#[test]
+fn whoever_decides_cant_be_observed() {
+    let observing = crate::desk::MAPPING
+        .replace("closed = [\"people\", ", "closed = [")
+        .replace(
+            "[mapping.modules.accounts]\n",
+            "[mapping.modules.staff]\ntable = \"people\"\nmode = \"observe\"\n[mapping.modules.accounts]\n",
+        );
+    let document = Document::from_toml(&observing).expect("a document");
+    let problems = check(&document, &observing, &schema(crate::desk::TABLES))
+        .expect_err("it is refused")
+        .to_string();
+    assert!(
+        problems.contains("module \"staff\" can't be observed"),
+        "{problems}"
+    );
 }

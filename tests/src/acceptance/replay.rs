@@ -36,7 +36,19 @@ impl Crm {
     /// Loads the preset and sends every recorded statement as everybody; each statement that fails
     /// does so for a superuser too, or is listed in `denials.toml`.
     pub fn assert_replays(&self, preset: &str, organizations: &[(&str, &str)]) {
-        let database = self.preset(preset);
+        self.assert_replays_in(preset, organizations, |_| {});
+    }
+
+    /// The same, in a database that is prepared before the preset is loaded.
+    pub fn assert_replays_in(
+        &self,
+        preset: &str,
+        organizations: &[(&str, &str)],
+        prepare: impl Fn(&Database),
+    ) {
+        let database = self.unprotected();
+        prepare(&database);
+        database.load(&self.document(preset));
         let mut problems = Vec::new();
         for person in self.people() {
             let replay = self.replay(&database, preset, person, organizations);

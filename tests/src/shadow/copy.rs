@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use postgres::{Client, SimpleQueryMessage};
 
+use super::alike::{kind, ruled_kind};
 use super::oracle::{Action, Oracle, any, trigger};
 use super::schema::{Schema, Table};
-use super::values::{Pool, Row, Values};
+use super::values::{Pool, Rights, Row, Values};
 use crate::{Database, text};
 
 /// A person's shadow.
@@ -110,7 +111,7 @@ impl Shadow {
             database,
             triggers: BTreeMap::new(),
         };
-        shadow.fill(&schema, oracle, 0);
+        shadow.fill(&schema, oracle, 0, |_| true);
         let triggers: Vec<String> = schema
             .whole()
             .map(|Table { name, .. }| {
@@ -136,11 +137,18 @@ impl Shadow {
         });
     }
 
-    /// Moves the rows that come into reach or leave it, and sets the rights of a phase.
-    pub fn fill(&mut self, schema: &Schema, oracle: &dyn Oracle, phase: usize) {
+    /// Moves the rows that come into reach or leave it, and sets the rights of a phase, in some tables.
+    pub fn fill(
+        &mut self,
+        schema: &Schema,
+        oracle: &dyn Oracle,
+        phase: usize,
+        suits: impl Fn(&Table) -> bool,
+    ) {
+        let tables: Vec<&Table> = schema.whole().filter(|table| suits(table)).collect();
         // What is in reach depends on all rows, which don't change as they move.
         let mut sql = String::from("SET session_replication_role = replica;\n");
-        for table in schema.whole() {
+        for table in &tables {
             let (name, columns) = (&table.name, table.stored().join(", "));
             let reach = oracle.reach(phase, &self.person, name, Action::Read);
             let mut move_rows = |from: &str, to: &str, condition: &str| {
@@ -153,7 +161,7 @@ impl Shadow {
             move_rows("hidden", "public", &reach);
         }
         sql.push_str("RESET session_replication_role;\n");
-        for table in schema.whole() {
+        for table in &tables {
             let text = trigger(oracle, phase, &self.person, &table.name, &table.stored());
             if self.triggers.get(&table.name) != Some(&text) {
                 sql.push_str(&text);
@@ -169,47 +177,57 @@ impl Shadow {
         let mut values = Values::default();
         for table in schema.whole() {
             let name = &table.name;
-            let reach = |action| oracle.reach(phase, &self.person, name, action);
+            let holds = |condition: &str| format!("({condition}) IS TRUE");
+            let reach = |action| holds(&oracle.reach(phase, &self.person, name, action));
             let given: Vec<String> = oracle
                 .assigns(phase, &self.person, name)
                 .into_iter()
                 .map(|(old, _)| old)
                 .collect();
-            let (update, delete) = (reach(Action::Update), reach(Action::Delete));
-            let claim = reach(Action::Claim);
-            values.put(Pool::Visible, name, self.rows(table, "public", "true", 80));
-            values.put(Pool::Hidden, name, self.rows(table, "hidden", "true", 30));
-            for (pool, condition, is) in [
-                (Pool::Changeable, &update, "IS TRUE"),
-                (Pool::Unchangeable, &update, "IS NOT TRUE"),
-                (Pool::Deletable, &delete, "IS TRUE"),
-                (Pool::Undeletable, &delete, "IS NOT TRUE"),
-                (Pool::Claimable, &claim, "IS TRUE"),
-                (Pool::Assignable, &any(&given), "IS TRUE"),
-            ] {
-                let rows = match (condition.as_str(), is) {
-                    ("true", "IS TRUE") | ("false", "IS NOT TRUE") => {
-                        values.of(Pool::Visible, name).to_vec()
-                    }
-                    ("true" | "false", _) => Vec::new(),
-                    _ => self.rows(table, "public", &format!("({condition}) {is}"), 25),
+            let rights = [
+                reach(Action::Update),
+                reach(Action::Delete),
+                reach(Action::Claim),
+                holds(&any(&given)),
+            ];
+            let kind = kind(oracle, phase, &self.person, name);
+            for mut row in self.rows(table, ("public", &kind), &rights, 80) {
+                let rights = row.split_off(row.len() - rights.len());
+                let is = |at: usize| rights[at].as_deref() == Some("t");
+                let rights = Rights {
+                    update: is(0),
+                    delete: is(1),
+                    claim: is(2),
+                    assign: is(3),
                 };
-                values.put(pool, name, rows);
+                values.put_seen(name, &row, rights);
+            }
+            let ruled = ruled_kind(oracle, name);
+            for row in self.rows(table, ("hidden", &ruled), &[], 30) {
+                values.put(Pool::Hidden, name, row);
             }
         }
         values
     }
 
-    fn rows(&mut self, table: &Table, from: &str, condition: &str, most: usize) -> Vec<Row> {
+    /// Rows, and what is asked of each: of every kind one, then of every kind another, and so on.
+    fn rows(
+        &mut self,
+        table: &Table,
+        (from, kind): (&str, &str),
+        asked: &[String],
+        most: usize,
+    ) -> Vec<Row> {
         let key = table.key.join(", ");
-        let columns: Vec<&str> = table
+        let columns = table
             .columns
             .iter()
-            .map(|column| column.name.as_str())
-            .collect();
+            .map(|column| format!("r.{}", column.name));
+        let outputs: Vec<String> = columns.chain(asked.iter().cloned()).collect();
         let sql = format!(
-            "SELECT {} FROM {from}.{} r WHERE {condition} ORDER BY md5(concat({key})), {key} LIMIT {most}",
-            columns.join(", "),
+            "SELECT {} FROM (SELECT r.*, row_number() OVER (PARTITION BY {kind} ORDER BY md5(concat({key})), {key}) AS \"~nth\" FROM {from}.{} r) r
+             ORDER BY \"~nth\", md5(concat({key})), {key} LIMIT {most}",
+            outputs.join(", "),
             table.name
         );
         self.client

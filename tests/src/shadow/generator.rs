@@ -41,6 +41,18 @@ pub struct Statement {
     pub strict: bool,
 }
 
+/// The kind of those that try one thing after the other and undo it.
+pub const IN_TURN: &str = "in turn";
+/// What undoes a step of theirs.
+pub const UNDO: &str = "ROLLBACK TO before";
+
+impl Statement {
+    /// Whether what a step does, or that it fails, is undone by the next.
+    pub fn is_undone(&self, at: usize) -> bool {
+        self.steps.get(at + 1).is_some_and(|next| next.sql == UNDO)
+    }
+}
+
 /// Makes statements.
 #[derive(Debug)]
 pub struct Generator<'a> {

@@ -1,17 +1,21 @@
 //! The shadow test: what a person gets through Celador is what the same statement gives on a plain
 //! database that holds only what the person may see.
 //!
-//! [`generator`] and [`writes`] make statements from a seed, [`oracle`] says what people may see
+//! [`generator`] and [`writes`] make statements from a seed, [`aim`] and [`alike`] see to it that they come
+//! to all that may and may not be done, [`oracle`] says what people may see
 //! and write, told by hand (in code: [`sample`]; in a file: [`told`]), [`copy`] makes the plain
 //! databases, [`compare`] tells what is the same, [`excuse`] what may differ. Every statement is
 //! rolled back after it was compared.
 
+pub mod aim;
+pub mod alike;
 mod both_sides;
 pub mod chance;
 pub mod compare;
 pub mod copy;
 pub mod excuse;
 pub mod fault;
+pub mod features;
 pub mod generator;
 pub mod oracle;
 pub mod report;
@@ -27,8 +31,9 @@ use std::time::Instant;
 
 use postgres::Client;
 
+use aim::Aims;
 use chance::Chance;
-use copy::Shadow;
+use copy::{Shadow, state};
 use generator::{Generator, Statement, Step};
 use oracle::Oracle;
 use schema::Schema;
@@ -64,6 +69,8 @@ pub fn statements() -> usize {
 const STATEMENTS_A_PHASE: usize = 96;
 /// Statements that each session prepares at its start and executes now and then.
 const STANDING: usize = 6;
+/// So many of a hundred writes are aimed.
+const AIMED: usize = 75;
 
 /// A person's two sessions.
 #[derive(Debug)]
@@ -73,6 +80,7 @@ struct Pair {
     /// By phase: the rows are the same each time.
     values: BTreeMap<usize, Rc<Values>>,
     standing: Vec<Vec<String>>,
+    aims: Aims,
 }
 
 /// The plain databases of all people of a CRM, to be compared with a protected one.
@@ -104,6 +112,7 @@ impl<'a> Shadows<'a> {
                 shadow,
                 values: BTreeMap::from([(0, Rc::new(values))]),
                 standing: Vec::new(),
+                aims: Aims::default(),
             });
             schema = Some(tables);
         }
@@ -160,6 +169,7 @@ impl<'a> Shadows<'a> {
                 .batch_execute("SET timezone = 'UTC'")
                 .expect("settings can be set");
             self.prepare_standing(at, session, &mut chance);
+            self.pairs[at].aims = Aims::default();
         }
         let mut report = Report::default();
         for at in 0..statements {
@@ -186,6 +196,9 @@ impl<'a> Shadows<'a> {
                     what,
                 })
             })?;
+        }
+        for pair in &self.pairs {
+            report.cover(&pair.aims);
         }
         Ok(report)
     }
@@ -214,9 +227,11 @@ impl<'a> Shadows<'a> {
                 both.join(";")
             ));
             let concerned = concerned.contains(&pair.person.as_str());
-            if concerned {
-                pair.shadow.fill(&self.schema, self.oracle, phase);
-            }
+            let changed = |table: &schema::Table| {
+                let name = format!("{{s}}.{} ", table.name);
+                concerned || change.tables.contains(&name)
+            };
+            pair.shadow.fill(&self.schema, self.oracle, phase, changed);
             if !pair.values.contains_key(&phase) {
                 let values = if concerned {
                     Rc::new(pair.shadow.values(&self.schema, self.oracle, phase))
@@ -240,8 +255,13 @@ impl<'a> Shadows<'a> {
         pair.shadow.run("DEALLOCATE ALL");
         pair.standing.clear();
         for number in 0..STANDING {
-            let (sql, values) = Generator::new(chance, schema, &pair.values[phase])
-                .preparable(&format!("standing_{number}"));
+            let name = format!("standing_{number}");
+            let (sql, values) = loop {
+                let made = Generator::new(chance, schema, &pair.values[phase]).preparable(&name);
+                if schema.names_protected(&made.0) {
+                    break made;
+                }
+            };
             for client in [&mut *session, &mut pair.shadow.client] {
                 client
                     .batch_execute(&sql)
@@ -252,19 +272,38 @@ impl<'a> Shadows<'a> {
     }
 
     fn make(&mut self, turn: usize, at: usize, chance: &mut Chance) -> Statement {
-        let pair = &self.pairs[turn];
+        let pair = &mut self.pairs[turn];
         let values = &*pair.values[&self.phase];
-        if chance.percent(33) {
-            let whose = (self.phase, pair.person.as_str());
-            return Writer::new(
-                chance,
-                &self.schema,
-                values,
-                self.oracle,
-                whose,
-                1_000_000 + at * 100,
-            )
-            .write();
+        if chance.percent(34) {
+            let person = pair.person.as_str();
+            let aimed = chance.percent(AIMED);
+            let cell = aimed
+                .then(|| {
+                    pair.aims
+                        .next(chance, (self.oracle, person), &self.schema, values)
+                })
+                .flatten();
+            let whose = (self.phase, person);
+            let fresh = 1_000_000 + at * 100;
+            let writer = Writer::new(chance, &self.schema, values, self.oracle, whose, fresh);
+            return match cell {
+                Some(cell) => writer.aimed(cell).write(),
+                None => writer.write(),
+            };
+        }
+        if chance.percent(5) {
+            let steps = vec![Step {
+                sql: state(&pair.aims.to_read(&self.schema), |table| {
+                    format!("{table} r")
+                }),
+                ordered: false,
+            }];
+            return Statement {
+                kind: "in full",
+                steps,
+                writes: None,
+                strict: false,
+            };
         }
         if chance.percent(6) {
             let number = chance.below(STANDING);

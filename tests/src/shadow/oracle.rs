@@ -39,6 +39,11 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
+    /// The columns by which a row is given to somebody.
+    pub fn given(&self) -> impl Iterator<Item = &str> {
+        self.owner.into_iter().chain(self.group)
+    }
+
     /// Nothing in it says whose a row is.
     pub fn is_nobodys(&self) -> bool {
         self.creator.is_none() && self.owner.is_none() && self.group.is_none()
@@ -62,7 +67,7 @@ pub trait Oracle: Sync {
     /// The key of a person, as SQL.
     fn key_of(&self, person: &str) -> String;
     /// The key by which the owner column of a table names a person, as SQL.
-    fn owner_key(&self, person: &str, _table: &str) -> String {
+    fn owner_key(&self, _phase: usize, person: &str, _table: &str) -> String {
         self.key_of(person)
     }
     /// How many states the directory goes through, one after the other and over again.
@@ -92,7 +97,13 @@ pub trait Oracle: Sync {
     /// Whether the grammar does this to that table: not where the design leaves it open.
     fn decided(&self, person: &str, table: &str, action: Action) -> bool;
     /// Values worth writing into a column that says whose a row is: keys of people or groups.
-    fn candidates(&self, person: &str, table: &str, column: &str) -> Option<Vec<String>>;
+    fn candidates(
+        &self,
+        phase: usize,
+        person: &str,
+        table: &str,
+        column: &str,
+    ) -> Option<Vec<String>>;
 }
 
 /// A condition that any of them holds.
@@ -128,7 +139,7 @@ pub fn trigger(
     };
     let record = oracle.record(table);
     let me = oracle.key_of(person);
-    let my_key = oracle.owner_key(person, table);
+    let my_key = oracle.owner_key(phase, person, table);
     let differs = |column: &str| format!("OLD.{column} IS DISTINCT FROM NEW.{column}");
     let any_differs = |columns: &[&str]| {
         any(&columns
@@ -136,7 +147,7 @@ pub fn trigger(
             .map(|column| differs(column))
             .collect::<Vec<_>>())
     };
-    let given: Vec<&str> = record.owner.into_iter().chain(record.group).collect();
+    let given: Vec<&str> = record.given().collect();
     let besides_giving: Vec<&str> = stored
         .iter()
         .map(String::as_str)

@@ -3,9 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::aim::Aims;
 use super::compare::Outcome;
+use super::features;
 use super::generator::Statement;
 use super::oracle::Counts;
+
+/// A run of so many statements has the whole grammar.
+const WHOLE_GRAMMAR: usize = 1000;
 
 /// What a run has seen.
 #[derive(Debug, Default, Clone)]
@@ -22,6 +27,16 @@ pub struct Report {
     pub kinds: Counts,
     /// The same of those that gave or changed a row.
     pub telling: Counts,
+    /// The time that productions took on both sides.
+    pub times: BTreeMap<String, Duration>,
+    /// What the grammar has to have, and how many statements with it gave or changed a row.
+    pub features: Counts,
+    /// Cells that were tried, over all people: see [`super::aim`].
+    pub tried: usize,
+    /// Cells that there are.
+    pub cells: usize,
+    /// The same of those that are one side of a condition which divides the rows that are seen.
+    pub dividing: (usize, usize),
     /// Statements of each person that gave or changed a row.
     pub people: Counts,
     /// Entries of the closed list, and how often each explained a difference.
@@ -37,7 +52,19 @@ pub struct Report {
 }
 
 impl Report {
-    /// Enough statements touch something, and enough of them write.
+    /// Counts what a person has tried.
+    pub fn cover(&mut self, aims: &Aims) {
+        let ((tried, cells), (some, all)) = (aims.covered(), aims.dividing());
+        self.tried += tried;
+        self.cells += cells;
+        self.dividing = (self.dividing.0 + some, self.dividing.1 + all);
+    }
+
+    fn percent(&self, of: usize) -> usize {
+        of * 100 / self.statements.max(1)
+    }
+
+    /// Enough statements touch something, enough of them write, and the whole grammar occurs.
     ///
     /// # Panics
     ///
@@ -50,6 +77,16 @@ impl Report {
         assert!(
             self.writes * 100 >= self.statements * 28,
             "too few writes: {self}"
+        );
+        if self.statements < WHOLE_GRAMMAR {
+            return;
+        }
+        let missing: Vec<&str> = features::all()
+            .filter(|feature| !self.features.contains_key(*feature))
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "no statement that did anything has {missing:?}: {self}"
         );
     }
 }
@@ -119,18 +156,28 @@ impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(
             f,
-            "{} statements, {} of them writes, {} gave or changed a row, {} refused on both sides",
-            self.statements, self.writes, self.effective, self.refused
+            "{} statements, {} % of them writes; {} % gave or changed a row of a protected table, {} % were refused on both sides",
+            self.statements,
+            self.percent(self.writes),
+            self.percent(self.effective),
+            self.percent(self.refused)
+        )?;
+        writeln!(
+            f,
+            "cells of person, table, deed, allowed or not: {} of {} tried; where both are seen, {} of {}",
+            self.tried, self.cells, self.dividing.0, self.dividing.1
         )?;
         let kinds: Vec<String> = self
             .kinds
             .iter()
             .map(|(kind, times)| {
                 let telling = self.telling.get(kind).unwrap_or(&0);
-                format!("{kind} {telling} of {times}")
+                let seconds = self.times.get(kind).map_or(0.0, Duration::as_secs_f64);
+                format!("{kind} {telling} of {times} in {seconds:.1} s")
             })
             .collect();
         writeln!(f, "grammar: {}", kinds.join(", "))?;
+        writeln!(f, "with: {:?}", self.features)?;
         writeln!(f, "people: {:?}", self.people)?;
         writeln!(
             f,

@@ -388,7 +388,13 @@ impl Oracle for Sample {
         }
     }
 
-    fn candidates(&self, person: &str, _table: &str, column: &str) -> Option<Vec<String>> {
+    fn candidates(
+        &self,
+        _phase: usize,
+        person: &str,
+        _table: &str,
+        column: &str,
+    ) -> Option<Vec<String>> {
         let me = who(0, person).key;
         let strings = |keys: &[&str]| Some(keys.iter().map(|key| (*key).to_owned()).collect());
         match column {

@@ -191,6 +191,12 @@ impl Schema {
         table.references.iter().filter(move |r| !to_hub(r))
     }
 
+    /// Whether SQL names a table that isn't open to everybody.
+    pub fn names_protected(&self, sql: &str) -> bool {
+        sql.split(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';'))
+            .any(|word| self.tables.get(word).is_some_and(|table| !table.open))
+    }
+
     /// The table that PostgreSQL's errors call so.
     pub fn named(&self, name: &str) -> Option<&Table> {
         self.tables

@@ -262,12 +262,12 @@ impl Oracle for Told {
         self.person(0, person).values["me"].clone()
     }
 
-    fn owner_key(&self, person: &str, table: &str) -> String {
+    fn owner_key(&self, phase: usize, person: &str, table: &str) -> String {
         let key = self
             .table(table)
             .and_then(|table| table.owner_key.as_deref())
             .unwrap_or("me");
-        let values = &self.person(0, person).values;
+        let values = &self.person(phase, person).values;
         values.get(key).cloned().unwrap_or("NULL".to_owned())
     }
 
@@ -368,12 +368,18 @@ impl Oracle for Told {
                 || self.file.undecided.iter().any(open))
     }
 
-    fn candidates(&self, person: &str, table: &str, column: &str) -> Option<Vec<String>> {
+    fn candidates(
+        &self,
+        phase: usize,
+        person: &str,
+        table: &str,
+        column: &str,
+    ) -> Option<Vec<String>> {
         let known = self.table(table)?;
         let is = |name: &Option<String>| name.as_deref() == Some(column);
         let (me, kind) = if is(&known.owner) || is(&known.names_owner) {
             let kind = known.owner_key.as_deref().unwrap_or("me");
-            (self.owner_key(person, table), kind)
+            (self.owner_key(phase, person, table), kind)
         } else if is(&known.creator) {
             (self.key_of(person), "me")
         } else if is(&known.group) {

@@ -25,20 +25,64 @@ pub enum Pool {
     Undeletable,
     /// Those that may be claimed.
     Claimable,
+    /// Those that are seen and may not be claimed.
+    Unclaimable,
     /// Those that may be given to somebody.
     Assignable,
+    /// Those that are seen and may not be given.
+    Unassignable,
+    /// Those that are seen, and neither changed nor given nor claimed: a write passes over them.
+    Foreign,
 }
 
-/// Rows to take values from.
+/// What may be done with a row that is seen.
+#[derive(Debug, Clone, Copy)]
+pub struct Rights {
+    /// It may be changed.
+    pub update: bool,
+    /// It may be deleted.
+    pub delete: bool,
+    /// It may be claimed.
+    pub claim: bool,
+    /// It may be given to somebody.
+    pub assign: bool,
+}
+
+impl Rights {
+    fn pools(self) -> Vec<Pool> {
+        let either = |is: bool, yes, no| if is { yes } else { no };
+        let mut pools = vec![
+            Pool::Visible,
+            either(self.update, Pool::Changeable, Pool::Unchangeable),
+            either(self.delete, Pool::Deletable, Pool::Undeletable),
+            either(self.claim, Pool::Claimable, Pool::Unclaimable),
+            either(self.assign, Pool::Assignable, Pool::Unassignable),
+        ];
+        if !(self.update || self.claim || self.assign) {
+            pools.push(Pool::Foreign);
+        }
+        pools
+    }
+}
+
+/// Rows to take values from; in each pool those first that are of different kinds.
 #[derive(Debug, Clone, Default)]
 pub struct Values {
     rows: BTreeMap<(String, Pool), Vec<Row>>,
 }
 
 impl Values {
-    /// Keeps rows of a table.
-    pub fn put(&mut self, pool: Pool, table: &str, rows: Vec<Row>) {
-        self.rows.insert((table.to_owned(), pool), rows);
+    /// Keeps a row that is seen.
+    pub fn put_seen(&mut self, table: &str, row: &Row, rights: Rights) {
+        for pool in rights.pools() {
+            self.put(pool, table, row.clone());
+        }
+    }
+
+    /// Keeps a row.
+    pub fn put(&mut self, pool: Pool, table: &str, row: Row) {
+        let rows = self.rows.entry((table.to_owned(), pool)).or_default();
+        rows.push(row);
     }
 
     /// The rows of a table that are kept.
@@ -68,6 +112,22 @@ impl Values {
             other
         };
         (!rows.is_empty()).then(|| chance.of(rows))
+    }
+
+    /// Several rows of a pool, at most so many: mostly the first, which are of all kinds.
+    pub fn several<'a>(
+        &'a self,
+        chance: &mut Chance,
+        (pool, table): (Pool, &str),
+        most: usize,
+    ) -> Vec<&'a Row> {
+        let rows = self.of(pool, table);
+        let from = if rows.len() <= most || chance.percent(60) {
+            0
+        } else {
+            chance.below(rows.len() - most + 1)
+        };
+        rows[from..].iter().take(most).collect()
     }
 
     /// A row of a pool, if there is one; else any row.

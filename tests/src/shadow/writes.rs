@@ -3,14 +3,19 @@
 //! ```text
 //! write := INSERT VALUES | INSERT SELECT | ON CONFLICT | UPDATE [FROM] | DELETE [USING] | MERGE
 //!        | WITH changed AS (UPDATE … RETURNING …) SELECT | UPDATE WHERE CURRENT OF | prepared
+//!        | in turn: INSERTs or UPDATEs that differ in one value, each undone before the next
 //! ```
 //!
-//! Values are those of other rows of the same column, so that most writes pass the CRM's own
+//! Part of them are aimed: at a table, at what is done, and at rows with which it may or may not be done,
+//! see [`super::aim`]. Values are those of other rows of the same column, so that most writes pass the CRM's own
 //! checks; owners, creators and groups are drawn from a few people and groups. The CRM's directory
 //! isn't written here: it changes in phases, see [`super::oracle::Oracle::change`].
 
+mod aimed;
+mod in_turn;
 mod row;
 
+use super::aim::{Cell, Deed};
 use super::chance::Chance;
 use super::generator::{Generator, Source, Statement, Step};
 use super::oracle::{Action, Oracle, Record};
@@ -29,7 +34,10 @@ pub struct Writer<'a> {
     fresh: usize,
     /// The new row leaves its key to a sequence.
     omits_key: bool,
+    aim: Option<Cell>,
 }
+
+type Made<'a> = (&'static str, &'a Table, Vec<String>, bool);
 
 impl std::fmt::Debug for Writer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -58,21 +66,34 @@ impl<'a> Writer<'a> {
             person,
             fresh,
             omits_key: false,
+            aim: None,
+        }
+    }
+
+    /// The statement is to try this cell.
+    #[must_use]
+    pub fn aimed(self, cell: Cell) -> Self {
+        Self {
+            aim: Some(cell),
+            ..self
         }
     }
 
     /// A statement that writes.
     pub fn write(mut self) -> Statement {
-        let (kind, table, steps, strict) = match self.chance().below(100) {
-            0..20 => self.insert(),
-            20..26 => self.insert_select(),
-            26..34 => self.on_conflict(),
-            34..64 => self.update(),
-            64..78 => self.delete(),
-            78..88 => self.merge(),
-            88..94 => self.with_changed(),
-            94..97 => self.current_of(),
-            _ => self.prepared(),
+        let (kind, table, steps, strict) = match self.aim.clone() {
+            Some(cell) => self.aimed_write(&cell),
+            None => match self.chance().below(100) {
+                0..20 => self.insert(),
+                20..26 => self.insert_select(),
+                26..34 => self.on_conflict(),
+                34..64 => self.update(),
+                64..78 => self.delete(),
+                78..88 => self.merge(),
+                88..94 => self.with_changed(),
+                94..97 => self.current_of(),
+                _ => self.prepared(),
+            },
         };
         let steps = steps
             .into_iter()
@@ -125,6 +146,9 @@ impl<'a> Writer<'a> {
 
     /// A table to write: mostly one of which something may be written.
     fn table(&mut self, action: Action, suits: impl Fn(&Table) -> bool) -> &'a Table {
+        if let Some(cell) = &self.aim {
+            return self.generator.schema.table(&cell.table);
+        }
         let allowed_only = self.chance().percent(85);
         let all: Vec<&'a Table> = self
             .generator
@@ -174,7 +198,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn insert(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+    fn insert(&mut self) -> Made<'a> {
         let table = self.table(Action::Create, |_| true);
         let (names, values) = self.new_row(table, true);
         let mut rows = vec![format!("({})", values.join(", "))];
@@ -202,10 +226,8 @@ impl<'a> Writer<'a> {
         ("insert", table, vec![sql], false)
     }
 
-    fn insert_select(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
-        let table = self.table(Action::Create, |t| {
-            t.key.len() == 1 && t.column(&t.key[0]).sequence.is_some()
-        });
+    fn insert_select(&mut self) -> Made<'a> {
+        let table = self.table(Action::Create, can_be_copied);
         let record = self.record(table);
         let me = self.oracle.key_of(self.person);
         let keep_owner = self.chance().percent(50);
@@ -246,7 +268,7 @@ impl<'a> Writer<'a> {
         ("insert select", table, vec![sql], false)
     }
 
-    fn on_conflict(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+    fn on_conflict(&mut self) -> Made<'a> {
         let table = self.table(Action::Create, |t| t.key.len() == 1);
         let (mut names, mut values) = self.new_row(table, false);
         if self.chance().percent(75) {
@@ -288,13 +310,13 @@ impl<'a> Writer<'a> {
         )
     }
 
-    fn update(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+    fn update(&mut self) -> Made<'a> {
         let table = self.table(Action::Update, |_| true);
         let sql = format!("{}{}", self.update_of(table), self.returning(table, "n"));
         ("update", table, vec![sql], false)
     }
 
-    fn delete(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+    fn delete(&mut self) -> Made<'a> {
         let table = self.table(Action::Delete, |_| true);
         let (using, joined) = self.other(table, "USING").unwrap_or_default();
         let condition = self.few(table, "n", (Action::Delete, Intent::Edit));
@@ -306,7 +328,7 @@ impl<'a> Writer<'a> {
         ("delete", table, vec![sql], false)
     }
 
-    fn merge(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+    fn merge(&mut self) -> Made<'a> {
         let table = self.table(Action::Update, |t| t.key.len() == 1);
         let key = table.column(&table.key[0]);
         let intent = self.intent(table);
@@ -355,8 +377,11 @@ impl<'a> Writer<'a> {
         ("merge", table, vec![sql], true)
     }
 
-    fn with_changed(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
-        let delete = self.chance().percent(30);
+    fn with_changed(&mut self) -> Made<'a> {
+        let delete = match &self.aim {
+            Some(cell) => cell.deed == Deed::Delete,
+            None => self.chance().percent(30),
+        };
         let action = if delete {
             Action::Delete
         } else {
@@ -380,7 +405,7 @@ impl<'a> Writer<'a> {
         ("with changed", table, vec![sql], false)
     }
 
-    fn current_of(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+    fn current_of(&mut self) -> Made<'a> {
         let table = self.table(Action::Update, |t| t.key.len() == 1);
         let intent = self.intent(table);
         let key = self.key_of_row(table, Action::Update, intent);
@@ -398,7 +423,7 @@ impl<'a> Writer<'a> {
         ("current of", table, steps, false)
     }
 
-    fn prepared(&mut self) -> (&'static str, &'a Table, Vec<String>, bool) {
+    fn prepared(&mut self) -> Made<'a> {
         let table = self.table(Action::Update, |t| t.key.len() == 1);
         let key = table.column(&table.key[0]);
         let intent = self.intent(table);
@@ -416,4 +441,9 @@ impl<'a> Writer<'a> {
         steps.push("DEALLOCATE w".to_owned());
         ("prepared write", table, steps, false)
     }
+}
+
+/// Rows of it can be copied under other keys.
+fn can_be_copied(table: &Table) -> bool {
+    table.key.len() == 1 && table.column(&table.key[0]).sequence.is_some()
 }

@@ -8,7 +8,8 @@ pub(crate) mod people;
 use celador_tests::{Database, denied};
 use postgres::Client;
 
-const SCHEMA: &str = "
+/// Tables, logins and rows.
+pub(crate) const SCHEMA: &str = "
 DO $$
 BEGIN
   CREATE ROLE desk_owner;

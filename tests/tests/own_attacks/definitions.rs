@@ -174,3 +174,35 @@ fn ddl_of_a_member_of_the_owning_role() {
         );
     }
 }
+
+/// Whoever owns the schema may drop what is in it; what takes a table's place isn't believed.
+#[test]
+fn the_directory_is_replaced_by_the_owner_of_the_schema() {
+    let made = "SELECT 2 AS id, 'atk_ruth'::text AS login, 1 AS team_id, 'administrator'::text AS role, NULL::int AS boss_id";
+    for attempts in [
+        &[
+            "DROP TABLE shop.staff CASCADE",
+            &format!("CREATE TABLE shop.staff AS {made}"),
+        ][..],
+        &[
+            &format!("CREATE TABLE shop.mine AS {made}"),
+            "DROP TABLE shop.staff CASCADE",
+            "ALTER TABLE shop.mine RENAME TO staff",
+        ],
+        &[
+            &format!("CREATE TABLE yard.staff AS {made}"),
+            "DROP TABLE shop.staff CASCADE",
+            "ALTER TABLE yard.staff SET SCHEMA shop",
+        ],
+    ] {
+        let database = stage();
+        database.run("ALTER SCHEMA shop OWNER TO atk_ruth");
+        let mut all = attempts.to_vec();
+        all.extend([
+            "SELECT title FROM shop.deals",
+            "SELECT roles FROM celador.whoami()",
+        ]);
+        let seen = shows_nothing_hidden(&database, &all);
+        assert!(!seen.contains("{administrator}"), "{attempts:?}\n{seen}");
+    }
+}

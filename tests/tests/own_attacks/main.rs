@@ -3,8 +3,11 @@
 
 mod code;
 mod definitions;
+mod giving;
 mod identity;
 mod questions;
 mod stage;
 mod statistics;
+mod trojans;
+mod waiting;
 mod writes;

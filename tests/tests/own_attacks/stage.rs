@@ -126,6 +126,11 @@ log = { read = ["own"], create = ["own"], update = ["own"] }
 shares = { read = ["created"], create = ["created"], update = ["created"], delete = ["created"] }
 "#;
 
+/// The small CRM's policy, as it is written.
+pub(crate) fn policy() -> &'static str {
+    POLICY
+}
+
 /// A database with the small CRM under its policy.
 pub(crate) fn stage() -> Database {
     Database::from_template("celador_own_attacks", |client| {

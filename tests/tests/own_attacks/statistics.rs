@@ -107,3 +107,105 @@ fn celadors_functions_called_by_hand() {
         );
     }
 }
+
+/// What a policy asks may run before the policy has let the row through: asked by hand, it says
+/// nothing of what it is asked with.
+#[test]
+fn questions_that_run_before_the_policy() {
+    let database = stage();
+    for question in [
+        "celador.all_in_reach('deals', title)",
+        "celador.all_in_reach(title, 'read')",
+        "celador.all_in_reach(title, title)",
+        "celador.holds('deals', title, title)",
+        "celador.restricted('deals', title)",
+        "NOT celador.restricted(title, title)",
+        "celador.owner_in_reach('deals', title, 'user', owner_id)",
+        "celador.owner_in_reach('deals', 'read', title, title)",
+        "celador.group_in_reach('deals', title, team_id)",
+        "celador.creator_in_reach('deals', title, title, created_by)",
+        "celador.creator_is_me(title, title)",
+        "celador.share_in_reach('deals', title, id)",
+        "celador.share_in_reach('deals', title, title)",
+    ] {
+        let seen = shows_nothing_hidden(
+            &database,
+            &[&format!(
+                "SELECT title FROM shop.deals WHERE id > 10 AND {question}"
+            )],
+        );
+        assert!(!seen.contains("ERROR"), "{question}\n{seen}");
+    }
+}
+
+/// `pg_read_all_data` reads the catalogs too, those with values of other tables among them.
+#[test]
+fn statistics_for_those_who_may_read_all_tables() {
+    let database = stage();
+    database.run(
+        "CREATE STATISTICS shop.pair (mcv) ON title, code FROM shop.deals;
+         CREATE STATISTICS shop.low ON (lower(title)) FROM shop.deals;
+         CREATE INDEX ON shop.deals (upper(title)); CREATE INDEX ON shop.deal_copy (upper(title));
+         ANALYZE; GRANT pg_read_all_data TO atk_ruth",
+    );
+    for view in [
+        "pg_statistic",
+        "pg_statistic_ext_data",
+        "pg_stats",
+        "pg_stats_ext",
+        "pg_stats_ext_exprs",
+    ] {
+        shows_nothing_hidden(
+            &database,
+            &[
+                &format!("SELECT x::text FROM {view} AS x"),
+                &format!("SELECT string_agg(x::text, ',') FROM {view} AS x"),
+            ],
+        );
+    }
+    shows_nothing_hidden(
+        &database,
+        &["SELECT stxdmcv::text FROM pg_statistic_ext_data"],
+    );
+    database.run("REVOKE pg_read_all_data FROM atk_ruth");
+}
+
+/// `pg_write_all_data` isn't the right to change the policy.
+#[test]
+fn celadors_tables_for_those_who_may_write_all_tables() {
+    let database = stage();
+    database.run("GRANT pg_write_all_data, pg_read_all_data TO atk_ruth");
+    for attempt in [
+        "UPDATE celador.policy SET compiled = replace(compiled, '\"seller\"', '\"other\"')",
+        "DELETE FROM celador.policy",
+        "DELETE FROM celador.protected",
+        "UPDATE celador.protected SET expressions = '{}'",
+        "INSERT INTO celador.registered_views (view) VALUES ('shop.super_titles')",
+        "INSERT INTO celador.maintenance_roles (role) VALUES ('atk_ruth')",
+        "INSERT INTO celador.policy (revision, document, compiled) SELECT 99, document, compiled FROM celador.policy",
+    ] {
+        let seen = shows_nothing_hidden(
+            &database,
+            &[
+                attempt,
+                "SELECT title FROM shop.deals",
+                "SELECT * FROM shop.super_titles",
+            ],
+        );
+        assert!(
+            seen.contains("ERROR") || seen.contains("done 0"),
+            "{attempt}\n{seen}"
+        );
+    }
+    let rows = database
+        .superuser()
+        .query_one(
+            "SELECT (SELECT count(*) FROM celador.policy), (SELECT count(*) FROM celador.registered_views), \
+             (SELECT count(*) FROM celador.maintenance_roles)",
+            &[],
+        )
+        .unwrap();
+    let counts: [i64; 3] = [rows.get(0), rows.get(1), rows.get(2)];
+    assert_eq!(counts, [1, 0, 0]);
+    database.run("REVOKE pg_write_all_data, pg_read_all_data FROM atk_ruth");
+}

@@ -4,8 +4,6 @@
 //! an end. RETURNING shows what is out of reach: PostgreSQL itself applies the policy for reading to
 //! the rows that an UPDATE returns from, and the new row of a record given away is shown by design;
 //! what stands in for it is that who may change a row also sees it.
-//!
-//! One isn't found within an ordinary run, and so isn't here yet: what has an owner can be claimed.
 
 use celador_tests::shadow::fault::Change::{After, Document, Instead, Policy, Sql};
 use celador_tests::shadow::fault::Fault;
@@ -19,7 +17,7 @@ CREATE TABLE fault.teams AS SELECT id, parent_id FROM public.teams;
 CREATE TABLE fault.peers AS SELECT a.id, b.id AS peer FROM public.users a JOIN public.users b USING (manager_id);
 GRANT SELECT ON ALL TABLES IN SCHEMA fault TO PUBLIC";
 
-pub(crate) const SAMPLE: [Fault; 17] = [
+pub(crate) const SAMPLE: [Fault; 23] = [
     Fault {
         name: "a group counts with those one level below",
         change: After(
@@ -153,6 +151,59 @@ pub(crate) const SAMPLE: [Fault; 17] = [
         change: Document(
             "[permissions.marketing.leads]",
             "[restrictions.first-role]\nusers = [\"sara\"]\nmodule = \"accounts\"\npredicate = \"id < 0\"\n[permissions.marketing.leads]",
+        ),
+    },
+    Fault {
+        name: "what has an owner can be claimed",
+        change: Policy(
+            "tickets",
+            "celador_update",
+            "celador.related_in_reach('tickets'::text, 'claim'::text, (id)::text)) AND (owner_id IS NULL)",
+            "celador.holds('tickets', 'claim', 'unassigned'))",
+        ),
+    },
+    Fault {
+        name: "a tree of groups ends below the second level, for changing",
+        change: After(
+            COPIES,
+            &Policy(
+                "leads",
+                "celador_update",
+                "celador.group_in_reach('leads'::text, 'update'::text, team_id)",
+                "({} AND NOT EXISTS (SELECT FROM fault.teams f JOIN fault.teams g ON g.id = f.parent_id WHERE f.id = leads.team_id AND g.parent_id IS NOT NULL))",
+            ),
+        ),
+    },
+    Fault {
+        name: "who may change a record takes people off it",
+        change: Policy(
+            "contact_assignees",
+            "celador_delete",
+            "celador.may_link('contacts'::text, 'owner'::text, 0, (contact_id)::text, (user_id)::text)",
+            "celador.record_in_reach('contacts', 'update', (contact_id)::text)",
+        ),
+    },
+    Fault {
+        name: "the type column of a parent isn't looked at, for creating",
+        change: Policy(
+            "notes",
+            "celador_create",
+            "(record_id)::text, record_type)",
+            "(record_id)::text, 'account'::text)",
+        ),
+    },
+    Fault {
+        name: "a setting isn't inherited by a group",
+        change: Sql(
+            "INSERT INTO celador.setting_values VALUES ('5', 'team_records', true)",
+            "DELETE FROM celador.setting_values WHERE \"group\" = '5'",
+        ),
+    },
+    Fault {
+        name: "another scope counts for creating",
+        change: Document(
+            "leads]\nread = [\"reports\", \"unassigned\"]\ncreate = [\"reports\"]",
+            "leads]\nread = [\"reports\", \"unassigned\"]\ncreate = [\"reports\", \"unassigned\"]",
         ),
     },
 ];

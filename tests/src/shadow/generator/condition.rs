@@ -161,7 +161,7 @@ impl<'a> Generator<'a> {
     }
 
     pub(super) fn filter(&mut self, sources: &[Source<'a>]) -> String {
-        if self.chance.percent(25) {
+        if self.chance.percent(35) {
             return String::new();
         }
         let source = self.chance.of(sources).clone();

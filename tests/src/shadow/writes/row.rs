@@ -1,6 +1,7 @@
 //! What is written into rows, and which rows are written.
 
 use super::Writer;
+use crate::shadow::aim::Deed;
 use crate::shadow::generator::Source;
 use crate::shadow::oracle::Action;
 use crate::shadow::schema::{Column, Family, Table};
@@ -37,13 +38,13 @@ impl<'a> Writer<'a> {
             record.names_owner,
         ];
         if means.contains(&name)
-            && let Some(mut keys) = self
-                .oracle
-                .candidates(self.person, &table.name, &column.name)
+            && let Some(mut keys) =
+                self.oracle
+                    .candidates(self.phase, self.person, &table.name, &column.name)
         {
             if record.names_owner == name {
                 // Whoever made a record without owner linking it to himself is left open.
-                let me = self.oracle.owner_key(self.person, &table.name);
+                let me = self.oracle.owner_key(self.phase, self.person, &table.name);
                 keys.retain(|key| *key != me);
             }
             if column.nullable && self.chance().percent(12) {
@@ -87,7 +88,9 @@ impl<'a> Writer<'a> {
         table: &'a Table,
         may_omit_key: bool,
     ) -> (Vec<String>, Vec<String>) {
+        let aimed = self.aimed_pool();
         let pool = match self.chance().below(10) {
+            0..8 if aimed.is_some() => aimed.unwrap_or(Pool::Visible),
             0..6 => Pool::Changeable,
             6..8 => Pool::Visible,
             _ => Pool::Hidden,
@@ -123,7 +126,7 @@ impl<'a> Writer<'a> {
                     _ => self.new_value(table, column),
                 }
             } else if record.owner == name && self.chance().percent(55) {
-                self.oracle.owner_key(self.person, &table.name)
+                self.oracle.owner_key(self.phase, self.person, &table.name)
             } else if record.owner == name && self.chance().percent(60)
                 || record.group == name && self.chance().percent(35)
                 || record.names_owner == name
@@ -147,6 +150,7 @@ impl<'a> Writer<'a> {
     /// What an UPDATE of a table could be meant to do.
     pub(super) fn intent(&mut self, table: &'a Table) -> Intent {
         let record = self.record(table);
+        let aimed = self.aim.as_ref().map(|cell| cell.deed);
         let can = |intent| match intent {
             Intent::Give => record.owner.is_some() || record.names_owner.is_some(),
             Intent::Refile => record.group.is_some(),
@@ -156,6 +160,11 @@ impl<'a> Writer<'a> {
             Intent::Edit | Intent::Anything => true,
         };
         let wanted = match self.generator.chance.below(100) {
+            _ if aimed == Some(Deed::Claim) => Intent::Give,
+            0..30 if aimed == Some(Deed::Assign) && can(Intent::Refile) => Intent::Refile,
+            _ if aimed == Some(Deed::Assign) && can(Intent::Give) => Intent::Give,
+            _ if aimed == Some(Deed::Assign) => Intent::Refile,
+            0..34 if aimed == Some(Deed::Update) => Intent::Edit,
             0..22 => Intent::Give,
             22..34 => Intent::Refile,
             34..43 => Intent::Move,
@@ -246,6 +255,9 @@ impl<'a> Writer<'a> {
 
     /// The rows that a write is most telling for, one in five times any.
     pub(super) fn pool(&mut self, action: Action, intent: Intent) -> Option<Pool> {
+        if let Some(pool) = self.aimed_pool() {
+            return Some(pool);
+        }
         let pools: &[Pool] = match (action, intent) {
             (Action::Update, Intent::Give | Intent::Refile) => &[
                 Pool::Assignable,
@@ -268,7 +280,7 @@ impl<'a> Writer<'a> {
     }
 
     /// A row that is there.
-    fn row(&mut self, table: &Table, pool: Option<Pool>) -> Option<&'a Row> {
+    pub(super) fn row(&mut self, table: &Table, pool: Option<Pool>) -> Option<&'a Row> {
         let (values, chance) = (self.generator.values, &mut *self.generator.chance);
         match pool {
             Some(pool) => values.row_of(chance, pool, &table.name),
@@ -297,30 +309,11 @@ impl<'a> Writer<'a> {
         alias: &str,
         (action, intent): (Action, Intent),
     ) -> String {
-        if self.chance().percent(80) {
-            let wanted = 1 + self.chance().below(2);
-            let rows: Vec<String> = (0..wanted)
-                .filter_map(|_| {
-                    let pool = self.pool(action, intent);
-                    self.row(table, pool)
-                })
-                .map(|row| {
-                    let parts: Vec<String> = table
-                        .key
-                        .iter()
-                        .filter_map(|key| {
-                            let at = table
-                                .columns
-                                .iter()
-                                .position(|column| column.name == *key)?;
-                            Some(format!(
-                                "{alias}.{key} = {}",
-                                literal(&table.columns[at], row[at].as_deref())
-                            ))
-                        })
-                        .collect();
-                    format!("({})", parts.join(" AND "))
-                })
+        if self.aim.is_some() || self.chance().percent(80) {
+            let rows: Vec<String> = self
+                .few_rows(table, (action, intent))
+                .into_iter()
+                .map(|row| is_row(table, alias, row))
                 .collect();
             if !rows.is_empty() {
                 return rows.join(" OR ");
@@ -337,7 +330,8 @@ impl<'a> Writer<'a> {
 
     /// Another table that this one refers to: `FROM other o WHERE n.column = o.key AND …`.
     pub(super) fn other(&mut self, table: &'a Table, word: &str) -> Option<(String, String)> {
-        if table.references.is_empty() || !self.chance().percent(25) {
+        let percent = if self.aim.is_some() { 8 } else { 25 };
+        if table.references.is_empty() || !self.chance().percent(percent) {
             return None;
         }
         let reference = self.pick(&table.references);
@@ -357,4 +351,19 @@ impl<'a> Writer<'a> {
             ),
         ))
     }
+}
+
+/// The row is this one.
+pub(super) fn is_row(table: &Table, alias: &str, row: &Row) -> String {
+    let parts: Vec<String> = table
+        .columns
+        .iter()
+        .zip(row)
+        .filter(|(column, _)| table.key.contains(&column.name))
+        .map(|(column, value)| {
+            let value = literal(column, value.as_deref());
+            format!("{alias}.{} = {value}", column.name)
+        })
+        .collect();
+    format!("({})", parts.join(" AND "))
 }

@@ -32,7 +32,10 @@ Next, as a superuser of the server:
 3. In the CRM's database:
      CREATE EXTENSION celador;
      SELECT * FROM celador.plan_policy(…);   -- changes nothing
-     SELECT celador.load_policy(…);";
+     SELECT celador.load_policy(…);
+   An older one that is there already: ALTER EXTENSION celador UPDATE, at once.
+
+docs/first-hour.md goes through it step by step.";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let (major, places) = postgres::places(&arguments.pg_config)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use xtask::extension::Profile;
 use xtask::postgres::Install;
 use xtask::{package, workspace};
 
@@ -24,7 +25,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .clone()
         .unwrap_or_else(|| workspace().join("target/package"));
     for major in &arguments.pg {
-        for path in package::package(&Install::ensure(*major)?, &into)? {
+        for path in package::package(&Install::ensure(*major)?, &into, Profile::Release)? {
             println!("{}", path.display());
         }
     }

@@ -1,0 +1,50 @@
+-- A business suite as Odoo's modules are: singular names with a family, many foreign keys, people who are
+-- users and employees, a key and its kind in two columns, a list of the suite's own models.
+CREATE TABLE res_company (id serial PRIMARY KEY, name text NOT NULL, parent_id integer REFERENCES res_company, currency_id integer, create_uid integer, create_date timestamp, write_uid integer, write_date timestamp);
+CREATE TABLE res_country (id serial PRIMARY KEY, name text NOT NULL, code text);
+CREATE TABLE res_country_state (id serial PRIMARY KEY, country_id integer NOT NULL REFERENCES res_country, name text NOT NULL);
+CREATE TABLE res_currency (id serial PRIMARY KEY, name text NOT NULL, symbol text);
+CREATE TABLE res_lang (id serial PRIMARY KEY, name text NOT NULL, code text NOT NULL);
+CREATE TABLE res_partner (id serial PRIMARY KEY, name text, parent_id integer REFERENCES res_partner, company_id integer REFERENCES res_company, user_id integer, team_id integer, country_id integer REFERENCES res_country, email text, phone text, active boolean, create_uid integer, create_date timestamp, write_uid integer, write_date timestamp);
+CREATE TABLE res_users (id serial PRIMARY KEY, login text NOT NULL UNIQUE, password text, active boolean DEFAULT true, company_id integer NOT NULL REFERENCES res_company, partner_id integer NOT NULL REFERENCES res_partner, create_uid integer REFERENCES res_users, create_date timestamp, write_uid integer REFERENCES res_users, write_date timestamp);
+ALTER TABLE res_company ADD FOREIGN KEY (create_uid) REFERENCES res_users, ADD FOREIGN KEY (write_uid) REFERENCES res_users, ADD FOREIGN KEY (currency_id) REFERENCES res_currency;
+CREATE TABLE res_groups (id serial PRIMARY KEY, name text NOT NULL, comment text);
+CREATE TABLE res_groups_users_rel (gid integer NOT NULL REFERENCES res_groups ON DELETE CASCADE, uid integer NOT NULL REFERENCES res_users ON DELETE CASCADE, PRIMARY KEY (gid, uid));
+CREATE TABLE res_company_users_rel (cid integer NOT NULL REFERENCES res_company ON DELETE CASCADE, user_id integer NOT NULL REFERENCES res_users ON DELETE CASCADE, PRIMARY KEY (cid, user_id));
+CREATE TABLE crm_team (id serial PRIMARY KEY, name text NOT NULL, user_id integer REFERENCES res_users, company_id integer REFERENCES res_company, active boolean, create_uid integer REFERENCES res_users, write_date timestamp);
+CREATE TABLE crm_team_member (id serial PRIMARY KEY, crm_team_id integer NOT NULL REFERENCES crm_team ON DELETE CASCADE, user_id integer NOT NULL REFERENCES res_users, active boolean, create_uid integer REFERENCES res_users, UNIQUE (crm_team_id, user_id));
+ALTER TABLE res_partner ADD FOREIGN KEY (user_id) REFERENCES res_users, ADD FOREIGN KEY (team_id) REFERENCES crm_team, ADD FOREIGN KEY (create_uid) REFERENCES res_users, ADD FOREIGN KEY (write_uid) REFERENCES res_users;
+CREATE TABLE hr_department (id serial PRIMARY KEY, name text NOT NULL, parent_id integer REFERENCES hr_department, company_id integer REFERENCES res_company);
+CREATE TABLE hr_employee (id serial PRIMARY KEY, name text NOT NULL, user_id integer REFERENCES res_users, parent_id integer REFERENCES hr_employee, department_id integer REFERENCES hr_department, company_id integer NOT NULL REFERENCES res_company, active boolean, departure_date date, create_uid integer REFERENCES res_users);
+CREATE TABLE ir_model (id serial PRIMARY KEY, model text NOT NULL UNIQUE, name text NOT NULL);
+CREATE TABLE ir_model_fields (id serial PRIMARY KEY, model_id integer NOT NULL REFERENCES ir_model ON DELETE CASCADE, name text NOT NULL, ttype text);
+CREATE TABLE ir_model_access (id serial PRIMARY KEY, model_id integer NOT NULL REFERENCES ir_model ON DELETE CASCADE, group_id integer REFERENCES res_groups, perm_read boolean, perm_write boolean);
+CREATE TABLE ir_model_data (id serial PRIMARY KEY, model text NOT NULL, name text NOT NULL, res_id integer);
+CREATE TABLE ir_ui_view (id serial PRIMARY KEY, name text NOT NULL, model_id integer REFERENCES ir_model, inherit_id integer REFERENCES ir_ui_view);
+CREATE TABLE ir_ui_menu (id serial PRIMARY KEY, name text NOT NULL, parent_id integer REFERENCES ir_ui_menu);
+CREATE TABLE ir_act_window (id serial PRIMARY KEY, name text NOT NULL, view_id integer REFERENCES ir_ui_view, model_id integer REFERENCES ir_model);
+CREATE TABLE ir_cron (id serial PRIMARY KEY, name text NOT NULL, active boolean, user_id integer REFERENCES res_users);
+CREATE TABLE ir_mail_server (id serial PRIMARY KEY, name text NOT NULL, smtp_host text NOT NULL, smtp_password text);
+CREATE TABLE ir_config_parameter (id serial PRIMARY KEY, key text NOT NULL UNIQUE, value text NOT NULL);
+CREATE TABLE ir_attachment (id serial PRIMARY KEY, name text NOT NULL, res_model text, res_id integer, company_id integer REFERENCES res_company, datas bytea, create_uid integer REFERENCES res_users, write_date timestamp);
+CREATE TABLE ir_sessions (id serial PRIMARY KEY, user_id integer REFERENCES res_users, data text);
+CREATE TABLE crm_stage (id serial PRIMARY KEY, name text NOT NULL, sequence integer, team_id integer REFERENCES crm_team);
+CREATE TABLE crm_lead (id serial PRIMARY KEY, name text NOT NULL, type text, user_id integer REFERENCES res_users, team_id integer REFERENCES crm_team, company_id integer REFERENCES res_company, partner_id integer REFERENCES res_partner, stage_id integer REFERENCES crm_stage, active boolean, create_uid integer REFERENCES res_users, create_date timestamp, write_uid integer REFERENCES res_users, write_date timestamp);
+CREATE TABLE crm_tag (id serial PRIMARY KEY, name text NOT NULL, create_uid integer REFERENCES res_users);
+CREATE TABLE crm_tag_rel (lead_id integer NOT NULL REFERENCES crm_lead ON DELETE CASCADE, tag_id integer NOT NULL REFERENCES crm_tag ON DELETE CASCADE, PRIMARY KEY (lead_id, tag_id));
+CREATE TABLE product_template (id serial PRIMARY KEY, name text NOT NULL, company_id integer REFERENCES res_company, list_price numeric, active boolean, create_uid integer REFERENCES res_users);
+CREATE TABLE product_product (id serial PRIMARY KEY, product_tmpl_id integer NOT NULL REFERENCES product_template ON DELETE CASCADE, default_code text, create_uid integer REFERENCES res_users);
+CREATE TABLE sale_order (id serial PRIMARY KEY, name text NOT NULL, partner_id integer NOT NULL REFERENCES res_partner, partner_invoice_id integer NOT NULL REFERENCES res_partner, user_id integer REFERENCES res_users, team_id integer REFERENCES crm_team, company_id integer NOT NULL REFERENCES res_company, opportunity_id integer REFERENCES crm_lead, create_uid integer REFERENCES res_users, create_date timestamp, write_uid integer REFERENCES res_users, write_date timestamp);
+CREATE TABLE sale_order_line (id serial PRIMARY KEY, order_id integer NOT NULL REFERENCES sale_order ON DELETE CASCADE, product_id integer REFERENCES product_product, salesman_id integer REFERENCES res_users, name text NOT NULL, create_uid integer REFERENCES res_users);
+CREATE TABLE hr_expense (id serial PRIMARY KEY, name text NOT NULL, employee_id integer NOT NULL REFERENCES hr_employee, company_id integer NOT NULL REFERENCES res_company, create_uid integer REFERENCES res_users);
+CREATE TABLE mail_message (id serial PRIMARY KEY, model text, res_id integer, body text, author_id integer REFERENCES res_partner, create_uid integer REFERENCES res_users, create_date timestamp);
+CREATE TABLE mail_followers (id serial PRIMARY KEY, res_model text NOT NULL, res_id integer, partner_id integer NOT NULL REFERENCES res_partner ON DELETE CASCADE);
+CREATE TABLE mail_activity (id serial PRIMARY KEY, res_model text NOT NULL, res_id integer, user_id integer NOT NULL REFERENCES res_users, summary text, create_uid integer REFERENCES res_users);
+CREATE TABLE mail_template (id serial PRIMARY KEY, name text, model_id integer REFERENCES ir_model, create_uid integer REFERENCES res_users);
+INSERT INTO ir_model (model, name) VALUES ('res.partner', 'Contact'), ('crm.lead', 'Lead'), ('sale.order', 'Sales Order'),
+  ('res.users', 'User'), ('product.template', 'Product'), ('ir.cron', 'Job'), ('mail.message', 'Message');
+INSERT INTO res_groups (name) VALUES ('Administrator'), ('Salesman'), ('Technical Features');
+INSERT INTO mail_message (model, res_id) VALUES ('crm.lead', 1), ('sale.order', 1), ('res.partner', 1);
+INSERT INTO ir_attachment (name, res_model, res_id) VALUES ('a', 'crm.lead', 1), ('b', 'sale.order', 1);
+INSERT INTO mail_activity (res_model, res_id, user_id)
+  SELECT 'crm.lead', 1, u.id FROM res_users AS u;
