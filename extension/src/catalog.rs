@@ -1,5 +1,8 @@
 //! The loaded policy, read once per backend and again when it changes.
 
+mod closed;
+mod read;
+
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
@@ -9,9 +12,8 @@ use pgrx::prelude::*;
 
 use crate::fold::Question;
 use crate::hooks::observe::Asked;
-use crate::spi::{self, Kept, Reads};
+use crate::spi::Kept;
 use crate::version::Unfit;
-use crate::watch::{self, Counter};
 use crate::{errors, hooks, plan_stamp, relations, session};
 
 /// Everything of the policy that a backend holds.
@@ -139,7 +141,7 @@ pub(crate) fn current() -> Option<Rc<Catalog>> {
     // Cleared first: a change that arrives while the tables are read must be seen again.
     STALE.set(false);
     plan_stamp::forget_marked();
-    let catalog = Rc::new(read(signals).unwrap_or_else(|| {
+    let catalog = Rc::new(read::read(signals).unwrap_or_else(|| {
         STALE.set(true);
         errors::fault("the tables of schema celador can't be read")
     }));
@@ -185,150 +187,6 @@ fn find_signals() -> Option<Signals> {
     let directory = relations::relation("celador", "directory_version")?;
     (relations::is_ours(policy) && relations::is_ours(directory))
         .then_some(Signals { policy, directory })
-}
-
-fn read(signals: Signals) -> Option<Catalog> {
-    let text = pg_sys::TEXTOID;
-    let basis = read_basis();
-    if basis.unfit.is_some() {
-        return Some(basis);
-    }
-    let covered = relations::function("covered", &[])?;
-    let version = [pg_sys::OIDOID, pg_sys::TIDOID, pg_sys::XIDOID];
-    let still_readable = relations::function("still_readable", &version)?;
-    let readable_now = relations::function("readable_now", &version)?;
-    let guard = relations::function("guard", &[])?;
-    let assume = relations::function("assume", &[text])?;
-    let act_as = relations::function("act_as", &[text])?;
-    plan_stamp::mark_by(covered);
-    let read = || {
-        (
-            spi::read(LIVE, &[], Reads::Latest),
-            oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
-            oids("SELECT relation::pg_catalog.oid FROM celador.protected WHERE observed"),
-            spi::read(PAUSED, &[], Reads::Latest),
-            oids("SELECT role::pg_catalog.oid FROM celador.guarded_owners"),
-            spi::read("SELECT FROM celador.adopted", &[], Reads::Latest).len(),
-            spi::read(FUNCTIONS, &[], Reads::Latest),
-        )
-    };
-    let (live, registered, observed, paused, guarded, adopted, functions) =
-        spi::with_rights_of(spi::superuser(), || spi::connected(read));
-    let paused = paused
-        .into_iter()
-        .filter_map(|row| {
-            let mut row = row.into_iter();
-            let relation = row.next()??.parse::<u32>().ok()?;
-            Some((pg_sys::Oid::from(relation), row.next()?))
-        })
-        .collect();
-    let mut unfit = None;
-    let mut revision = None;
-    let policy = match live.into_iter().next().map(<[Option<String>; 3]>::try_from) {
-        None => None,
-        // What another version compiled isn't read: it could mean something else here.
-        Some(Ok([Some(json), by, number])) => match Unfit::of_policy(by.as_deref()) {
-            None => {
-                revision = number.and_then(|number| number.parse().ok());
-                Some(understood(&json))
-            }
-            other => {
-                unfit = other;
-                None
-            }
-        },
-        Some(_) => errors::fault("the live policy has no text"),
-    };
-    let mut basis = basis;
-    basis.protected.retain(|table| !observed.contains(table));
-    Some(Catalog {
-        unfit,
-        policy,
-        revision: revision.unwrap_or(0),
-        observed,
-        registered,
-        paused,
-        guarded,
-        adopted,
-        covered,
-        still_readable,
-        readable_now,
-        guard,
-        assume,
-        act_as,
-        questions_asked: functions
-            .into_iter()
-            .filter_map(|row| {
-                let mut row = row.into_iter().flatten();
-                let function = row.next()?.parse::<u32>().ok()?;
-                Some((
-                    pg_sys::Oid::from(function),
-                    Question::from_name(&row.next()?)?,
-                ))
-            })
-            .collect(),
-        signals: [signals.policy, signals.directory],
-        ..basis
-    })
-}
-
-const LIVE: &str = "SELECT p.compiled, p.compiled_by, p.revision FROM celador.policy AS p \
-    ORDER BY p.revision DESC LIMIT 1";
-
-const PAUSED: &str = "SELECT relation::pg_catalog.oid, reason FROM celador.paused";
-
-/// What is in every version's tables under the same names: which tables are protected, and who is
-/// exempt; and whether the rest can be read.
-fn read_basis() -> Catalog {
-    watch::count(Counter::PolicyReads, 1);
-    let (version, protected, maintenance) = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| {
-            (
-                spi::read(VERSION, &[], Reads::Latest),
-                oids("SELECT relation::pg_catalog.oid FROM celador.protected"),
-                oids("SELECT role::pg_catalog.oid FROM celador.maintenance_roles"),
-            )
-        })
-    });
-    let version = version.into_iter().flatten().next().flatten();
-    // SAFETY: cache look-ups.
-    let of_others = unsafe {
-        let own = pg_sys::get_namespace_oid(c"celador".as_ptr(), true);
-        protected
-            .iter()
-            .filter(|table| pg_sys::get_rel_namespace(**table) != own)
-            .count()
-    };
-    Catalog {
-        unfit: Unfit::of_objects(&version.unwrap_or_default()),
-        of_others,
-        protected,
-        maintenance,
-        ..Catalog::default()
-    }
-}
-
-const VERSION: &str = "SELECT e.extversion FROM pg_catalog.pg_extension AS e \
-    WHERE e.extname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name";
-
-/// The OIDs that a query returns. Inside [`spi::connected`].
-fn oids(sql: &str) -> HashSet<pg_sys::Oid> {
-    spi::read(sql, &[], Reads::Latest)
-        .into_iter()
-        .filter_map(|row| row.first()?.as_ref()?.parse::<u32>().ok())
-        .map(pg_sys::Oid::from)
-        .collect()
-}
-
-fn understood(json: &str) -> PolicySet {
-    match serde_json::from_str(json) {
-        Ok(policy) => policy,
-        Err(error) => errors::raise(
-            PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
-            format!("the loaded policy can't be read by this version of the library: {error}"),
-            "Load the policy again: SELECT celador.load_policy(document).",
-        ),
-    }
 }
 
 impl Catalog {
@@ -453,117 +311,4 @@ impl Catalog {
                     || hooks::maintenance::is_of_exempt_owner())
         }
     }
-
-    /// What holds rows, values or statistics of protected tables: they themselves, Celador's own,
-    /// the materialized views over them that nobody has registered, and the indexes and TOAST
-    /// tables of all of these.
-    pub(crate) fn closed_relations(&self) -> Vec<pg_sys::Oid> {
-        self.closed("SELECT CAST(c.relation AS pg_catalog.oid) FROM closed AS c")
-    }
-
-    /// The extended statistics of these.
-    pub(crate) fn closed_statistics(&self) -> Vec<pg_sys::Oid> {
-        self.closed(
-            "SELECT s.oid FROM closed AS c JOIN pg_catalog.pg_statistic_ext AS s \
-             ON s.stxrelid OPERATOR(pg_catalog.=) c.relation",
-        )
-    }
-
-    fn closed(&self, what: &str) -> Vec<pg_sys::Oid> {
-        let oids = |rows: Vec<Vec<Option<String>>>| -> Vec<pg_sys::Oid> {
-            rows.into_iter()
-                .filter_map(|row| row.into_iter().next().flatten()?.parse::<u32>().ok())
-                .map(pg_sys::Oid::from)
-                .collect()
-        };
-        spi::with_rights_of(spi::superuser(), || {
-            spi::connected(|| {
-                let views = oids(self.kept(MATERIALIZED, 0).rows(&[], Reads::Latest))
-                    .into_iter()
-                    .filter(|view| {
-                        !self.registered.contains(view) && !self.copied_by(*view).is_empty()
-                    });
-                let tables: Vec<String> = self
-                    .protected
-                    .iter()
-                    .copied()
-                    .chain(views)
-                    .map(|relation| relation.to_u32().to_string())
-                    .collect();
-                let statement = format!("{CLOSED} {what}");
-                oids(
-                    self.kept(&statement, 1)
-                        .rows(&[&tables.join(",")], Reads::Latest),
-                )
-            })
-        })
-    }
-
-    /// The protected tables that a materialized view was made from, directly or through views; 0
-    /// among them stands for what a function may have read.
-    pub(crate) fn copied_by(&self, view: pg_sys::Oid) -> Rc<Vec<pg_sys::Oid>> {
-        if let Some(known) = self.materialized.borrow().get(&view) {
-            return Rc::clone(known);
-        }
-        let found = spi::with_rights_of(spi::superuser(), || {
-            spi::connected(|| {
-                self.kept(COPIED_BY, 1)
-                    .rows(&[&view.to_u32().to_string()], Reads::Latest)
-            })
-        });
-        let tables: Vec<pg_sys::Oid> = found
-            .into_iter()
-            .filter_map(|row| row.into_iter().next().flatten()?.parse::<u32>().ok())
-            .map(pg_sys::Oid::from)
-            .filter(|table| *table == pg_sys::InvalidOid || self.protected.contains(table))
-            .collect();
-        let tables = Rc::new(tables);
-        self.materialized
-            .borrow_mut()
-            .insert(view, Rc::clone(&tables));
-        tables
-    }
 }
-
-const FUNCTIONS: &str = "\
-SELECT p.oid, p.proname FROM pg_catalog.pg_proc AS p
-JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
-WHERE n.nspname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name";
-
-const MATERIALIZED: &str = "\
-SELECT c.oid FROM pg_catalog.pg_class AS c
-WHERE c.relkind OPERATOR(pg_catalog.=) 'm'::pg_catalog.\"char\"";
-
-/// `$1`: tables and views, separated by commas.
-const CLOSED: &str = "\
-WITH heap(relation) AS (
-  SELECT CAST(t.relation AS pg_catalog.oid) FROM pg_catalog.unnest(pg_catalog.string_to_array($1, ',')) AS t(relation)
-  UNION
-  SELECT c.oid FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n
-    ON n.oid OPERATOR(pg_catalog.=) c.relnamespace AND n.nspname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name),
-closed(relation) AS (
-  SELECT heap.relation FROM heap
-  UNION
-  SELECT i.indexrelid FROM heap JOIN pg_catalog.pg_index AS i ON i.indrelid OPERATOR(pg_catalog.=) heap.relation
-  UNION
-  SELECT c.reltoastrelid FROM heap JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) heap.relation)";
-
-const COPIED_BY: &str = "\
-WITH RECURSIVE reads(relation) AS (
-  SELECT CAST($1 AS pg_catalog.oid)
-  UNION
-  SELECT d.refobjid FROM reads
-  JOIN pg_catalog.pg_rewrite AS w ON w.ev_class OPERATOR(pg_catalog.=) reads.relation
-  JOIN pg_catalog.pg_depend AS d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-    AND d.objid OPERATOR(pg_catalog.=) w.oid
-    AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
-  JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) d.refobjid
-  WHERE d.refobjid OPERATOR(pg_catalog.<>) reads.relation)
-SELECT reads.relation FROM reads
-UNION ALL
-SELECT 0::pg_catalog.oid WHERE EXISTS (
-  SELECT FROM reads
-  JOIN pg_catalog.pg_rewrite AS w ON w.ev_class OPERATOR(pg_catalog.=) reads.relation
-  JOIN pg_catalog.pg_depend AS d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_rewrite'::pg_catalog.regclass
-    AND d.objid OPERATOR(pg_catalog.=) w.oid
-    AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass)";

@@ -2,35 +2,22 @@
 //!
 //! Within one statement it doesn't change: it is renewed where a statement begins.
 
+mod person;
+
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use celador_policy::directory::{Facts, sql};
+use celador_policy::directory::Facts;
 use celador_policy::document::NoIdentity;
-use celador_policy::policy_set::{CellRef, Owner};
-use celador_policy::{Access, PolicySet, Reach};
+use celador_policy::{Access, PolicySet};
 use pgrx::prelude::*;
 
 use crate::catalog::{self, Catalog};
 use crate::identity::{self, Source, Who};
-use crate::spi::{self, Reads};
 use crate::watch::{self, Counter, Kind};
 use crate::{errors, hooks, plan_stamp};
-
-/// A person, with what that person may do.
-pub(crate) struct Person {
-    /// The policy that the access was computed from.
-    pub(crate) catalog: Rc<Catalog>,
-    /// What the person may do.
-    pub(crate) access: Access,
-    /// How the session came to this person.
-    pub(crate) source: Source,
-    computed_at: f64,
-    /// Plans that hold answers of the same access have the same stamp.
-    pub(crate) stamp: u32,
-    reaches: RefCell<HashMap<String, BTreeMap<String, Rc<Reach>>>>,
-}
+pub(crate) use person::{Person, can_be, person_of};
 
 /// Why nobody asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -353,153 +340,4 @@ fn policy_of(catalog: &Catalog) -> Result<&PolicySet, Nobody> {
             "Run SELECT celador.load_policy(document).",
         )
     })
-}
-
-/// The person with that `user` key.
-pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Asker {
-    let policy = policy_of(catalog)?;
-    let Some(facts) = facts(catalog, policy, key) else {
-        return Err(Nobody::new(
-            format!("there is no user \"{key}\""),
-            "Add the user to the directory, or correct who is signed in.",
-        ));
-    };
-    if !facts.active {
-        return Err(Nobody::new(
-            format!("user \"{key}\" is deactivated"),
-            "Activate the user in the directory.",
-        ));
-    }
-    let access = Access::compute(policy, facts);
-    Ok(Person::new(catalog, access, source))
-}
-
-fn facts(catalog: &Rc<Catalog>, policy: &PolicySet, key: &str) -> Option<Facts> {
-    let user = &policy.directory.users.keys["user"];
-    if !can_be(key, &user.type_name) {
-        return None;
-    }
-    let statement = sql::facts(&policy.directory, &key_names(policy));
-    let rows = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| catalog.kept(&statement, 1).rows(&[key], Reads::Latest))
-    });
-    let json = match rows.as_slice() {
-        [] => return None,
-        [row] => row.first().cloned().flatten()?,
-        [..] => errors::raise(
-            PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
-            format!("several users have the key \"{key}\""),
-            "Make the key unique in the users' table.",
-        ),
-    };
-    match serde_json::from_str(&json) {
-        Ok(facts) => Some(facts),
-        Err(error) => errors::fault(format!(
-            "what the directory tells of a user can't be read: {error}"
-        )),
-    }
-}
-
-/// The names of the keys by which records name people.
-fn key_names(policy: &PolicySet) -> BTreeSet<String> {
-    let owners = policy
-        .modules
-        .values()
-        .flat_map(|module| &module.owners)
-        .map(|owner| match owner {
-            Owner::Column(column) => column.key.clone(),
-            Owner::Link(_, key) => key.clone(),
-        });
-    owners.chain(["user".to_owned()]).collect()
-}
-
-/// Whether a text can be a value of a key's type; one that can't names nothing.
-pub(crate) fn can_be(key: &str, type_name: &str) -> bool {
-    match type_name {
-        "pg_catalog.int2" => key.parse::<i16>().is_ok(),
-        "pg_catalog.int4" => key.parse::<i32>().is_ok(),
-        "pg_catalog.int8" => key.parse::<i64>().is_ok(),
-        "pg_catalog.uuid" => {
-            key.len() == 36
-                && key.char_indices().all(|(at, c)| match at {
-                    8 | 13 | 18 | 23 => c == '-',
-                    _ => c.is_ascii_hexdigit(),
-                })
-        }
-        "pg_catalog.text" | "pg_catalog.varchar" | "pg_catalog.bpchar" => true,
-        _ => false,
-    }
-}
-
-impl Person {
-    fn new(catalog: &Rc<Catalog>, access: Access, source: Source) -> Rc<Self> {
-        let mut person = Self {
-            access,
-            catalog: Rc::clone(catalog),
-            source,
-            computed_at: now(),
-            stamp: 0,
-            reaches: RefCell::default(),
-        };
-        person.stamp = plan_stamp::of(&person);
-        let person = Rc::new(person);
-        plan_stamp::remember(&person);
-        person
-    }
-
-    /// Whether whatever a policy asks has the same answer for both, as they were computed.
-    pub(crate) fn has_same_access(&self, other: &Self) -> bool {
-        let facts = self.access.facts();
-        let live = |end: f64, person: &Self| end > person.computed_at;
-        facts == other.access.facts()
-            && (Rc::ptr_eq(&self.catalog, &other.catalog) || self.policy() == other.policy())
-            && facts
-                .shares
-                .iter()
-                .filter_map(|share| share.expires)
-                .all(|end| live(end, self) == live(end, other))
-    }
-
-    /// The policy.
-    pub(crate) fn policy(&self) -> &PolicySet {
-        match &self.catalog.policy {
-            Some(policy) => policy,
-            None => errors::fault("a person without a policy"),
-        }
-    }
-
-    /// What the person reaches of a module, in the way that `cell` names. A cell or module that
-    /// isn't one reaches nothing, without a word: LEAKPROOF functions ask here, with whatever
-    /// stands in rows that the person may not see.
-    pub(crate) fn reach(&self, module: &str, cell: &str) -> Rc<Reach> {
-        if let Some(reach) = self
-            .reaches
-            .borrow()
-            .get(module)
-            .and_then(|cells| cells.get(cell))
-        {
-            return Rc::clone(reach);
-        }
-        let policy = self.policy();
-        let Some(named) = CellRef::from_text(cell).filter(|_| policy.modules.contains_key(module))
-        else {
-            return Rc::default();
-        };
-        let reach = Rc::new(self.access.reach(policy, module, &named, self.computed_at));
-        self.reaches
-            .borrow_mut()
-            .entry(module.to_owned())
-            .or_default()
-            .insert(cell.to_owned(), Rc::clone(&reach));
-        reach
-    }
-
-    /// The person's keys of that name.
-    pub(crate) fn keys(&self, name: &str) -> &[String] {
-        self.access
-            .facts()
-            .keys
-            .get(name)
-            .map_or(&[], Vec::as_slice)
-    }
 }

@@ -7,6 +7,7 @@ mod copies;
 mod executor;
 mod extension;
 pub(crate) mod foreign_code;
+mod functions;
 pub(crate) mod injected;
 pub(crate) mod maintenance;
 pub(crate) mod observe;
@@ -35,6 +36,7 @@ pub(crate) fn are_installed() -> bool {
 pub(crate) fn install() {
     INSTALLED.store(true, Ordering::Relaxed);
     planner::install();
+    functions::install();
     foreign_code::install();
     extension::install();
     executor::install();

@@ -2,7 +2,7 @@
 //! those in which a protected table stands without its policy.
 
 use std::cell::{Cell, OnceCell};
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int};
 use std::rc::Rc;
 
 use celador_policy::row_policy::{READ, UPDATE};
@@ -10,7 +10,7 @@ use pgrx::prelude::*;
 
 use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
-use super::{copies, foreign_code, maintenance, observe, own_statement, statistics};
+use super::{copies, functions, maintenance, observe, own_statement, statistics};
 use crate::catalog::{self, Catalog};
 use crate::plan_stamp::{self, Mark};
 use crate::session::{self, Person};
@@ -18,7 +18,6 @@ use crate::watch::{Counter, Kind, Raising};
 use crate::{errors, fold, kept_snapshot, load, newer_version, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
-static mut NEXT_NEEDS_FMGR: pg_sys::needs_fmgr_hook_type = None;
 
 // The bindings of these are guarded; called directly, errors keep all their fields.
 unsafe extern "C-unwind" {
@@ -35,8 +34,6 @@ pub(super) fn install() {
     unsafe {
         NEXT = pg_sys::planner_hook;
         pg_sys::planner_hook = Some(planner);
-        NEXT_NEEDS_FMGR = pg_sys::needs_fmgr_hook;
-        pg_sys::needs_fmgr_hook = Some(needs_fmgr);
     }
 }
 
@@ -63,70 +60,6 @@ unsafe extern "C-unwind" fn planner(
             (*plan).jitFlags = pg_sys::PGJIT_NONE as i32;
         }
         plan
-    }
-}
-
-/// Functions in SQL that return sets would be put into the statement after the hook has seen it:
-/// asked to be called instead, they are planned by themselves.
-unsafe extern "C-unwind" fn needs_fmgr(function: pg_sys::Oid) -> bool {
-    // SAFETY: PostgreSQL's own argument.
-    unsafe {
-        if let Some(next) = NEXT_NEEDS_FMGR
-            && next(function)
-        {
-            return true;
-        }
-        function.to_u32() >= pg_sys::FirstNormalObjectId && must_be_called(function)
-    }
-}
-
-#[pg_guard]
-unsafe extern "C-unwind" fn must_be_called(function: pg_sys::Oid) -> bool {
-    // SAFETY: cache look-ups.
-    unsafe { foreign_code::is_watched(function) || is_sql_set(function) }
-}
-
-/// A function in SQL keeps its plans while the statement that calls it is kept.
-unsafe fn calls_sql(node: *mut pg_sys::Node) -> bool {
-    // SAFETY: the node is one of an expression; the checker raises nothing.
-    unsafe { pg_sys::check_functions_in_node(node, Some(check_sql), std::ptr::null_mut()) }
-}
-
-unsafe extern "C-unwind" fn check_sql(function: pg_sys::Oid, _: *mut c_void) -> bool {
-    // SAFETY: a cache look-up.
-    function.to_u32() >= pg_sys::FirstNormalObjectId
-        && unsafe { procedure(function, |form| form.prolang.to_u32() == SQL_LANGUAGE) }
-}
-
-/// `sql` in `pg_language`.
-const SQL_LANGUAGE: u32 = 14;
-
-unsafe fn is_sql_set(function: pg_sys::Oid) -> bool {
-    // SAFETY: a cache look-up.
-    unsafe {
-        procedure(function, |form| {
-            form.proretset && form.prolang.to_u32() == SQL_LANGUAGE
-        })
-    }
-}
-
-unsafe fn procedure(
-    function: pg_sys::Oid,
-    is_it: impl FnOnce(&pg_sys::FormData_pg_proc) -> bool,
-) -> bool {
-    // SAFETY: a valid tuple of pg_proc begins with FormData_pg_proc; it is released after use.
-    unsafe {
-        let tuple = pg_sys::SearchSysCache1(
-            pg_sys::SysCacheIdentifier::PROCOID as i32,
-            pg_sys::Datum::from(function),
-        );
-        if tuple.is_null() {
-            return false;
-        }
-        let form = pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_proc>();
-        let found = is_it(&*form);
-        pg_sys::ReleaseSysCache(tuple);
-        found
     }
 }
 
@@ -204,7 +137,7 @@ impl Cover {
                 }
             }
             self.checks(query);
-            if !self.mark.get().calls_sql && tree::walk_nodes(query, calls_sql) {
+            if !self.mark.get().calls_sql && tree::walk_nodes(query, functions::calls_sql) {
                 self.mark.set(Mark {
                     calls_sql: true,
                     ..self.mark.get()
