@@ -106,9 +106,10 @@ $$;
 
 -- Trying and watching.
 
--- Every change of policy and protection: who, when, what, why. Rows are added, and stay.
+-- Every change of policy and protection: who, when, what, why. Rows are added, and stay. A restore adds
+-- those that were dumped beside those that it makes itself, so numbers may come twice.
 CREATE TABLE celador.changes (
-  change bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  change bigint GENERATED ALWAYS AS IDENTITY,
   at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
   by name NOT NULL DEFAULT SESSION_USER,
   kind text NOT NULL,
@@ -145,6 +146,8 @@ CREATE FUNCTION celador.note_change() RETURNS trigger
         WHEN TG_TABLE_NAME = 'policy' AND what = 'insert' THEN 'load'
         WHEN TG_TABLE_NAME = 'policy' THEN what || ' revision'
         WHEN TG_TABLE_NAME = 'protected' THEN CASE what WHEN 'insert' THEN 'protect' ELSE 'unprotect' END
+        WHEN TG_TABLE_NAME = 'guarded_owners' THEN
+          CASE what WHEN 'insert' THEN 'guard owner' WHEN 'delete' THEN 'unguard owner' ELSE 'update guarded owner' END
         WHEN TG_TABLE_NAME = 'registered_views' THEN
           CASE what WHEN 'insert' THEN 'register view' WHEN 'delete' THEN 'unregister view' ELSE 'update view' END
         ELSE
@@ -265,7 +268,12 @@ CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON ce
 CREATE TRIGGER policy_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON celador.paused
   FOR EACH STATEMENT EXECUTE FUNCTION celador.policy_changed();
 ALTER TABLE celador.adopted ENABLE ALWAYS TRIGGER policy_changed;
-ALTER TABLE celador.guarded_owners ENABLE ALWAYS TRIGGER policy_changed;
+CREATE TRIGGER note_change AFTER INSERT OR UPDATE OR DELETE ON celador.guarded_owners
+  FOR EACH ROW EXECUTE FUNCTION celador.note_change();
+CREATE TRIGGER note_emptied AFTER TRUNCATE ON celador.guarded_owners
+  FOR EACH STATEMENT EXECUTE FUNCTION celador.note_change();
+ALTER TABLE celador.guarded_owners ENABLE ALWAYS TRIGGER policy_changed,
+  ENABLE ALWAYS TRIGGER note_change, ENABLE ALWAYS TRIGGER note_emptied;
 ALTER TABLE celador.paused ENABLE ALWAYS TRIGGER policy_changed;
 
 SELECT pg_catalog.pg_extension_config_dump('celador.adopted', '');

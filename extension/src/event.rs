@@ -7,6 +7,7 @@ use celador_policy::policy_set::Placement;
 use celador_policy::{PolicySet, TableName};
 use pgrx::prelude::*;
 
+use crate::catalog::Catalog;
 use crate::hooks::injected;
 use crate::hooks::raw_function;
 use crate::load::{self, find_unsettled_tables};
@@ -139,14 +140,17 @@ pub(crate) fn verify() {
 }
 
 /// Ends the command if a table of the policy would belong to somebody who logs in: whoever may drop
-/// tables of the schema could put one of his own in the place of the directory.
-fn owned(policy: &PolicySet) {
+/// tables of the schema could put one of his own in the place of the directory. A guarded owner defines
+/// nothing.
+fn owned(catalog: &Catalog, policy: &PolicySet) {
     for (table, placement) in &policy.tables {
         if *placement == Placement::Closed {
             continue;
         }
         let owner = relations::relation(&table.schema, &table.name).and_then(relations::owner);
-        if let Some(owner) = owner.filter(|owner| load::is_login(*owner)) {
+        if let Some(owner) =
+            owner.filter(|owner| load::is_login(*owner) && !catalog.guarded.contains(owner))
+        {
             errors::denied(
                 format!(
                     "{table} is a table of the policy, and would belong to \"{}\", who can log in",
@@ -215,7 +219,7 @@ fn schema_changed(of_extension: bool) {
     if !catalog.sees_all() {
         verify();
         strange(policy);
-        owned(policy);
+        owned(&catalog, policy);
     }
     load::forget_dropped();
     let tables = find_unsettled_tables();

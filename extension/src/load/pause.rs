@@ -7,7 +7,7 @@ use super::plan::Plan;
 use super::{apply, checked, revisions};
 use crate::catalog::{self, Catalog};
 use crate::spi;
-use crate::{directory_trigger, errors, event, hooks, relations};
+use crate::{changes, directory_trigger, errors, event, hooks, relations};
 
 /// `celador.pause(table, reason)`: closes the table, and what hangs below it, to everybody but
 /// maintenance; nothing of Celador's names its columns any more.
@@ -47,6 +47,7 @@ fn pause(table: Option<pg_sys::Oid>, reason: Option<&str>) {
             &[Some(&relation), reason],
         );
     }
+    changes::note("pause", &name, reason);
     directory_trigger::signal("policy");
     // SAFETY: makes it visible to what follows in this transaction.
     unsafe { pg_sys::CommandCounterIncrement() }
@@ -89,6 +90,7 @@ fn resume(table: Option<pg_sys::Oid>) {
     let set = checked(&document);
     apply::apply(&Plan::make(&set));
     apply::store_again(revision, &set);
+    changes::note("resume", &name, None);
     directory_trigger::signal("policy");
     // SAFETY: as above.
     unsafe { pg_sys::CommandCounterIncrement() }

@@ -12,7 +12,7 @@ use pgrx::prelude::*;
 use serde_json::Value;
 
 use crate::load::LockTimeout;
-use crate::{errors, spi};
+use crate::{changes, errors, spi};
 use adopt::Found;
 use roles::Roles;
 pub(crate) use roles::only_superusers;
@@ -36,6 +36,10 @@ fn adopt(schemas: Vec<String>, owner: &str, app: &str, create_owner: bool) -> i6
         if !since || found.kind == default_rights::KIND {
             remember(found, &roles);
         }
+    }
+    let for_whom = format!("from {app} to {owner}");
+    for schema in &schemas {
+        changes::note("adopt", schema, Some(&for_whom));
     }
     let moved = adoption
         .found
@@ -61,6 +65,7 @@ fn release(schema: &str) -> i64 {
     stays_served(schema);
     run("release", &steps);
     forget(schema);
+    changes::note("release", schema, None);
     i64::try_from(steps.iter().filter(|step| step.ddl.is_some()).count()).unwrap_or(i64::MAX)
 }
 
