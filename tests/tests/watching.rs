@@ -147,6 +147,8 @@ fn the_servers_log_gets_them_if_a_superuser_says_so() {
         "INSERT INTO cases (id, title, owner_id) VALUES (70, 'x', 2)",
         &[],
     ));
+    // What is logged is so before the next statement.
+    run(&mut dan, "SELECT 1");
     let log = cluster_with(shared()).log().expect("a log");
     for kind in ["guard, update", "check, create"] {
         assert!(

@@ -47,17 +47,25 @@ pub(crate) fn compile_again() {
 /// Puts back what a dump has left out: on Celador's own tables pg_dump dumps neither row policies nor
 /// triggers.
 pub(crate) fn restore_own(policy: &PolicySet) {
-    // pg_restore runs several commands at once: one of them does it, the others find it done.
-    spi::with_rights_of(spi::superuser(), || {
+    // pg_restore runs several commands at once: one of them does it, and the others go on. Waiting
+    // with the locks that they hold, they could wait for each other.
+    let taken = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
             spi::run_with(
-                "SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('celador:own', 0))",
+                "SELECT pg_catalog.pg_try_advisory_xact_lock(pg_catalog.hashtextextended('celador:own', 0))",
                 &[],
                 false,
             )
-        });
+        })
     });
-    apply::apply(&Plan::of_own(policy));
+    if taken
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|taken| taken == "t")
+    {
+        apply::apply(&Plan::of_own(policy));
+    }
 }
 
 fn warn(why: &str, remedy: &str) {

@@ -19,6 +19,9 @@ pub enum Allowed {
     RefersToHidden,
     /// A row that the person doesn't see refers to one that goes.
     ReferredByHidden,
+    /// The record that a row would point to isn't seen, and pointing to it would bring it into reach:
+    /// Celador refuses it, on the shadow its foreign key does.
+    PointsToHidden,
     /// Both sides refuse the statement, for different ones of several reasons.
     OtherReason,
 }
@@ -77,6 +80,12 @@ pub fn excuse(
         ) if code == "23505" => {
             conflicts_with_hidden(shadow, schema, written, Some(constraint))?;
             Some(Excuse::Stands(Allowed::UniqueWithHidden))
+        }
+        (Outcome::Failed { code, message, .. }, Outcome::Done { .. })
+            if code == "42501" && message.contains("would bring a record of module") =>
+        {
+            points_to_hidden(shadow, schema, written, message)?;
+            Some(Excuse::Stands(Allowed::PointsToHidden))
         }
         // DO UPDATE comes to a row out of reach.
         (Outcome::Failed { code, .. }, Outcome::Done { .. })
@@ -153,6 +162,27 @@ fn refers_to_hidden(shadow: &mut Client, schema: &Schema, refused: &Outcome) -> 
         reference.table,
         reference.key,
         value.replace('\'', "''")
+    );
+    is_true(shadow, &sql)
+}
+
+/// A row that the statement has written on the shadow, its foreign keys lifted, points by the column of
+/// the error to a hidden row.
+fn points_to_hidden(
+    shadow: &mut Client,
+    schema: &Schema,
+    table: &str,
+    message: &str,
+) -> Option<()> {
+    let column = message.split('"').nth(1)?;
+    let table = schema.table(table);
+    let reference = table
+        .references
+        .iter()
+        .find(|reference| reference.column == column)?;
+    let sql = format!(
+        "EXISTS (SELECT FROM public.{} p JOIN hidden.{} h ON h.{} = p.{column} WHERE age(p.xmin) <= age(pg_current_xact_id()::xid))",
+        table.name, reference.table, reference.key
     );
     is_true(shadow, &sql)
 }
