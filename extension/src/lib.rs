@@ -19,6 +19,7 @@ mod hooks;
 mod identity;
 mod kept_snapshot;
 mod key_file;
+mod knowing;
 mod load;
 mod placement;
 mod probe;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::Action;
-use crate::directory::{Facts, ShareLevel};
+use crate::directory::{Facts, HeldRole, ShareLevel};
 use crate::document::ScopeName;
 use crate::key_set::KeySet;
 use crate::policy_set::{CellRef, Grant, GrantScope, PolicySet, Via};
@@ -60,7 +60,7 @@ impl Access {
     pub fn compute(policy: &PolicySet, facts: Facts) -> Self {
         let mut access = Self {
             roles: if facts.active {
-                roles(policy, &facts)
+                roles_held(policy, &facts.roles)
             } else {
                 BTreeMap::new()
             },
@@ -299,10 +299,11 @@ fn share_level(action: Action) -> Option<ShareLevel> {
     }
 }
 
-/// Role → the groups through which it is held (`None`: directly or implied).
-fn roles(policy: &PolicySet, facts: &Facts) -> BTreeMap<String, Vec<Option<String>>> {
+/// What the directory says that one person holds, and what that implies: role → the groups through
+/// which it is held (`None`: directly or implied).
+pub fn roles_held(policy: &PolicySet, held: &[HeldRole]) -> BTreeMap<String, Vec<Option<String>>> {
     let mut roles: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
-    for held in &facts.roles {
+    for held in held {
         let role = policy
             .directory
             .roles_held

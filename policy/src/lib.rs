@@ -9,6 +9,7 @@ pub mod directory;
 pub mod document;
 mod giving;
 pub mod key_set;
+pub mod lint;
 pub mod policy_set;
 pub mod predicate;
 pub mod problem;

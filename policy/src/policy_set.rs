@@ -36,6 +36,15 @@ pub struct PolicySet {
     pub no_identity: NoIdentity,
     /// How many groups there may be.
     pub group_limit: Option<u32>,
+    /// How many administrators are right; a check says so where there are more.
+    #[serde(default)]
+    pub administrator_limit: Option<u32>,
+    /// After how many days another access review is due.
+    #[serde(default)]
+    pub review_days: Option<u32>,
+    /// Module → field → what is known of it.
+    #[serde(default)]
+    pub fields: BTreeMap<String, BTreeMap<String, Field>>,
     /// Modules of the matrix that the mapping lacks, and fields as `module.field`.
     pub unmapped: BTreeSet<String>,
 }
@@ -213,6 +222,17 @@ impl Parent {
             }
         }
     }
+}
+
+/// A field of a module that the matrix speaks of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// The column of the module's tables; `None` where the mapping lacks it.
+    pub column: Option<String>,
+    /// The renderings, most revealing first.
+    pub renderings: Vec<String>,
+    /// What the field holds, for example `personal`.
+    pub tags: BTreeSet<String>,
 }
 
 /// A role.

@@ -116,7 +116,8 @@ pub(crate) fn read_schema() -> Schema {
     }
 }
 
-fn checked(text: &str) -> PolicySet {
+/// The policy that a document says, or an error with everything that is wrong with it.
+pub(crate) fn checked(text: &str) -> PolicySet {
     if !hooks::are_installed() {
         errors::raise(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -54,6 +54,9 @@ pub fn check(document: &Document, text: &str, schema: &Schema) -> Result<PolicyS
         settings: checker.settings(),
         no_identity: document.mapping.no_identity.unwrap_or_default(),
         group_limit: document.matrix.limits.groups,
+        administrator_limit: document.matrix.limits.administrators,
+        review_days: document.matrix.limits.review_days,
+        fields: BTreeMap::new(),
         unmapped: Default::default(),
         directory,
         modules,
@@ -63,7 +66,7 @@ pub fn check(document: &Document, text: &str, schema: &Schema) -> Result<PolicyS
         checker.restrictions(&mut set);
         checker.permissions(&mut set);
         checker.placements(&mut set);
-        checker.field_rules(&set);
+        set.fields = checker.field_rules(&set);
         set.unmapped = std::mem::take(&mut checker.unmapped);
         set
     });

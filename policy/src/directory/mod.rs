@@ -5,6 +5,7 @@
 
 mod facts;
 mod fragment;
+pub mod listing;
 mod reader;
 pub mod sql;
 mod supervision;

@@ -9,6 +9,7 @@ mod levels;
 mod placing;
 mod reached;
 mod reference;
+mod rules_page;
 mod s3_7;
 mod schema_text;
 mod sql;

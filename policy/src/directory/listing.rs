@@ -1,0 +1,126 @@
+//! The SQL that lists everybody and everything of the directory, for reports and reverse questions.
+
+use super::fragment::{Typed, from, where_all};
+use super::sql::{active, is_key};
+use super::{Directory, Holder, Said};
+use crate::quote;
+
+/// Lists the people as `(user, login, active)`: text, text, boolean.
+///
+/// ```sql
+/// SELECT CAST(u."id" AS pg_catalog.text), CAST(u."login" AS pg_catalog.text), COALESCE(u."is_active", false)
+/// FROM "public"."users" AS u WHERE true
+/// ```
+pub fn people(directory: &Directory) -> String {
+    let users = &directory.users;
+    let login = users.login.as_ref().map_or_else(
+        || "NULL::pg_catalog.text".to_owned(),
+        |login| Typed::column("u", login).text(),
+    );
+    format!(
+        "SELECT {}, {login}, {} FROM {} WHERE {}",
+        Typed::column("u", &users.keys["user"]).text(),
+        active(directory, "u"),
+        from(&users.source, "u"),
+        where_all(&users.source, "u", &[])
+    )
+}
+
+/// Lists the groups as `(group, name)`, both text.
+pub fn groups(directory: &Directory) -> String {
+    let groups = &directory.groups;
+    let name = groups.name.as_ref().map_or_else(
+        || "NULL::pg_catalog.text".to_owned(),
+        |name| Typed::column("g", name).text(),
+    );
+    format!(
+        "SELECT {}, {name} FROM {} WHERE {}",
+        Typed::column("g", &groups.key).text(),
+        from(&groups.source, "g"),
+        where_all(&groups.source, "g", &[])
+    )
+}
+
+/// Lists who is in which group as `(user, group)`, both text. Groups that don't count are left out.
+pub fn members(directory: &Directory) -> String {
+    let users = &directory.users;
+    let groups = &directory.groups;
+    let parts: Vec<String> = directory
+        .memberships
+        .iter()
+        .map(|membership| {
+            let group = Typed::column("m", &membership.group);
+            format!(
+                "SELECT {}, {} FROM {} JOIN {} ON {} JOIN {} ON {} WHERE {}",
+                Typed::column("u", &users.keys["user"]).text(),
+                group.text(),
+                from(&membership.source, "m"),
+                from(&users.source, "u"),
+                is_key(
+                    directory,
+                    "u",
+                    &Typed::column("m", &membership.user.column),
+                    &membership.user.key
+                ),
+                from(&groups.source, "g"),
+                Typed::column("g", &groups.key).equals(&group),
+                where_all(
+                    &membership.source,
+                    "m",
+                    &[
+                        where_all(&users.source, "u", &[]),
+                        where_all(&groups.source, "g", &[])
+                    ]
+                )
+            )
+        })
+        .collect();
+    if parts.is_empty() {
+        return "SELECT NULL::pg_catalog.text, NULL::pg_catalog.text WHERE false".to_owned();
+    }
+    parts.join(" UNION ")
+}
+
+/// Lists the shares as `(module, record, user, group, level, expires)`: text, and a timestamp. The
+/// user is as the share names the person.
+pub fn shares(directory: &Directory) -> String {
+    let said = |said: &Said| match said {
+        Said::Always(value) => format!("{}::pg_catalog.text", quote::text(value)),
+        Said::Column(column) => Typed::column("s", column).text(),
+    };
+    let parts: Vec<String> = directory
+        .shares
+        .iter()
+        .map(|share| {
+            let null = "NULL::pg_catalog.text".to_owned();
+            let (user, group) = match &share.holder {
+                Holder::User(user) => (Typed::column("s", &user.column).text(), null),
+                Holder::Group(group) => (null, Typed::column("s", group).text()),
+            };
+            let expires = share.expires.as_ref().map_or_else(
+                || "NULL::pg_catalog.timestamptz".to_owned(),
+                |column| {
+                    format!(
+                        "CAST({} AS pg_catalog.timestamptz)",
+                        Typed::column("s", column).sql
+                    )
+                },
+            );
+            let holder = Typed::column("s", share.holder.column()).sql;
+            format!(
+                "SELECT {}, {}, {user}, {group}, {}, {expires} FROM {} WHERE {}",
+                said(&share.module),
+                Typed::column("s", &share.record).text(),
+                said(&share.level),
+                from(&share.source, "s"),
+                where_all(&share.source, "s", &[format!("{holder} IS NOT NULL")])
+            )
+        })
+        .collect();
+    if parts.is_empty() {
+        return "SELECT NULL::pg_catalog.text, NULL::pg_catalog.text, NULL::pg_catalog.text, \
+                NULL::pg_catalog.text, NULL::pg_catalog.text, NULL::pg_catalog.timestamptz WHERE false"
+            .to_owned();
+    }
+    parts.join(" UNION ALL ")
+}
