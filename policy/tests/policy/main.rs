@@ -6,6 +6,7 @@ mod desk;
 mod difference;
 mod holding;
 mod levels;
+mod lint;
 mod placing;
 mod reached;
 mod reference;
