@@ -246,7 +246,7 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
 }
 
 /// The row `r` points to the record `$1` of a module.
-fn points_to(parent: &Parent, module: &str) -> String {
+pub(crate) fn points_to(parent: &Parent, module: &str) -> String {
     let column = quote::name(&parent.column.name);
     let equal = keyed(&parent.column);
     let one_of =

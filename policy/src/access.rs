@@ -114,6 +114,13 @@ impl Access {
         self.roles.keys().map(String::as_str)
     }
 
+    /// The roles held, each with the group through which it is held, once for each way.
+    pub fn roles_with_groups(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.roles
+            .iter()
+            .flat_map(|(role, ways)| ways.iter().map(|group| (role.as_str(), group.as_deref())))
+    }
+
     /// Whether the person holds the role.
     pub fn has_role(&self, role: &str) -> bool {
         self.roles.contains_key(role)
@@ -288,7 +295,7 @@ impl Access {
 }
 
 /// The level that a share needs for an action; `None`: no share covers it.
-fn share_level(action: Action) -> Option<ShareLevel> {
+pub(crate) fn share_level(action: Action) -> Option<ShareLevel> {
     match action {
         Action::Read | Action::Export => Some(ShareLevel::Read),
         Action::Update => Some(ShareLevel::Update),

@@ -10,10 +10,12 @@ pub mod document;
 mod giving;
 pub mod key_set;
 pub mod lint;
+pub mod matrix;
 pub mod policy_set;
 pub mod predicate;
 pub mod problem;
 pub mod quote;
+pub mod reverse;
 pub mod row_policy;
 pub mod schema;
 

@@ -362,7 +362,27 @@ impl Restriction {
     }
 }
 
+impl GrantScope {
+    /// The name in reports: `own`, `parent (read)`, `rule:NAME`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Plain(scope) => scope.name().to_owned(),
+            Self::Parent(via) => format!("parent ({})", via.cell.text()),
+            Self::Related(via) => format!("related ({})", via.cell.text()),
+            Self::Rule(rule) => format!("rule:{rule}"),
+        }
+    }
+}
+
 impl PolicySet {
+    /// The action that decides where `action` is asked for: see [`Self::writing_cell`].
+    pub fn writing_action(&self, module: &str, action: Action) -> Action {
+        match self.writing_cell(module, &CellRef::Action(action)) {
+            CellRef::Action(action) => action,
+            CellRef::Scopes(_) | CellRef::AssignTo(_) => action,
+        }
+    }
+
     /// What a role's cell grants.
     pub fn grants(&self, role: &str, module: &str, action: Action) -> &[Grant] {
         self.permissions

@@ -50,8 +50,21 @@ pub fn members(directory: &Directory) -> String {
         .iter()
         .map(|membership| {
             let group = Typed::column("m", &membership.group);
+            // A group that the CRM filters out is none.
+            let counts = match &groups.source.filter {
+                None => format!("{} IS NOT NULL", group.sql),
+                Some(_) => format!(
+                    "EXISTS (SELECT FROM {} WHERE {})",
+                    from(&groups.source, "g"),
+                    where_all(
+                        &groups.source,
+                        "g",
+                        &[Typed::column("g", &groups.key).equals(&group)]
+                    )
+                ),
+            };
             format!(
-                "SELECT {}, {} FROM {} JOIN {} ON {} JOIN {} ON {} WHERE {}",
+                "SELECT {}, {} FROM {} JOIN {} ON {} WHERE {}",
                 Typed::column("u", &users.keys["user"]).text(),
                 group.text(),
                 from(&membership.source, "m"),
@@ -62,15 +75,10 @@ pub fn members(directory: &Directory) -> String {
                     &Typed::column("m", &membership.user.column),
                     &membership.user.key
                 ),
-                from(&groups.source, "g"),
-                Typed::column("g", &groups.key).equals(&group),
                 where_all(
                     &membership.source,
                     "m",
-                    &[
-                        where_all(&users.source, "u", &[]),
-                        where_all(&groups.source, "g", &[])
-                    ]
+                    &[counts, where_all(&users.source, "u", &[])]
                 )
             )
         })

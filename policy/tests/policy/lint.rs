@@ -108,7 +108,12 @@ const SEEDED: &[(&str, &str, &str, &str)] = &[
         "",
         "[permissions.second]\naccounts = { read = [\"created\"] }\n",
     ),
-    ("CEL021", "idle", "", "[settings.idle]\nset_by = [\"administrator\"]\n"),
+    (
+        "CEL021",
+        "idle",
+        "",
+        "[settings.idle]\nset_by = [\"administrator\"]\n",
+    ),
     (
         "CEL022",
         "stuck",
@@ -121,7 +126,12 @@ const SEEDED: &[(&str, &str, &str, &str)] = &[
         "read = [\"group\"]",
         "read = [{ scope = \"group\", when = \"mine\" }]",
     ),
-    ("CEL026", "tight", "", "[restrictions.tight]\nmodule = \"accounts\"\npredicate = \"region = 'x'\"\n"),
+    (
+        "CEL026",
+        "tight",
+        "",
+        "[restrictions.tight]\nmodule = \"accounts\"\npredicate = \"region = 'x'\"\n",
+    ),
     (
         "CEL031",
         "accounts",
@@ -188,13 +198,31 @@ fn each_rule_finds_its_own_violation() {
     }
     // What the mapping says, not the matrix.
     let open = findings(&policy(MAPPING, CLEAN));
-    assert!(open.iter().any(|f| f.0 == "CEL025" && f.1 == "crm.countries"), "{open:?}");
-    let closed = MAPPING.replace("open = [\"countr*\"]", "readable = [\"countr*\", \"currenc*\"]");
+    assert!(
+        open.iter()
+            .any(|f| f.0 == "CEL025" && f.1 == "crm.countries"),
+        "{open:?}"
+    );
+    let closed = MAPPING.replace(
+        "open = [\"countr*\"]",
+        "readable = [\"countr*\", \"currenc*\"]",
+    );
     let closed = closed.replace("readable = [\"currenc*\"]\n", "");
-    assert!(!findings(&policy(&closed, CLEAN)).iter().any(|f| f.0 == "CEL025"));
+    assert!(
+        !findings(&policy(&closed, CLEAN))
+            .iter()
+            .any(|f| f.0 == "CEL025")
+    );
     seen.insert("CEL025");
-    let empty = MAPPING.replace("[mapping.users]", "no_identity = \"empty\"\n[mapping.users]");
-    assert!(findings(&policy(&empty, CLEAN)).iter().any(|f| f.0 == "CEL024"));
+    let empty = MAPPING.replace(
+        "[mapping.users]",
+        "no_identity = \"empty\"\n[mapping.users]",
+    );
+    assert!(
+        findings(&policy(&empty, CLEAN))
+            .iter()
+            .any(|f| f.0 == "CEL024")
+    );
     assert!(!clean.iter().any(|f| f.0 == "CEL024"));
     seen.insert("CEL024");
     let keyless = MAPPING.replace(
@@ -204,13 +232,22 @@ fn each_rule_finds_its_own_violation() {
     let tables = format!("{TABLES}crm.contact_owners2: contact uuid, person int8\n");
     let text = format!("{keyless}{CLEAN}");
     let document = Document::from_toml(&text).unwrap_or_else(|problems| panic!("{problems}"));
-    let set = check(&document, &text, &schema(&tables)).unwrap_or_else(|problems| panic!("{problems}"));
-    assert!(findings(&set).iter().any(|f| f.0 == "CEL017" && f.1 == "plain"));
+    let set =
+        check(&document, &text, &schema(&tables)).unwrap_or_else(|problems| panic!("{problems}"));
+    assert!(
+        findings(&set)
+            .iter()
+            .any(|f| f.0 == "CEL017" && f.1 == "plain")
+    );
     assert!(!clean.iter().any(|f| f.0 == "CEL017"), "{clean:?}");
     seen.insert("CEL017");
     for rule in rules() {
         if matches!(rule.look, Look::Policy(_)) {
-            assert!(seen.contains(rule.code), "{} has no seeded violation", rule.code);
+            assert!(
+                seen.contains(rule.code),
+                "{} has no seeded violation",
+                rule.code
+            );
         }
     }
 }

@@ -41,15 +41,26 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: "CEL184",
         severity: Severity::Warning,
-        title: "a foreign key changes or deletes rows of another module",
-        reason: "CASCADE and SET NULL act on rows that the person can't see, whatever the matrix says of that module.",
-        remedy: "Use NO ACTION, or grant `delete` to those only who may lose the other records too.",
+        title: "deleting a record deletes records of another module",
+        reason: "ON DELETE CASCADE takes rows that the person can't see, whatever the matrix says of that module.",
+        remedy: "Use NO ACTION, or grant `delete` only to those who may lose the other records too.",
         look: Installation(
-            "SELECT DISTINCT k.conrelid::regclass::text, format('%I: %s when a row of %s is deleted or its key changes', k.conname,
-               CASE WHEN 'c' IN (k.confdeltype, k.confupdtype) THEN 'follows' ELSE 'loses its value' END, t.name)
+            "SELECT t.name, format('its rows take with them those of %s', string_agg(DISTINCT s.name, ', ' ORDER BY s.name))
+             FROM pg_constraint AS k JOIN placed AS t ON t.relation = k.confrelid JOIN placed AS s ON s.relation = k.conrelid
+             WHERE k.contype = 'f' AND k.conparentid = 0 AND s.module <> t.module AND k.confdeltype = 'c' GROUP BY t.name",
+        ),
+    },
+    Rule {
+        code: "CEL187",
+        severity: Severity::Info,
+        title: "deleting a record, or changing its key, changes records of another module",
+        reason: "SET NULL, SET DEFAULT and ON UPDATE CASCADE write rows that the person can't see; an owner that is set to NULL makes a record unassigned.",
+        remedy: "Use NO ACTION, or deactivate records instead of deleting them.",
+        look: Installation(
+            "SELECT t.name, format('changes %s', string_agg(DISTINCT s.name, ', ' ORDER BY s.name))
              FROM pg_constraint AS k JOIN placed AS t ON t.relation = k.confrelid JOIN placed AS s ON s.relation = k.conrelid
              WHERE k.contype = 'f' AND k.conparentid = 0 AND s.module <> t.module
-               AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))",
+               AND (k.confdeltype IN ('n', 'd') OR k.confupdtype IN ('c', 'n', 'd')) GROUP BY t.name",
         ),
     },
     Rule {

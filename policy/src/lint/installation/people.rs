@@ -37,8 +37,10 @@ pub(super) const RULES: &[Rule] = &[
         reason: "Without a role a person gets no rows, and asks why.",
         remedy: "Give a role, or deactivate the user.",
         look: Installation(
-            "SELECT concat('user ', p.user), 'is active and holds no role' FROM fact, person AS p
-             WHERE p.active AND p.user NOT IN (SELECT h.value->>0 FROM jsonb_array_elements(f->'holders') AS h)",
+            "SELECT 'users', format('%s: %s', count(*), array_to_string((array_agg(p.user ORDER BY p.user))[1:10], ', '))
+             FROM fact, person AS p
+             WHERE p.active AND p.user NOT IN (SELECT h.value->>0 FROM jsonb_array_elements(f->'holders') AS h)
+             HAVING count(*) > 0",
         ),
     },
     Rule {
@@ -48,10 +50,11 @@ pub(super) const RULES: &[Rule] = &[
         reason: "The scopes group, group_tree, colleagues and colleagues_tree reach nothing without one.",
         remedy: "Put the user into a group.",
         look: Installation(
-            "SELECT DISTINCT concat('user ', h.value->>0), format('holds %s and is in no group', h.value->>1)
+            "SELECT concat('role ', h.value->>1), format('%s: %s', count(DISTINCT h.value->>0),
+               array_to_string((array_agg(DISTINCT h.value->>0 ORDER BY h.value->>0))[1:10], ', '))
              FROM fact, jsonb_array_elements(f->'holders') AS h
              WHERE h.value->>1 IN (SELECT r.role FROM jsonb_to_recordset(f->'roles') AS r(role text, by_group boolean) WHERE r.by_group)
-               AND h.value->>0 NOT IN (SELECT m.user FROM member AS m)",
+               AND h.value->>0 NOT IN (SELECT m.user FROM member AS m) GROUP BY h.value->>1",
         ),
     },
     Rule {
@@ -96,14 +99,13 @@ pub(super) const RULES: &[Rule] = &[
         reason: "Its module or level is unknown, or whom it names is gone.",
         remedy: "Correct or DELETE it.",
         look: Installation(
-            "SELECT concat('share of ', s.module, ' ', s.record), CASE
-                 WHEN s.module NOT IN (SELECT jsonb_array_elements_text(f->'modules') FROM fact) THEN 'no such module'
-                 WHEN s.level NOT IN ('read', 'update', 'delete') THEN format('no such level: %s', s.level)
-                 ELSE format('no such group: %s', s.group) END
+            "SELECT concat('shares of ', s.module), format('%s: records %s', count(*),
+               array_to_string((array_agg(s.record ORDER BY s.record))[1:10], ', '))
              FROM share AS s
              WHERE s.module NOT IN (SELECT jsonb_array_elements_text(f->'modules') FROM fact)
                OR s.level NOT IN ('read', 'update', 'delete')
-               OR s.group IS NOT NULL AND s.group NOT IN (SELECT g.group FROM named_group AS g)",
+               OR s.group IS NOT NULL AND s.group NOT IN (SELECT g.group FROM named_group AS g)
+             GROUP BY s.module",
         ),
     },
     Rule {
@@ -150,9 +152,11 @@ pub(super) const RULES: &[Rule] = &[
         reason: "Such a person can't connect under the own name; only a token can sign the person in.",
         remedy: "Create the role, or leave it if people are signed in by tokens.",
         look: Installation(
-            "SELECT concat('user ', p.user), format('login %s is no role', p.login) FROM person AS p
+            "SELECT 'users', format('%s: %s', count(*), array_to_string((array_agg(p.user ORDER BY p.user))[1:10], ', '))
+             FROM person AS p
              WHERE p.active AND p.login IS NOT NULL AND NOT EXISTS (SELECT FROM carrier)
-               AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname::text = p.login AND r.rolcanlogin)",
+               AND NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname::text = p.login AND r.rolcanlogin)
+             HAVING count(*) > 0",
         ),
     },
     Rule {

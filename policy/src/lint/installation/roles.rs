@@ -143,7 +143,7 @@ pub(super) const RULES: &[Rule] = &[
              WHERE p.pronamespace = 'celador'::regnamespace AND a.grantee = 0::oid
                AND p.proname IN ('assume', 'act_as', 'load_policy', 'restore_revision', 'plan_policy', 'revisions',
                  'export_policy', 'explain_access', 'explain_set', 'who_can', 'matrix', 'matrix_svg', 'lint', 'check',
-                 'access_review', 'record_review', 'reviews', 'personal_data', 'register_view', 'unregister_view',
+                 'access_review', 'administrators', 'record_review', 'reviews', 'personal_data', 'register_view', 'unregister_view',
                  'add_maintenance_role', 'remove_maintenance_role')",
         ),
     },

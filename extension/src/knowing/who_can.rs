@@ -1,0 +1,245 @@
+//! `celador.who_can()`: everybody who reaches a record, and through what.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use celador_policy::directory::everybody as listing;
+use celador_policy::policy_set::Placement;
+use celador_policy::reverse::{self, Asked, Pointing, Records, Row, row_sql};
+use celador_policy::row_policy::predicate_sql;
+use celador_policy::{PolicySet, TableName};
+use pgrx::prelude::*;
+
+use super::{action, catalog, everybody, live};
+use crate::catalog::Catalog;
+use crate::identity::Source;
+use crate::probe::{keyed, points_to};
+use crate::session;
+use crate::spi::{self, Reads};
+use crate::{errors, relations};
+
+/// `celador.who_can(relation, record, action)`: a line for each person and way.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn who_can(
+    relation: pg_sys::Oid,
+    record: &str,
+    action_name: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(user, String),
+        name!(login, Option<String>),
+        name!(scope, String),
+        name!(role, String),
+        name!(group, Option<String>),
+        name!(when, Option<String>),
+    ),
+> {
+    let action = action(action_name);
+    let catalog = catalog();
+    let policy = live(&catalog);
+    let module = module_of(policy, relation);
+    let everybody = everybody::everybody(&catalog, policy);
+    let tables = Tables {
+        catalog: &catalog,
+        policy,
+        records: RefCell::default(),
+    };
+    let found = reverse::who(policy, &everybody, &tables, module, record, action);
+    let lines: Vec<_> = found
+        .into_iter()
+        .flat_map(|(id, ways)| {
+            let person = &everybody.people()[id];
+            ways.into_iter().map(|way| {
+                let scope = if way.claim {
+                    format!("claim: {}", way.scope)
+                } else {
+                    way.scope
+                };
+                (
+                    person.user.clone(),
+                    person.login.clone(),
+                    scope,
+                    way.role,
+                    way.group,
+                    way.when,
+                )
+            })
+        })
+        .collect();
+    TableIterator::new(lines)
+}
+
+/// The module whose records a table holds.
+pub(super) fn module_of(policy: &PolicySet, relation: pg_sys::Oid) -> &str {
+    let table = relations::table_name(relation);
+    let name = relations::display_name(relation);
+    let refuse = |why: String, hint: &str| -> ! {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("{name} {why}"),
+            hint,
+        )
+    };
+    match table.and_then(|table| policy.tables.get(&table)) {
+        Some(Placement::Module(module)) => module,
+        Some(Placement::Child { module, .. }) => refuse(
+            format!("follows records of module {module}"),
+            "Ask about the record.",
+        ),
+        Some(Placement::Link { module, .. }) => refuse(
+            format!("links records of module {module}"),
+            "Ask about the record.",
+        ),
+        Some(Placement::Readable) => refuse(
+            "is read by whoever is signed in, and written by nobody".to_owned(),
+            "Ask about a table that holds records of a module.",
+        ),
+        Some(Placement::Open) => refuse(
+            "is open".to_owned(),
+            "The database's own grants say who may.",
+        ),
+        Some(Placement::Closed) => refuse("is closed to everybody".to_owned(), "Place it."),
+        None => refuse(
+            "isn't placed by the policy, or is a partition".to_owned(),
+            "Ask about a table of the policy.",
+        ),
+    }
+}
+
+/// The records, as [`reverse::who`] asks for them. Read as Celador: only keys, owners, groups and
+/// the policy's own predicates.
+struct Tables<'a> {
+    catalog: &'a Rc<Catalog>,
+    policy: &'a PolicySet,
+    records: RefCell<HashMap<(String, String), Vec<Rc<Row>>>>,
+}
+
+impl Tables<'_> {
+    fn rows(
+        &self,
+        module: &str,
+        table: &TableName,
+        condition: &str,
+        values: &[&str],
+    ) -> Vec<Rc<Row>> {
+        let sql = row_sql(self.policy, module, table, condition);
+        let found = as_owner(table, || {
+            self.catalog
+                .kept(&sql, values.len())
+                .rows(values, Reads::Statement)
+        });
+        found
+            .into_iter()
+            .filter_map(|columns| Row::from_columns(self.policy, module, columns))
+            .map(|mut row| {
+                row.shares = self.shares(module, &row.record);
+                Rc::new(row)
+            })
+            .collect()
+    }
+
+    fn shares(&self, module: &str, record: &str) -> Vec<(Option<String>, String, String)> {
+        spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| {
+                let mut shares = Vec::new();
+                for listed in listing::shares_of(&self.policy.directory) {
+                    let kept = self.catalog.kept(&listed.sql, 2);
+                    for row in kept.rows(&[module, record], Reads::Latest) {
+                        let mut row = row.into_iter().flatten();
+                        if let (Some(holder), Some(level)) = (row.next(), row.next()) {
+                            shares.push((listed.key.clone(), holder, level));
+                        }
+                    }
+                }
+                shares
+            })
+        })
+    }
+}
+
+/// Runs `work` with the rights of the table's owner, as probes do.
+fn as_owner<T>(table: &TableName, work: impl FnOnce() -> T) -> T {
+    let owner = relations::relation(&table.schema, &table.name).and_then(relations::owner);
+    let Some(owner) = owner else {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
+            format!("table {table} of the policy is gone"),
+            "Load a policy without it.",
+        )
+    };
+    spi::with_rights_of(owner, || spi::connected(work))
+}
+
+impl Records for Tables<'_> {
+    fn record(&self, module: &str, record: &str) -> Vec<Rc<Row>> {
+        let asked = (module.to_owned(), record.to_owned());
+        if let Some(known) = self.records.borrow().get(&asked) {
+            return known.clone();
+        }
+        let of = &self.policy.modules[module];
+        let rows = match &of.key {
+            Some(key) if session::can_be(record, &key.type_name) => of
+                .tables
+                .iter()
+                .flat_map(|table| self.rows(module, table, &keyed(key), &[record]))
+                .collect(),
+            Some(_) | None => Vec::new(),
+        };
+        self.records.borrow_mut().insert(asked, rows.clone());
+        rows
+    }
+
+    fn pointing(&self, module: &str, record: &str, only: Option<&str>) -> Pointing {
+        let mut found: Pointing = Vec::new();
+        for (other, _, parent) in self.policy.pointing_to(module) {
+            if only.is_some_and(|only| only != other)
+                || !session::can_be(record, &parent.column.type_name)
+            {
+                continue;
+            }
+            let condition = points_to(parent, module);
+            let rows = self.policy.modules[other]
+                .tables
+                .iter()
+                .flat_map(|table| self.rows(other, table, &condition, &[record]))
+                .collect();
+            found.push((other.to_owned(), rows));
+        }
+        found
+    }
+
+    fn holds_for(&self, module: &str, record: &str, asked: Asked<'_>, user: &str) -> bool {
+        let of = &self.policy.modules[module];
+        let predicate = match asked {
+            Asked::Rule(rule) => of.rules.get(rule),
+            Asked::Restriction(name) => self
+                .policy
+                .restrictions
+                .get(name)
+                .and_then(|restriction| restriction.modules.get(module)?.as_ref()),
+        };
+        let (Some(predicate), Some(key)) = (predicate, &of.key) else {
+            return false;
+        };
+        let Ok(person) = session::person_of(self.catalog, user, Source::Lent) else {
+            return false;
+        };
+        session::lend(person, || {
+            of.tables.iter().any(|table| {
+                let sql = format!(
+                    "SELECT true FROM {} AS r WHERE {} AND ({}) IS TRUE",
+                    table.sql(),
+                    keyed(key),
+                    predicate_sql(of, predicate, "r.")
+                );
+                let found = as_owner(table, || {
+                    self.catalog.kept(&sql, 1).rows(&[record], Reads::Statement)
+                });
+                !found.is_empty()
+            })
+        })
+    }
+}

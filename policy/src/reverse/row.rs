@@ -1,0 +1,192 @@
+//! What decides about a record: read by one statement, the same whoever is asked about.
+
+use std::collections::BTreeMap;
+
+use crate::policy_set::{GroupPlace, Module, Owner, ParentTarget, PolicySet};
+use crate::predicate::Predicate;
+use crate::quote;
+use crate::row_policy::predicate_sql;
+use crate::schema::TableName;
+
+/// What decides about a record.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Row {
+    /// The key.
+    pub record: String,
+    /// The owners: key name and value.
+    pub owners: Vec<(String, String)>,
+    /// The groups.
+    pub groups: Vec<String>,
+    /// The creator's key.
+    pub creator: Option<String>,
+    /// What it hangs on: by place among the module's parents, the module and the key.
+    pub parents: Vec<(String, String)>,
+    /// The rules that hold, of those that don't ask who asks.
+    pub rules: BTreeMap<String, bool>,
+    /// What restrictions demand, of those that don't ask who asks.
+    pub restrictions: BTreeMap<String, bool>,
+    /// To whom it is given: a key of a person by name, or a group; and the level.
+    pub shares: Vec<(Option<String>, String, String)>,
+}
+
+/// Records that point to another: their module, and which they are.
+pub type Pointing = Vec<(String, Vec<std::rc::Rc<Row>>)>;
+
+/// Whether a predicate is the same whoever asks.
+pub(super) fn is_the_same_for_all(predicate: &Predicate) -> bool {
+    predicate.roles().is_empty() && predicate.attributes().is_empty() && predicate.keys().is_empty()
+}
+
+fn asked(module: &Module) -> impl Iterator<Item = (&String, &Predicate)> {
+    module
+        .rules
+        .iter()
+        .filter(|(_, predicate)| is_the_same_for_all(predicate))
+}
+
+fn demanded<'a>(policy: &'a PolicySet, name: &'a str) -> Vec<(&'a str, &'a Predicate)> {
+    policy
+        .restrictions_on(name)
+        .filter_map(|(restriction, predicate)| Some((restriction, predicate?)))
+        .filter(|(_, predicate)| is_the_same_for_all(predicate))
+        .collect()
+}
+
+/// Reads a record: its key, then owners, groups, creator, parents with their types, rules and
+/// restrictions, in the order of the module. `condition` is over the row `r`.
+///
+/// ```sql
+/// SELECT CAST(r."id" AS pg_catalog.text), CAST(r."owner" AS pg_catalog.text), … FROM "crm"."accounts" AS r WHERE …
+/// ```
+pub fn row_sql(policy: &PolicySet, name: &str, table: &TableName, condition: &str) -> String {
+    let module = &policy.modules[name];
+    let text = |column: &str| format!("CAST(r.{} AS pg_catalog.text)", quote::name(column));
+    let null = || "NULL::pg_catalog.text".to_owned();
+    let mut columns = vec![module.key.as_ref().map_or_else(null, |key| text(&key.name))];
+    let linked = |table: &TableName, record: &str, other: &str| {
+        module.key.as_ref().map_or_else(null, |key| {
+            format!(
+                "(SELECT CAST(pg_catalog.jsonb_agg(CAST(l.{} AS pg_catalog.text)) AS pg_catalog.text) FROM {} AS l \
+                 WHERE CAST(l.{} AS pg_catalog.text) OPERATOR(pg_catalog.=) {})",
+                quote::name(other),
+                table.sql(),
+                quote::name(record),
+                text(&key.name)
+            )
+        })
+    };
+    // The same type on both sides lets PostgreSQL use the link table's index.
+    let linked = |link: &crate::policy_set::Link| match &module.key {
+        Some(key) if key.type_name == link.record.type_name => format!(
+            "(SELECT CAST(pg_catalog.jsonb_agg(CAST(l.{} AS pg_catalog.text)) AS pg_catalog.text) FROM {} AS l \
+             WHERE l.{} OPERATOR(pg_catalog.=) r.{})",
+            quote::name(&link.other.name),
+            link.table.sql(),
+            quote::name(&link.record.name),
+            quote::name(&key.name)
+        ),
+        Some(_) | None => linked(&link.table, &link.record.name, &link.other.name),
+    };
+    for owner in &module.owners {
+        columns.push(match owner {
+            Owner::Column(owner) => text(&owner.column.name),
+            Owner::Link(link, _) => linked(link),
+        });
+    }
+    for group in &module.groups {
+        columns.push(match group {
+            GroupPlace::Column(group) => text(&group.name),
+            GroupPlace::Link(link) => linked(link),
+        });
+    }
+    columns.push(
+        module
+            .creator
+            .as_ref()
+            .map_or_else(null, |creator| text(&creator.column.name)),
+    );
+    for parent in &module.parents {
+        columns.push(text(&parent.column.name));
+        columns.push(match &parent.target {
+            ParentTarget::Module(_) | ParentTarget::Joined { .. } => null(),
+            ParentTarget::ByType { column, .. } => text(&column.name),
+        });
+    }
+    let holds = |predicate: &Predicate| {
+        format!(
+            "CAST(({} IS TRUE) AS pg_catalog.text)",
+            predicate_sql(module, predicate, "r.")
+        )
+    };
+    columns.extend(asked(module).map(|(_, predicate)| holds(predicate)));
+    columns.extend(
+        demanded(policy, name)
+            .into_iter()
+            .map(|(_, predicate)| holds(predicate)),
+    );
+    format!(
+        "SELECT {} FROM {} AS r WHERE {condition}",
+        columns.join(", "),
+        table.sql()
+    )
+}
+
+impl Row {
+    /// Reads what [`row_sql`] returned; `None` where it isn't of that form.
+    pub fn from_columns(
+        policy: &PolicySet,
+        name: &str,
+        columns: Vec<Option<String>>,
+    ) -> Option<Self> {
+        let module = policy.modules.get(name)?;
+        let mut columns = columns.into_iter();
+        let mut row = Self {
+            record: columns.next()?.unwrap_or_default(),
+            ..Self::default()
+        };
+        let many = |value: Option<String>| -> Option<Vec<String>> {
+            let listed: Vec<Option<String>> = match value {
+                None => Vec::new(),
+                Some(json) => serde_json::from_str(&json).ok()?,
+            };
+            Some(listed.into_iter().flatten().collect())
+        };
+        for owner in &module.owners {
+            let value = columns.next()?;
+            match owner {
+                Owner::Column(owner) => {
+                    row.owners
+                        .extend(value.map(|value| (owner.key.clone(), value)));
+                }
+                Owner::Link(_, key) => {
+                    let owners = many(value)?.into_iter();
+                    row.owners.extend(owners.map(|value| (key.clone(), value)));
+                }
+            }
+        }
+        for group in &module.groups {
+            let value = columns.next()?;
+            match group {
+                GroupPlace::Column(_) => row.groups.extend(value),
+                GroupPlace::Link(_) => row.groups.extend(many(value)?),
+            }
+        }
+        row.creator = columns.next()?;
+        for parent in &module.parents {
+            let (value, kind) = (columns.next()?, columns.next()?);
+            if let Some(value) = value
+                && let Some((target, record)) = parent.record(&value, kind.as_deref())
+            {
+                row.parents.push((target.to_owned(), record.to_owned()));
+            }
+        }
+        let mut holds = || Some(columns.next()?.as_deref() == Some("true"));
+        for (rule, _) in asked(module) {
+            row.rules.insert(rule.clone(), holds()?);
+        }
+        for (restriction, _) in demanded(policy, name) {
+            row.restrictions.insert(restriction.to_owned(), holds()?);
+        }
+        Some(row)
+    }
+}
