@@ -32,7 +32,7 @@ CREATE FUNCTION celador.who_can(relation regclass, record text, action text, OUT
   AS 'MODULE_PATHNAME', 'who_can_wrapper' LANGUAGE c STABLE STRICT;
 
 CREATE FUNCTION celador.explain_set(relation regclass, "user" text, action text, OUT kind text, OUT name text,
-    OUT rows bigint, OUT only bigint, OUT source text)
+    OUT rows bigint, OUT alone bigint, OUT source text)
   RETURNS SETOF record
   AS 'MODULE_PATHNAME', 'explain_set_wrapper' LANGUAGE c STRICT;
 

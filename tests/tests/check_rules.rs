@@ -151,7 +151,7 @@ fn keys_and_settings_of_the_server() {
     assert!(has(&found, "CEL107", "celador.key_file"), "{found:?}");
     // Without the library.
     later
-        .batch_execute("ALTER SYSTEM SET session_preload_libraries = ''")
+        .batch_execute("ALTER SYSTEM SET session_preload_libraries = 'plpgsql'")
         .expect("it is set");
     later
         .batch_execute("SELECT pg_reload_conf()")

@@ -1,8 +1,5 @@
 //! `celador.who_can()`: from a record to the people, the same as asking for each person.
 
-mod desk;
-mod firm;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

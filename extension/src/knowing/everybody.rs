@@ -108,12 +108,10 @@ fn people(policy: &PolicySet) -> Vec<Person> {
         let mut row = row.into_iter();
         let mut next = || row.next().flatten();
         let Some(user) = next() else { continue };
-        let mut person = Person {
-            login: next(),
-            active: next().as_deref() == Some("t"),
-            supervisor: next(),
-            ..Person::default()
-        };
+        let mut person = Person::default();
+        person.login = next();
+        person.active = next().as_deref() == Some("t");
+        person.supervisor = next();
         for name in users.keys.keys() {
             person
                 .keys

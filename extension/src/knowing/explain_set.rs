@@ -28,7 +28,7 @@ fn explain_set(
         name!(kind, String),
         name!(name, String),
         name!(rows, Option<i64>),
-        name!(only, Option<i64>),
+        name!(alone, Option<i64>),
         name!(source, String),
     ),
 > {

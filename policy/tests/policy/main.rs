@@ -7,6 +7,7 @@ mod difference;
 mod holding;
 mod levels;
 mod lint;
+mod matrix;
 mod placing;
 mod reached;
 mod reference;
