@@ -27,7 +27,7 @@ fn findings(client: &mut Client) -> Vec<Finding> {
 fn has(findings: &[Finding], rule: &str, object: &str) -> bool {
     findings
         .iter()
-        .any(|found| found.0 == rule && (found.1 == object || found.2.contains(object)))
+        .any(|found| found.0 == rule && (found.1.contains(object) || found.2.contains(object)))
 }
 
 #[test]

@@ -41,11 +41,19 @@ fn who_can(
     let catalog = catalog();
     let policy = live(&catalog);
     let module = module_of(policy, relation);
+    if policy.modules[module].key.is_none() {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            format!("records of module \"{module}\" have no key"),
+            "Map its key: mapping.modules.….key.",
+        )
+    }
     let everybody = everybody::everybody(&catalog, policy);
     let tables = Tables {
         catalog: &catalog,
         policy,
         records: RefCell::default(),
+        pointing: RefCell::default(),
     };
     let found = reverse::who(policy, &everybody, &tables, module, record, action);
     let lines: Vec<_> = found
@@ -115,6 +123,7 @@ struct Tables<'a> {
     catalog: &'a Rc<Catalog>,
     policy: &'a PolicySet,
     records: RefCell<HashMap<(String, String), Vec<Rc<Row>>>>,
+    pointing: RefCell<HashMap<(String, String, Option<String>), Rc<Pointing>>>,
 }
 
 impl Tables<'_> {
@@ -192,7 +201,15 @@ impl Records for Tables<'_> {
         rows
     }
 
-    fn pointing(&self, module: &str, record: &str, only: Option<&str>) -> Pointing {
+    fn pointing(&self, module: &str, record: &str, only: Option<&str>) -> Rc<Pointing> {
+        let asked = (
+            module.to_owned(),
+            record.to_owned(),
+            only.map(str::to_owned),
+        );
+        if let Some(known) = self.pointing.borrow().get(&asked) {
+            return Rc::clone(known);
+        }
         let mut found: Pointing = Vec::new();
         for (other, _, parent) in self.policy.pointing_to(module) {
             if only.is_some_and(|only| only != other)
@@ -208,6 +225,8 @@ impl Records for Tables<'_> {
                 .collect();
             found.push((other.to_owned(), rows));
         }
+        let found = Rc::new(found);
+        self.pointing.borrow_mut().insert(asked, Rc::clone(&found));
         found
     }
 

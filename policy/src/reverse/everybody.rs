@@ -1,5 +1,6 @@
 //! The whole directory in memory.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::access::Access;
@@ -54,6 +55,8 @@ pub struct Everybody {
     settings: Vec<SettingValue>,
     /// Person → supervisors, in the supervision table's key.
     above: HashMap<String, Vec<String>>,
+    /// For each person a number that those share who are in the same groups and hold the same.
+    alike: OnceCell<Vec<usize>>,
 }
 
 impl Everybody {
@@ -273,10 +276,21 @@ impl Everybody {
         groups
     }
 
-    /// What two people have in common who have the same access in this sense.
-    pub(super) fn likeness(&self, id: PersonId) -> (BTreeSet<String>, BTreeSet<(usize, String)>) {
-        let person = &self.people[id];
-        (person.groups.clone(), person.held.clone())
+    /// For each person a number: those who share it have the same groups and roles. Everybody is
+    /// complete when this is first asked.
+    pub(super) fn alike(&self) -> &[usize] {
+        self.alike.get_or_init(|| {
+            let mut numbers = HashMap::new();
+            self.people
+                .iter()
+                .map(|person| {
+                    let next = numbers.len();
+                    *numbers
+                        .entry((&person.groups, &person.held))
+                        .or_insert(next)
+                })
+                .collect()
+        })
     }
 
     /// The people with a role at all, from whichever source.

@@ -17,7 +17,7 @@ pub trait Records {
     /// The record of a module with that key; several where the key isn't unique.
     fn record(&self, module: &str, record: &str) -> Vec<Rc<Row>>;
     /// The records that point to this one; `only`: of that module.
-    fn pointing(&self, module: &str, record: &str, only: Option<&str>) -> Pointing;
+    fn pointing(&self, module: &str, record: &str, only: Option<&str>) -> Rc<Pointing>;
     /// Whether a rule or a restriction that asks who asks holds for a record, asked by this person.
     fn holds_for(&self, module: &str, record: &str, asked: Asked<'_>, user: &str) -> bool;
 }
@@ -47,8 +47,8 @@ pub struct Way {
 }
 
 /// The record's side of one record: those above, around and named by it.
-#[derive(Default)]
-struct Around {
+#[derive(Debug, Default)]
+pub(super) struct Around {
     reports: HashSet<PersonId>,
     owners: HashSet<PersonId>,
     creators: HashSet<PersonId>,
@@ -63,13 +63,10 @@ struct Asking<'a> {
     policy: &'a PolicySet,
     everybody: &'a Everybody,
     records: &'a dyn Records,
-    around: RefCell<HashMap<(String, Row), Rc<Around>>>,
     decided: RefCell<HashMap<Decided, bool>>,
 }
 
 type Decided = (String, String, String, Vec<Option<String>>);
-
-type Likeness = (BTreeSet<String>, BTreeSet<(usize, String)>);
 
 /// Who reaches the record of a module for an action, and in which ways, in the order of
 /// [`Everybody`]. Nobody where there is no such record.
@@ -85,7 +82,6 @@ pub fn who(
         policy,
         everybody,
         records,
-        around: RefCell::default(),
         decided: RefCell::default(),
     };
     let rows = records.record(module, record);
@@ -95,7 +91,8 @@ pub fn who(
         .flat_map(|restriction| &restriction.users)
         .map(String::as_str)
         .collect();
-    let mut alike: HashMap<Likeness, Rc<Access>> = HashMap::new();
+    let alike = everybody.alike();
+    let mut of_alike: HashMap<usize, Rc<Access>> = HashMap::new();
     let mut found = Vec::new();
     for id in everybody.holders() {
         let person = &everybody.people()[id];
@@ -108,8 +105,8 @@ pub fn who(
         let access = if is_named {
             Rc::new(everybody.access(policy, id))
         } else {
-            let access = alike
-                .entry(everybody.likeness(id))
+            let access = of_alike
+                .entry(alike[id])
                 .or_insert_with(|| Rc::new(everybody.access(policy, id)));
             Rc::clone(access)
         };
@@ -369,11 +366,13 @@ impl Asking<'_> {
         holds
     }
 
-    fn around(&self, module: &str, row: &Row) -> Rc<Around> {
-        let key = (module.to_owned(), row.clone());
-        if let Some(known) = self.around.borrow().get(&key) {
-            return Rc::clone(known);
-        }
+    /// Who is around a record. A row is read anew for each question about everybody, so this is
+    /// never older than that.
+    fn around<'r>(&self, module: &str, row: &'r Row) -> &'r Around {
+        row.around.get_or_init(|| self.look_around(module, row))
+    }
+
+    fn look_around(&self, module: &str, row: &Row) -> Around {
         let everybody = self.everybody;
         let mut around = Around::default();
         let up = |groups: &HashSet<String>| -> HashSet<String> {
@@ -414,8 +413,6 @@ impl Asking<'_> {
                 None => (HashSet::new(), Some(holder.clone()), level),
             });
         }
-        let around = Rc::new(around);
-        self.around.borrow_mut().insert(key, Rc::clone(&around));
         around
     }
 }

@@ -1,7 +1,9 @@
 //! What decides about a record: read by one statement, the same whoever is asked about.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
+use super::reached::Around;
 use crate::policy_set::{GroupPlace, Module, Owner, ParentTarget, PolicySet};
 use crate::predicate::Predicate;
 use crate::quote;
@@ -9,7 +11,7 @@ use crate::row_policy::predicate_sql;
 use crate::schema::TableName;
 
 /// What decides about a record.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Default)]
 pub struct Row {
     /// The key.
     pub record: String,
@@ -27,6 +29,8 @@ pub struct Row {
     pub restrictions: BTreeMap<String, bool>,
     /// To whom it is given: a key of a person by name, or a group; and the level.
     pub shares: Vec<(Option<String>, String, String)>,
+    /// Who is around it, once that was asked.
+    pub(super) around: OnceCell<Around>,
 }
 
 /// Records that point to another: their module, and which they are.

@@ -245,7 +245,8 @@ pub(crate) const SEEDS: &[Seed] = &[
     seed(
         "CEL169",
         "public.far",
-        "CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing",
+        "ALTER EVENT TRIGGER celador_schema DISABLE;
+         CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing",
         "CREATE FOREIGN TABLE far (id integer) SERVER nowhere; GRANT SELECT ON far TO sergio",
     ),
     seed(
@@ -288,9 +289,9 @@ pub(crate) const SEEDS: &[Seed] = &[
     ),
     seed(
         "CEL187",
-        "public.workflows",
+        "public.custom_fields",
         "",
-        "ALTER TABLE accounts ADD workflow_id bigint REFERENCES workflows ON DELETE SET NULL",
+        "ALTER TABLE accounts ADD field_id bigint REFERENCES custom_fields ON DELETE SET NULL",
     ),
     seed(
         "CEL191",
