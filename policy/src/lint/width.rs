@@ -59,11 +59,11 @@ fn are_most(policy: &PolicySet, roles: usize) -> bool {
 }
 
 /// Module → the roles beside administrators for which `wanted` holds in the cell.
-fn roles_by_module<'a>(
-    policy: &'a PolicySet,
+fn roles_by_module(
+    policy: &PolicySet,
     action: Action,
     wanted: impl Fn(&[crate::policy_set::Grant]) -> bool,
-) -> BTreeMap<&'a str, BTreeSet<&'a str>> {
+) -> BTreeMap<&str, BTreeSet<&str>> {
     let administrators = administrators(policy);
     let mut roles: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (role, module, of, grants) in cells(policy) {
