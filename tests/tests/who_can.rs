@@ -77,7 +77,7 @@ fn compare(database: &Database, users: &str, samples: usize) -> usize {
     let mut client = database.superuser();
     let tables = client
         .query(
-            "SELECT x.relation::regclass::text, a.attname::text FROM celador.protected AS x
+            "SELECT x.relation::regclass::text, quote_ident(a.attname) FROM celador.protected AS x
              JOIN pg_index AS i ON i.indrelid = x.relation AND i.indisprimary AND i.indnkeyatts = 1
              JOIN pg_attribute AS a ON a.attrelid = x.relation AND a.attnum = i.indkey[0]
              WHERE x.expressions ? 'celador_read' ORDER BY 1",

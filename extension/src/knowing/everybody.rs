@@ -12,8 +12,11 @@ use crate::catalog::Catalog;
 use crate::session;
 use crate::spi::{self, Reads};
 
+/// As of which version of the directory, and by which policy.
+type Kept = (u64, Rc<Catalog>, Rc<Everybody>);
+
 thread_local! {
-    static KEPT: RefCell<Option<(u64, Rc<Catalog>, Rc<Everybody>)>> = const { RefCell::new(None) };
+    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
 }
 
 type Rows = Vec<Vec<Option<String>>>;

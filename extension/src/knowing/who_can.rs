@@ -117,13 +117,16 @@ pub(super) fn module_of(policy: &PolicySet, relation: pg_sys::Oid) -> &str {
     }
 }
 
+/// A record: module and key.
+type Named = (String, String);
+
 /// The records, as [`reverse::who`] asks for them. Read as Celador: only keys, owners, groups and
 /// the policy's own predicates.
 struct Tables<'a> {
     catalog: &'a Rc<Catalog>,
     policy: &'a PolicySet,
-    records: RefCell<HashMap<(String, String), Vec<Rc<Row>>>>,
-    pointing: RefCell<HashMap<(String, String, Option<String>), Rc<Pointing>>>,
+    records: RefCell<HashMap<Named, Vec<Rc<Row>>>>,
+    pointing: RefCell<HashMap<(Named, Option<String>), Rc<Pointing>>>,
 }
 
 impl Tables<'_> {
@@ -203,8 +206,7 @@ impl Records for Tables<'_> {
 
     fn pointing(&self, module: &str, record: &str, only: Option<&str>) -> Rc<Pointing> {
         let asked = (
-            module.to_owned(),
-            record.to_owned(),
+            (module.to_owned(), record.to_owned()),
             only.map(str::to_owned),
         );
         if let Some(known) = self.pointing.borrow().get(&asked) {
