@@ -119,6 +119,8 @@ pub(super) fn module_of(policy: &PolicySet, relation: pg_sys::Oid) -> &str {
 
 /// A record: module and key.
 type Named = (String, String);
+/// A record that others point to, and of which module those are.
+type PointedTo = (Named, Option<String>);
 
 /// The records, as [`reverse::who`] asks for them. Read as Celador: only keys, owners, groups and
 /// the policy's own predicates.
@@ -126,7 +128,7 @@ struct Tables<'a> {
     catalog: &'a Rc<Catalog>,
     policy: &'a PolicySet,
     records: RefCell<HashMap<Named, Vec<Rc<Row>>>>,
-    pointing: RefCell<HashMap<(Named, Option<String>), Rc<Pointing>>>,
+    pointing: RefCell<HashMap<PointedTo, Rc<Pointing>>>,
 }
 
 impl Tables<'_> {
