@@ -22,6 +22,7 @@ mod hooks;
 mod identity;
 mod kept_snapshot;
 mod key_file;
+mod knowing;
 mod links;
 mod load;
 mod newer_version;

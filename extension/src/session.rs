@@ -66,6 +66,8 @@ thread_local! {
     /// Who stands in for nobody.
     static STAND_IN: RefCell<Option<Rc<Person>>> = const { RefCell::new(None) };
     static STALE: Cell<bool> = const { Cell::new(false) };
+    /// Counts the changes of policy and directory that were told.
+    static VERSION: Cell<u64> = const { Cell::new(0) };
     /// Whose eyes are looked through, by `explain_access`.
     static LENT: RefCell<Vec<Rc<Person>>> = const { RefCell::new(Vec::new()) };
     /// Statements over protected tables that have begun and not ended, by address, and for whom;
@@ -76,6 +78,12 @@ thread_local! {
 /// Says that policy or directory have changed.
 pub(crate) fn mark_stale() {
     STALE.set(true);
+    VERSION.set(VERSION.get() + 1);
+}
+
+/// Another number after each change of policy or directory.
+pub(crate) fn directory_version() -> u64 {
+    VERSION.get()
 }
 
 /// Registers what happens at the end of transactions. Called once.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use celador_policy::document::{
-    ActiveSource, Child, GroupLink, Mapping, ModuleMap, OwnerLink, ParentLink,
+    ActiveSource, Child, GroupLink, Mapping, ModuleMap, OwnerLink, ParentLink, ValueSource,
 };
 
 /// Facts by their kind.
@@ -171,9 +171,7 @@ impl Said {
         for parent in module.parent.as_slice() {
             let (column, targets) = match parent {
                 ParentLink::Plain { module, column } => (column, vec![(String::new(), module)]),
-                ParentLink::Table { module, parent, .. } => {
-                    (parent, vec![(String::new(), module)])
-                }
+                ParentLink::Table { module, parent, .. } => (parent, vec![(String::new(), module)]),
                 ParentLink::Polymorphic {
                     column, modules, ..
                 }

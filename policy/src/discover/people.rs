@@ -7,7 +7,9 @@ use super::guess::{Certainty, Guesses};
 use super::names::Name;
 use super::references::{Reference, References};
 use super::words;
-use crate::document::{ActiveSource, KeySource, OneOrMany, SupervisionSource, UserSource, ValueSource};
+use crate::document::{
+    ActiveSource, KeySource, OneOrMany, SupervisionSource, UserSource, ValueSource,
+};
 use crate::schema::TableName;
 
 /// The people as they were found.

@@ -20,8 +20,9 @@ pub use difference::Change;
 pub(crate) use difference::written;
 pub use links::{Child, GroupLink, OwnerLink, ParentLink};
 pub use mapping::{
-    ActiveSource, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, ModuleMode, NoIdentity,
-    RoleSource, SaidBy, SettingSource, ShareSource, SupervisionSource, UserSource, ValueSource,
+    ActiveSource, GroupSource, KeySource, Mapping, MembershipSource, ModuleMap, ModuleMode,
+    NoIdentity, RoleSource, SaidBy, SettingSource, ShareSource, SupervisionSource, UserSource,
+    ValueSource,
 };
 pub use matrix::{
     Cell, FieldCell, FieldGrant, FieldRule, Limits, Matrix, Restriction, RoleRule, RuleMap, Scope,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use celador_policy::access::{covers_role, pointing_gives};
-use celador_policy::directory::{Facts, GroupNode, HeldRole, SettingValue, Share};
+use celador_policy::directory::{Facts, GroupNode, HeldRole, SettingValue, Share, Told};
 use celador_policy::document::ScopeName;
 use celador_policy::policy_set::CellRef;
 use celador_policy::{Access, Action, PolicySet};
@@ -295,13 +295,17 @@ accounts = { read = [{ scope = "related", module = "contacts" }] }
 #[test]
 fn x_8_columns_that_identify_people() {
     let set = policy("");
-    let identifying = set.directory.identifying();
-    for column in set.directory.users.keys.values() {
+    let (of_tables, users) = (set.directory.identifying(), &set.directory.users);
+    let identifying = &of_tables[&users.source.table];
+    for column in users.keys.values() {
         assert!(identifying.contains(column.name.as_str()));
     }
-    let login = set.directory.users.login.as_ref().expect("a login");
+    let Some(Told::Column(login)) = &users.login else {
+        panic!("a login: {:?}", users.login);
+    };
     assert!(identifying.contains(login.name.as_str()));
     for held in &set.directory.roles_held {
-        assert!(!identifying.contains(held.role.name.as_str()));
+        let of_roles = of_tables.get(&held.source.table);
+        assert!(of_roles.is_none_or(|columns| !columns.contains(held.role.name.as_str())));
     }
 }
