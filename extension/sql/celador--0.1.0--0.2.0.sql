@@ -25,85 +25,6 @@ CREATE FUNCTION celador.sessions_from_before(moment timestamptz DEFAULT NULL,
   $$;
 REVOKE ALL ON FUNCTION celador.sessions_from_before(timestamptz) FROM PUBLIC;
 
--- What each function is for: psql shows it, and docs/rights.md is made from it.
-DO $$
-DECLARE
-  said record;
-  function regprocedure;
-BEGIN
-  FOR said IN
-    SELECT * FROM (VALUES
-      ('load_policy', 'Loads a policy as a new revision; the caller is a member of the tables'' owners'),
-      ('restore_revision', 'Loads an earlier revision again; the caller is a member of the tables'' owners'),
-      ('plan_policy', 'What a load would change, the statements, the locks; changes nothing'),
-      ('export_policy', 'The document of a revision, or of the live one, sorted'),
-      ('revisions', 'The revisions: who loaded them, when, why'),
-      ('explain_access', 'Why a person reaches a record or doesn''t: a line for each scope and restriction'),
-      ('whoami', 'For whom the session acts, or why for nobody'),
-      ('assume', 'Acts for the person of a token; whoever may call it has no person by login'),
-      ('act_as', 'Acts for any person; whoever may call it has no person by login'),
-      ('end_identity', 'Ends what assume or act_as began'),
-      ('register_view', 'Lets a view of an exempt owner show protected rows'),
-      ('unregister_view', 'Takes that back'),
-      ('add_maintenance_role', 'Names a role with BYPASSRLS that sees rows as stored'),
-      ('remove_maintenance_role', 'Takes that back'),
-      ('server_minor_ok', 'Whether the server''s release has no known hole in row security'),
-      ('sessions_from_before', 'Sessions from before a moment, or the first load: they may lack the library'),
-      ('add_user', 'Adds a person to Celador''s own directory'),
-      ('set_user_active', 'Activates or deactivates a person'),
-      ('set_supervisor', 'Says who supervises a person'),
-      ('set_user_key', 'Adds a key by which records name a person'),
-      ('set_user_attribute', 'Sets an attribute that rules may use'),
-      ('add_group', 'Adds a group'),
-      ('remove_group', 'Removes a group'),
-      ('set_user_groups', 'Replaces a person''s groups'),
-      ('give_role', 'Gives a person a role'),
-      ('take_role', 'Takes a role from a person'),
-      ('give_role_to_group', 'Gives a role to all members of a group'),
-      ('take_role_from_group', 'Takes a role from a group'),
-      ('share', 'Shares a record with a person'),
-      ('share_with_group', 'Shares a record with a group'),
-      ('unshare', 'Takes a share from a person'),
-      ('set_setting', 'Flips a switch, for a group or for all'),
-      ('guard', 'Trigger of protected tables'),
-      ('guard_roles', 'Trigger of protected tables'),
-      ('guard_truncate', 'Trigger of protected tables'),
-      ('directory_changed', 'Trigger of tables that the directory is read from'),
-      ('policy_changed', 'Trigger of Celador''s own tables'),
-      ('schema_changed', 'Event trigger: what DDL leaves behind is still protected'),
-      ('covered', 'Called by row policies'),
-      ('covered_support', 'Planner support of covered()'),
-      ('still_readable', 'Called by plans of REPEATABLE READ and SERIALIZABLE transactions'),
-      ('all_in_reach', 'Called by row policies'),
-      ('holds', 'Called by row policies'),
-      ('restricted', 'Called by row policies'),
-      ('owner_in_reach', 'Called by row policies'),
-      ('group_in_reach', 'Called by row policies'),
-      ('creator_in_reach', 'Called by row policies'),
-      ('creator_is_me', 'Called by row policies'),
-      ('share_in_reach', 'Called by row policies'),
-      ('record_in_reach', 'Called by row policies'),
-      ('child_in_reach', 'Called by row policies'),
-      ('parent_in_reach', 'Called by row policies'),
-      ('related_in_reach', 'Called by row policies'),
-      ('link_in_reach', 'Called by row policies'),
-      ('unlinked_in_reach', 'Called by row policies'),
-      ('may_link', 'Called by row policies'),
-      ('is_known', 'Called by row policies'),
-      ('my_key', 'The session''s person''s key of that name'),
-      ('my_attribute', 'The session''s person''s attribute of that name'),
-      ('has_role', 'Whether the session''s person holds the role')
-    ) AS said(name, text)
-  LOOP
-    FOR function IN SELECT p.oid FROM pg_proc AS p
-      WHERE p.pronamespace = 'celador'::regnamespace AND p.proname = said.name
-    LOOP
-      EXECUTE format('COMMENT ON FUNCTION %s IS %L', function, said.text);
-    END LOOP;
-  END LOOP;
-END
-$$;
-
 -- Trying and watching.
 
 -- Every change of policy and protection: who, when, what, why. Rows are added, and stay. A restore adds
@@ -371,3 +292,208 @@ ALTER FUNCTION celador.share_in_reach(text, text, integer) SUPPORT celador.reach
 ALTER FUNCTION celador.share_in_reach(text, text, bigint) SUPPORT celador.reach_support;
 ALTER FUNCTION celador.share_in_reach(text, text, uuid) SUPPORT celador.reach_support;
 ALTER FUNCTION celador.share_in_reach(text, text, text) SUPPORT celador.reach_support;
+
+-- Knowing: what is worth a second look, who may what, who reaches a record. All of it reads.
+
+-- Who looked at people''s access, and when.
+CREATE TABLE celador.review (
+  review integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  reviewed_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
+  reviewer text NOT NULL,
+  recorded_by name NOT NULL DEFAULT SESSION_USER,
+  revision integer NOT NULL,
+  note text
+);
+SELECT pg_catalog.pg_extension_config_dump('celador.review', '');
+SELECT pg_catalog.pg_extension_config_dump('celador.review_review_seq', '');
+
+CREATE FUNCTION celador.lint(document text DEFAULT NULL, OUT rule text, OUT severity text, OUT object text,
+    OUT finding text, OUT reason text, OUT remedy text)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'lint_wrapper' LANGUAGE c STABLE;
+-- The rules are SQL without qualified operators: these settings say what they mean.
+CREATE FUNCTION celador.check(OUT rule text, OUT severity text, OUT object text,
+    OUT finding text, OUT reason text, OUT remedy text)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'check_wrapper' LANGUAGE c STABLE
+  SET search_path = pg_catalog, pg_temp SET standard_conforming_strings = on;
+
+CREATE FUNCTION celador.who_can(relation regclass, record text, action text, OUT "user" text, OUT login text,
+    OUT scope text, OUT role text, OUT "group" text, OUT "when" text)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'who_can_wrapper' LANGUAGE c STABLE STRICT;
+
+CREATE FUNCTION celador.explain_set(relation regclass, "user" text, action text, OUT kind text, OUT name text,
+    OUT rows bigint, OUT alone bigint, OUT source text)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'explain_set_wrapper' LANGUAGE c STRICT;
+
+CREATE FUNCTION celador.matrix(OUT role text, OUT module text, OUT action text, OUT scopes text[], OUT "when" text,
+    OUT depth text)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'matrix_wrapper' LANGUAGE c STABLE;
+CREATE FUNCTION celador.matrix_svg() RETURNS text
+  AS 'MODULE_PATHNAME', 'matrix_svg_wrapper' LANGUAGE c STABLE;
+
+CREATE FUNCTION celador.access_review(OUT "user" text, OUT login text, OUT active boolean, OUT roles text[],
+    OUT groups text[], OUT settings text[], OUT restrictions text[], OUT reads text[], OUT writes text[])
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'access_review_wrapper' LANGUAGE c STABLE;
+CREATE FUNCTION celador.administrators(OUT "user" text, OUT login text, OUT role text)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'administrators_wrapper' LANGUAGE c STABLE;
+CREATE FUNCTION celador.personal_data(OUT module text, OUT field text, OUT tags text[], OUT role text, OUT scopes text[],
+    OUT depth text, OUT people bigint, OUT rendering text)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'personal_data_wrapper' LANGUAGE c STABLE;
+-- With the extension's rights: whoever may record or read reviews needs none on the table.
+CREATE FUNCTION celador.record_review(reviewer text, note text DEFAULT NULL) RETURNS integer
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  AS $$
+  DECLARE
+    live integer := (SELECT max(p.revision) FROM celador.policy AS p);
+    recorded integer;
+  BEGIN
+    IF live IS NULL THEN
+      RAISE EXCEPTION 'no policy is loaded' USING ERRCODE = 'object_not_in_prerequisite_state',
+        HINT = 'Run SELECT celador.load_policy(document).';
+    END IF;
+    IF COALESCE(btrim(record_review.reviewer), '') = '' THEN
+      RAISE EXCEPTION 'a review has a reviewer' USING ERRCODE = 'invalid_parameter_value',
+        HINT = 'Say who looked: SELECT celador.record_review(''name'', ''note'').';
+    END IF;
+    INSERT INTO celador.review (reviewer, revision, note)
+      VALUES (record_review.reviewer, live, record_review.note) RETURNING review INTO recorded;
+    RETURN recorded;
+  END
+  $$;
+CREATE FUNCTION celador.reviews(OUT review integer, OUT reviewed_at timestamptz, OUT reviewer text, OUT recorded_by name,
+    OUT revision integer, OUT note text)
+  RETURNS SETOF record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  AS $$
+    SELECT r.review, r.reviewed_at, r.reviewer, r.recorded_by, r.revision, r.note FROM celador.review AS r ORDER BY r.review
+  $$;
+
+REVOKE ALL ON TABLE celador.review FROM PUBLIC;
+REVOKE ALL ON FUNCTION celador.lint(text), celador.check(), celador.who_can(regclass, text, text),
+  celador.explain_set(regclass, text, text), celador.matrix(), celador.matrix_svg(), celador.access_review(),
+  celador.administrators(), celador.personal_data(), celador.record_review(text, text), celador.reviews()
+  FROM PUBLIC;
+
+-- What each function is for: psql shows it, and docs/rights.md is made from it.
+DO $$
+DECLARE
+  said record;
+  function regprocedure;
+BEGIN
+  FOR said IN
+    SELECT * FROM (VALUES
+      ('load_policy', 'Loads a policy as a new revision; the caller is a member of the tables'' owners'),
+      ('restore_revision', 'Loads an earlier revision again; the caller is a member of the tables'' owners'),
+      ('plan_policy', 'What a load would change, the statements, the locks; changes nothing'),
+      ('export_policy', 'The document of a revision, or of the live one, sorted'),
+      ('revisions', 'The revisions: who loaded them, when, why'),
+      ('explain_access', 'Why a person reaches a record or doesn''t: a line for each scope and restriction'),
+      ('whoami', 'For whom the session acts, or why for nobody'),
+      ('assume', 'Acts for the person of a token; whoever may call it has no person by login'),
+      ('act_as', 'Acts for any person; whoever may call it has no person by login'),
+      ('end_identity', 'Ends what assume or act_as began'),
+      ('register_view', 'Lets a view of an exempt owner show protected rows'),
+      ('unregister_view', 'Takes that back'),
+      ('add_maintenance_role', 'Names a role with BYPASSRLS that sees rows as stored'),
+      ('remove_maintenance_role', 'Takes that back'),
+      ('server_minor_ok', 'Whether the server''s release has no known hole in row security'),
+      ('sessions_from_before', 'Sessions from before a moment, or the first load: they may lack the library'),
+      ('lint', 'What is worth a second look in a document, or in the live policy'),
+      ('check', 'What is worth a second look in this installation, most severe first'),
+      ('who_can', 'Everybody who reaches a record for an action, and through what'),
+      ('explain_set', 'How many rows of a table each scope and restriction gives a person or takes away'),
+      ('matrix', 'The matrix: role, module, action, scopes, and how far they reach'),
+      ('matrix_svg', 'The same as a picture'),
+      ('access_review', 'What everybody may do: a line for each person'),
+      ('administrators', 'The active people who reach everything, and by which role'),
+      ('personal_data', 'Which roles read tagged fields, how far, and how many people'),
+      ('record_review', 'Notes that somebody has looked at people''s access'),
+      ('reviews', 'Who looked at people''s access, and when'),
+      ('observed', 'What the policy would hide or refuse on observed tables'),
+      ('reset_observed', 'Begins that count anew'),
+      ('stats', 'Counters for monitoring'),
+      ('denials', 'What has been refused: to whom, where, how often'),
+      ('simulate', 'Runs a query as a person and returns its rows; changes nothing'),
+      ('simulate_plan', 'The plan of a query as a person'),
+      ('simulate_policy', 'How many rows people would reach under another document; changes nothing'),
+      ('adopt', 'Gives the objects of schemas to an owner that nobody logs in as, and grants the application what it needs'),
+      ('plan_adopt', 'What adopt would do: the statements, the locks; changes nothing'),
+      ('release', 'Gives the objects of a schema back to their former owners'),
+      ('plan_release', 'What release would do: the statements, the locks; changes nothing'),
+      ('guard_owner', 'Guards an owner that logs in: it defines nothing but temporary objects'),
+      ('unguard_owner', 'Takes that back'),
+      ('pause', 'Closes a protected table for a migration'),
+      ('resume', 'Opens it again, once it is protected as before'),
+      ('paused', 'The tables that are paused: by whom, since when, why'),
+      ('unprotect', 'Takes Celador''s policies and triggers off a table until the next load'),
+      ('uninstall', 'Takes Celador''s policies and triggers off all tables'),
+      ('plan_uninstall', 'What uninstall would do: the statements, the locks; changes nothing'),
+      ('discover', 'What a mapping of schemas could be, how certain, and why'),
+      ('discover_mapping', 'That mapping, as a document'),
+      ('add_user', 'Adds a person to Celador''s own directory'),
+      ('set_user_active', 'Activates or deactivates a person'),
+      ('set_supervisor', 'Says who supervises a person'),
+      ('set_user_key', 'Adds a key by which records name a person'),
+      ('set_user_attribute', 'Sets an attribute that rules may use'),
+      ('add_group', 'Adds a group'),
+      ('remove_group', 'Removes a group'),
+      ('set_user_groups', 'Replaces a person''s groups'),
+      ('give_role', 'Gives a person a role'),
+      ('take_role', 'Takes a role from a person'),
+      ('give_role_to_group', 'Gives a role to all members of a group'),
+      ('take_role_from_group', 'Takes a role from a group'),
+      ('share', 'Shares a record with a person'),
+      ('share_with_group', 'Shares a record with a group'),
+      ('unshare', 'Takes a share from a person'),
+      ('set_setting', 'Flips a switch, for a group or for all'),
+      ('guard', 'Trigger of protected tables'),
+      ('guard_roles', 'Trigger of protected tables'),
+      ('guard_truncate', 'Trigger of protected tables'),
+      ('directory_changed', 'Trigger of tables that the directory is read from'),
+      ('policy_changed', 'Trigger of Celador''s own tables'),
+      ('note_change', 'Trigger of Celador''s own tables'),
+      ('changes_stay', 'Trigger of Celador''s own tables'),
+      ('schema_changed', 'Event trigger: what DDL leaves behind is still protected'),
+      ('covered', 'Called by row policies'),
+      ('covered_support', 'Planner support of covered()'),
+      ('still_readable', 'Called by plans of REPEATABLE READ and SERIALIZABLE transactions'),
+      ('readable_now', 'Called by plans of REPEATABLE READ and SERIALIZABLE transactions'),
+      ('all_in_reach', 'Called by row policies'),
+      ('holds', 'Called by row policies'),
+      ('restricted', 'Called by row policies'),
+      ('owner_in_reach', 'Called by row policies'),
+      ('group_in_reach', 'Called by row policies'),
+      ('creator_in_reach', 'Called by row policies'),
+      ('creator_is_me', 'Called by row policies'),
+      ('share_in_reach', 'Called by row policies'),
+      ('record_in_reach', 'Called by row policies'),
+      ('child_in_reach', 'Called by row policies'),
+      ('parent_in_reach', 'Called by row policies'),
+      ('related_in_reach', 'Called by row policies'),
+      ('link_in_reach', 'Called by row policies'),
+      ('unlinked_in_reach', 'Called by row policies'),
+      ('may_link', 'Called by row policies'),
+      ('may_hang', 'Called by row policies'),
+      ('reach_support', 'Planner support of the functions that look a value up'),
+      ('observes_nobody', 'Called by statements over observed tables'),
+      ('observe', 'Called by statements over observed tables'),
+      ('is_known', 'Called by row policies'),
+      ('my_key', 'The session''s person''s key of that name'),
+      ('my_attribute', 'The session''s person''s attribute of that name'),
+      ('has_role', 'Whether the session''s person holds the role')
+    ) AS said(name, text)
+  LOOP
+    FOR function IN SELECT p.oid FROM pg_proc AS p
+      WHERE p.pronamespace = 'celador'::regnamespace AND p.proname = said.name
+    LOOP
+      EXECUTE format('COMMENT ON FUNCTION %s IS %L', function, said.text);
+    END LOOP;
+  END LOOP;
+END
+$$;

@@ -93,7 +93,7 @@ fn follows(person: &Person, table: &TableName, cell: &CellRef, row: &str) -> boo
         });
         let above = question
             .iter()
-            .flat_map(|sql| fetch(person, table, sql, &[row], Reads::Statement))
+            .flat_map(|sql| fetch(&person.catalog, table, sql, &[row], Reads::Statement))
             .map(|found| found.into_iter().next().flatten());
         found.extend(above.map(|above| match (above, child.above) {
             (None, _) => false,

@@ -2,9 +2,12 @@
 
 use std::rc::Rc;
 
+use celador_policy::document::ScopeName;
 use celador_policy::policy_set::{CellRef, Grant, GrantScope, Placement};
-use celador_policy::row_policy::{one_scope, reach_terms, restriction_terms};
-use celador_policy::{Action, TableName, quote};
+use celador_policy::row_policy::{
+    claim_only_restrictions, no_owner_sql, one_scope, reach_sql, reach_terms, restriction_terms,
+};
+use celador_policy::{Action, PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
 use crate::identity::Source;
@@ -53,7 +56,8 @@ fn whoami() -> TableIterator<
     TableIterator::once(row)
 }
 
-type Line = (String, String, String, String);
+/// Kind, name, result, source.
+pub(crate) type Line = (String, String, String, String);
 
 /// `celador.explain_access(table, key, user, action)`: a line for each scope and restriction.
 #[pg_extern]
@@ -72,13 +76,7 @@ fn explain_access(
         name!(source, String),
     ),
 > {
-    let Some(action) = Action::from_name(action) else {
-        errors::raise(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("\"{action}\" is no action"),
-            "read, create, update, delete, assign, claim, import, export or customise.",
-        )
-    };
+    let action = crate::knowing::action(action);
     session::begin_statement();
     let Some(catalog) = catalog::current() else {
         errors::fault("no policy is loaded")
@@ -228,9 +226,36 @@ fn explain_record(
             format!("{} holds no such key", key.name),
         )];
     }
+    let (mut lines, questions) = questions(person, module_name, action);
+    answer(person, module_name, key, record, questions, &mut lines);
+    lines
+}
+
+/// What decides about a module's records for a person: lines that are the same for all records, and
+/// what is to be asked of each.
+pub(crate) fn questions(
+    person: &Person,
+    module_name: &str,
+    action: Action,
+) -> (Vec<Line>, Vec<Question>) {
+    let policy = person.policy();
+    let module = &policy.modules[module_name];
+    let line = |kind: &str, name: &str, result: &str, source: String| {
+        (kind.to_owned(), name.to_owned(), result.to_owned(), source)
+    };
     let mut lines = Vec::new();
     let mut questions = Vec::new();
-    let held: Vec<_> = person.access.grants(policy, module_name, action).collect();
+    let action = policy.writing_action(module_name, action);
+    let mut held: Vec<_> = person
+        .access
+        .grants(policy, module_name, action)
+        .map(|held| (held, action))
+        .collect();
+    // What can be claimed can be read.
+    if action == Action::Read && !module.owners.is_empty() {
+        let claims = person.access.grants(policy, module_name, Action::Claim);
+        held.extend(claims.map(|held| (held, Action::Claim)));
+    }
     if held.is_empty() {
         let roles: Vec<&str> = person.access.roles().collect();
         let roles = if roles.is_empty() {
@@ -245,7 +270,7 @@ fn explain_record(
             format!("{roles}: none grants {} here", action.name()),
         ));
     }
-    for held in held {
+    for (held, by) in held {
         let way = match held.group {
             Some(group) => format!("role {} through group {group}", held.role),
             None => format!("role {}", held.role),
@@ -254,9 +279,13 @@ fn explain_record(
             Some(setting) => format!("{way}, when {setting}"),
             None => way,
         };
-        let scope = scope_name(held.grant);
+        let scope = if by == action {
+            held.grant.scope.name()
+        } else {
+            format!("{}: {}", by.name(), held.grant.scope.name())
+        };
         if held.counts {
-            let sql = grant_sql(person, module_name, held.grant, action);
+            let sql = grant_sql(policy, module_name, held.grant, by, action);
             questions.push((("scope".to_owned(), scope, source), sql));
         } else {
             lines.push(line(
@@ -287,49 +316,47 @@ fn explain_record(
             ));
         }
     }
-    answer(person, module_name, key, record, questions, &mut lines);
-    lines
+    (lines, questions)
 }
 
-fn scope_name(grant: &Grant) -> String {
-    match &grant.scope {
-        GrantScope::Plain(scope) => scope.name().to_owned(),
-        GrantScope::Parent(via) => format!("parent ({})", via.cell.text()),
-        GrantScope::Related(via) => format!("related ({})", via.cell.text()),
-        GrantScope::Rule(rule) => format!("rule:{rule}"),
-    }
-}
-
-/// The condition that one grant stands for.
-fn grant_sql(person: &Person, module: &str, grant: &Grant, action: Action) -> String {
-    let policy = person.policy();
-    let (cell, only): (CellRef, &[&str]) = match &grant.scope {
-        GrantScope::Plain(scope) => {
-            return celador_policy::row_policy::reach_sql(policy, module, &one_scope(*scope), "r.");
+/// The condition that one grant stands for. `by` is the action that grants, `asked` the one that
+/// is asked about: what can be claimed can be read.
+fn grant_sql(policy: &PolicySet, module: &str, grant: &Grant, by: Action, asked: Action) -> String {
+    let cell = CellRef::Action(by);
+    let of_kind = |wanted: &str, needle: Option<String>| {
+        let terms: Vec<String> = reach_terms(policy, module, &cell, "r.")
+            .into_iter()
+            .filter(|(kind, sql)| {
+                *kind == wanted && needle.as_ref().is_none_or(|needle| sql.contains(needle))
+            })
+            .map(|(_, sql)| sql)
+            .collect();
+        if terms.is_empty() {
+            "false".to_owned()
+        } else {
+            format!("({})", terms.join(" OR "))
         }
-        GrantScope::Parent(_) => (CellRef::Action(action), &["parent"]),
-        GrantScope::Related(_) => (CellRef::Action(action), &["related"]),
-        GrantScope::Rule(_) => (CellRef::Action(action), &["rule"]),
     };
-    let needle = match &grant.scope {
-        GrantScope::Rule(rule) => Some(quote::text(&format!("rule:{rule}"))),
-        GrantScope::Plain(_) | GrantScope::Parent(_) | GrantScope::Related(_) => None,
+    let reach = match &grant.scope {
+        // A share has a level, and which is needed depends on the action.
+        GrantScope::Plain(ScopeName::Shared) => of_kind("shared", None),
+        GrantScope::Plain(scope) => reach_sql(policy, module, &one_scope(*scope), "r."),
+        GrantScope::Parent(_) => of_kind("parent", None),
+        GrantScope::Related(_) => of_kind("related", None),
+        GrantScope::Rule(rule) => of_kind("rule", Some(quote::text(&format!("rule:{rule}")))),
     };
-    let terms: Vec<String> = reach_terms(policy, module, &cell, "r.")
-        .into_iter()
-        .filter(|(kind, sql)| {
-            only.contains(kind) && needle.as_ref().is_none_or(|needle| sql.contains(needle))
-        })
-        .map(|(_, sql)| sql)
-        .collect();
-    if terms.is_empty() {
-        "false".to_owned()
-    } else {
-        format!("({})", terms.join(" OR "))
+    if by != Action::Claim {
+        return reach;
     }
+    let mut all = vec![reach, no_owner_sql(policy, module, &cell, "r.")];
+    if asked == Action::Read {
+        all.extend(claim_only_restrictions(policy, module, "r."));
+    }
+    format!("({})", all.join(" AND "))
 }
 
-type Question = ((String, String, String), String);
+/// Kind, name and source of a line, and what to ask of the row `r`.
+pub(crate) type Question = ((String, String, String), String);
 
 /// Asks all questions of the record at once.
 fn answer(

@@ -330,10 +330,13 @@ fn may_execute(function: pg_sys::Oid, role: pg_sys::Oid) -> bool {
 }
 
 fn keys() -> celador_identity::KeyRing {
-    let path = KEY_FILE
-        .get()
-        .map(|path| path.to_string_lossy().into_owned());
-    key_file::read(path.as_deref())
+    key_file::read(key_file().as_deref())
+}
+
+/// The path of the key file, if one is named.
+pub(crate) fn key_file() -> Option<String> {
+    let path = KEY_FILE.get()?;
+    Some(path.to_string_lossy().into_owned()).filter(|path| !path.is_empty())
 }
 
 /// Puts a token into the setting.

@@ -47,3 +47,38 @@ fn load(path: &Path) -> Result<KeyRing, String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.kind().to_string())?;
     KeyRing::parse(&text).map_err(|error| error.to_string())
 }
+
+/// What can be told of the key file without telling its keys.
+#[derive(Default)]
+pub(crate) struct Condition {
+    /// Why it can't be used.
+    pub(crate) problem: Option<String>,
+    /// How long ago it was written, in days.
+    pub(crate) days: Option<u64>,
+    /// Whether it lies in the data directory.
+    pub(crate) inside: bool,
+}
+
+/// Looks at the key file.
+pub(crate) fn condition(path: Option<&str>) -> Condition {
+    let Some(path) = path else {
+        return Condition {
+            problem: Some("celador.key_file is not set".to_owned()),
+            ..Condition::default()
+        };
+    };
+    let path = Path::new(path);
+    let written = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    // SAFETY: the server's data directory, a zero-terminated string.
+    let data = unsafe { std::ffi::CStr::from_ptr(pgrx::pg_sys::DataDir) };
+    let inside = std::fs::canonicalize(data.to_string_lossy().as_ref())
+        .and_then(|data| Ok(std::fs::canonicalize(path)?.starts_with(data)));
+    Condition {
+        problem: load(path).err(),
+        days: written
+            .ok()
+            .and_then(|written| written.elapsed().ok())
+            .map(|age| age.as_secs() / (24 * 60 * 60)),
+        inside: inside.unwrap_or(false),
+    }
+}

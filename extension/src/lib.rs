@@ -23,6 +23,7 @@ mod hooks;
 mod identity;
 mod kept_snapshot;
 mod key_file;
+mod knowing;
 mod links;
 mod load;
 mod newer_version;

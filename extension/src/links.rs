@@ -1,11 +1,14 @@
 //! Link tables: what generated policies ask of the rows that link records with owners, with groups,
 //! and with what they hang on. Read with the rights of the table's owner.
 
+use std::rc::Rc;
+
 use celador_policy::policy_set::{CellRef, Column, Link, LinkKind, Owner, ParentTarget};
 use celador_policy::row_policy::creator_is_me;
 use celador_policy::{Action, PolicySet, Reach, quote};
 use pgrx::prelude::*;
 
+use crate::catalog::Catalog;
 use crate::probe::{asked, fetch, in_reach, is_record, keyed, module, reaches_all};
 use crate::session::{self, Person, person};
 use crate::spi::{self, Reads};
@@ -28,13 +31,23 @@ fn link<'a>(
 }
 
 /// What the record is linked with, by the rows that count.
-pub(crate) fn linked(person: &Person, link: &Link, record: &str, reads: Reads) -> Vec<String> {
-    follow(person, link, [&link.record, &link.other], record, reads)
+pub(crate) fn linked(
+    catalog: &Rc<Catalog>,
+    link: &Link,
+    record: &str,
+    reads: Reads,
+) -> Vec<String> {
+    follow(catalog, link, [&link.record, &link.other], record, reads)
 }
 
 /// The records that are linked with something, by the rows that count.
-pub(crate) fn linked_with(person: &Person, link: &Link, other: &str, reads: Reads) -> Vec<String> {
-    follow(person, link, [&link.other, &link.record], other, reads)
+pub(crate) fn linked_with(
+    catalog: &Rc<Catalog>,
+    link: &Link,
+    other: &str,
+    reads: Reads,
+) -> Vec<String> {
+    follow(catalog, link, [&link.other, &link.record], other, reads)
 }
 
 /// ```sql
@@ -42,7 +55,7 @@ pub(crate) fn linked_with(person: &Person, link: &Link, other: &str, reads: Read
 /// WHERE r."entity" OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.int8) AND ((r."kind" OPERATOR(pg_catalog.=) 'a'::pg_catalog.text) IS TRUE)
 /// ```
 fn follow(
-    person: &Person,
+    catalog: &Rc<Catalog>,
     link: &Link,
     [from, to]: [&Column; 2],
     key: &str,
@@ -59,7 +72,7 @@ fn follow(
         link.table.sql(),
         conditions.join(" AND ")
     );
-    fetch(person, &link.table, &sql, &[key], reads)
+    fetch(catalog, &link.table, &sql, &[key], reads)
         .into_iter()
         .filter_map(|row| row.into_iter().next().flatten())
         .collect()
@@ -80,7 +93,7 @@ fn link_in_reach(module: &str, cell: &str, kind: &str, place: i32, record: &str)
         None => &reach.groups,
     };
     !keys.is_empty()
-        && linked(&person, link, record, Reads::Statement)
+        && linked(&person.catalog, link, record, Reads::Statement)
             .iter()
             .any(|other| keys.has_text(other))
 }
@@ -95,7 +108,7 @@ fn unlinked_in_reach(module: &str, cell: &str, place: i32, record: &str) -> bool
         return false;
     };
     *person.reach(name, &asked(cell).text()) != Reach::default()
-        && linked(&person, link, record, Reads::Statement).is_empty()
+        && linked(&person.catalog, link, record, Reads::Statement).is_empty()
         && is_record(&person, name, record, "is there", || "true".to_owned())
 }
 
@@ -147,7 +160,7 @@ fn may_link(
         return false;
     }
     lock_record(module, record);
-    linked(&person, link, record, Reads::Latest).is_empty()
+    linked(&person.catalog, link, record, Reads::Latest).is_empty()
         && (in_reach(&person, module, &CellRef::Action(Action::Claim), record)
             || is_creator(&person, module, record))
 }
@@ -209,6 +222,6 @@ fn may_hang(
     };
     reads
         && (reaches(module, Action::Update, record)
-            || (linked(&person, link, record, Reads::Latest).is_empty()
+            || (linked(&person.catalog, link, record, Reads::Latest).is_empty()
                 && is_creator(&person, module, record)))
 }

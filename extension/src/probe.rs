@@ -3,12 +3,14 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use celador_policy::policy_set::{CellRef, Column, Module, Parent, ParentTarget, RowFilter, Via};
 use celador_policy::row_policy::{reach_and_restrictions, readable};
 use celador_policy::{Action, PolicySet, Reach, TableName, quote};
 use pgrx::prelude::*;
 
+use crate::catalog::Catalog;
 use crate::session::{self, Person, person};
 use crate::spi::{self, Reads};
 use crate::{errors, links, relations};
@@ -45,11 +47,11 @@ impl Drop for Deeper {
 
 /// Runs a statement over one table with the rights of its owner: is there a row?
 fn finds(person: &Person, table: &TableName, sql: &str, values: &[&str]) -> bool {
-    !fetch(person, table, sql, values, Reads::Statement).is_empty()
+    !fetch(&person.catalog, table, sql, values, Reads::Statement).is_empty()
 }
 
 pub(crate) fn fetch(
-    person: &Person,
+    catalog: &Rc<Catalog>,
     table: &TableName,
     sql: &str,
     values: &[&str],
@@ -65,7 +67,7 @@ pub(crate) fn fetch(
     };
     let _deeper = Deeper::enter();
     spi::with_rights_of(owner, || {
-        spi::connected(|| person.catalog.kept(sql, values.len()).rows(values, reads))
+        spi::connected(|| catalog.kept(sql, values.len()).rows(values, reads))
     })
 }
 
@@ -223,7 +225,7 @@ fn parent_in_reach(
     let Some(parent) = parent else { return false };
     let above = match &parent.target {
         ParentTarget::Linked { module, link } => {
-            let records = links::linked(&person, link, record, Reads::Statement);
+            let records = links::linked(&person.catalog, link, record, Reads::Statement);
             records
                 .into_iter()
                 .map(|record| (module.as_str(), record))
@@ -261,7 +263,7 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
         .filter(|(other, ..)| via.module.as_ref().is_none_or(|only| only == other))
         .any(|(other, _, parent)| {
             if let ParentTarget::Linked { link, .. } = &parent.target {
-                let pointing = links::linked_with(person, link, record, Reads::Statement);
+                let pointing = links::linked_with(&person.catalog, link, record, Reads::Statement);
                 return pointing
                     .iter()
                     .any(|record| in_reach(person, other, &via.cell, record));
@@ -286,7 +288,7 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
 }
 
 /// The row `r` points to the record `$1` of a module, by itself.
-fn points_to(parent: &Parent, module: &str) -> String {
+pub(crate) fn points_to(parent: &Parent, module: &str) -> String {
     let column = quote::name(&parent.column.name);
     let equal = keyed(&parent.column);
     let one_of =

@@ -36,10 +36,7 @@ pub(crate) fn old_server() -> Option<OldRelease> {
 /// Before a policy is loaded: a release with holes is an error, or by choice a warning.
 pub(crate) fn require() {
     let Some(old) = old_server() else { return };
-    let message = format!(
-        "PostgreSQL {}.{} is older than {}.{}: {}",
-        old.running.0, old.running.1, old.needed.0, old.needed.1, old.hole
-    );
+    let message = old.to_string();
     if ALLOW_OLD.get() {
         pgrx::warning!("{message}");
         return;

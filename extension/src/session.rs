@@ -57,6 +57,8 @@ thread_local! {
     static STALE: Cell<bool> = const { Cell::new(false) };
     /// Changes whenever [`asker`] may give somebody else, or another access.
     static VERSION: Cell<u64> = const { Cell::new(1) };
+    /// Counts the changes of policy and directory that were told.
+    static TOLD: Cell<u64> = const { Cell::new(0) };
     /// Whose eyes are looked through, by `explain_access`.
     static LENT: RefCell<Vec<Rc<Person>>> = const { RefCell::new(Vec::new()) };
     /// Statements over protected tables that have begun and not ended, by address, and for whom;
@@ -67,6 +69,12 @@ thread_local! {
 /// Says that policy or directory have changed.
 pub(crate) fn mark_stale() {
     STALE.set(true);
+    TOLD.set(TOLD.get() + 1);
+}
+
+/// Another number after each change of policy or directory.
+pub(crate) fn directory_version() -> u64 {
+    TOLD.get()
 }
 
 /// Registers what happens at the end of transactions. Called once.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::action::Action;
-use crate::directory::{Facts, ShareLevel};
+use crate::directory::{Facts, HeldRole, ShareLevel};
 use crate::document::ScopeName;
 use crate::key_set::KeySet;
 use crate::policy_set::{CellRef, Grant, GrantScope, PolicySet, Via};
@@ -60,7 +60,7 @@ impl Access {
     pub fn compute(policy: &PolicySet, facts: Facts) -> Self {
         let mut access = Self {
             roles: if facts.active {
-                roles(policy, &facts)
+                roles_held(policy, &facts.roles)
             } else {
                 BTreeMap::new()
             },
@@ -110,6 +110,13 @@ impl Access {
     /// The roles held, directly, through a group, or implied by others.
     pub fn roles(&self) -> impl Iterator<Item = &str> {
         self.roles.keys().map(String::as_str)
+    }
+
+    /// The roles held, each with the group through which it is held, once for each way.
+    pub fn roles_with_groups(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.roles
+            .iter()
+            .flat_map(|(role, ways)| ways.iter().map(|group| (role.as_str(), group.as_deref())))
     }
 
     /// Whether the person holds the role.
@@ -286,7 +293,7 @@ impl Access {
 }
 
 /// The level that a share needs for an action; `None`: no share covers it.
-fn share_level(action: Action) -> Option<ShareLevel> {
+pub(crate) fn share_level(action: Action) -> Option<ShareLevel> {
     match action {
         Action::Read | Action::Export => Some(ShareLevel::Read),
         Action::Update => Some(ShareLevel::Update),
@@ -297,10 +304,11 @@ fn share_level(action: Action) -> Option<ShareLevel> {
     }
 }
 
-/// Role → the groups through which it is held (`None`: directly or implied).
-fn roles(policy: &PolicySet, facts: &Facts) -> BTreeMap<String, Vec<Option<String>>> {
+/// What the directory says that one person holds, and what that implies: role → the groups through
+/// which it is held (`None`: directly or implied).
+pub fn roles_held(policy: &PolicySet, held: &[HeldRole]) -> BTreeMap<String, Vec<Option<String>>> {
     let mut roles: BTreeMap<String, Vec<Option<String>>> = BTreeMap::new();
-    for held in &facts.roles {
+    for held in held {
         let role = policy
             .directory
             .roles_held

@@ -38,6 +38,15 @@ pub struct PolicySet {
     pub no_identity: NoIdentity,
     /// How many groups there may be.
     pub group_limit: Option<u32>,
+    /// How many administrators are right; a check says so where there are more.
+    #[serde(default)]
+    pub administrator_limit: Option<u32>,
+    /// After how many days another access review is due.
+    #[serde(default)]
+    pub review_days: Option<u32>,
+    /// Module → field → what is known of it.
+    #[serde(default)]
+    pub fields: BTreeMap<String, BTreeMap<String, Field>>,
     /// Modules of the matrix that the mapping lacks, and fields as `module.field`.
     pub unmapped: BTreeSet<String>,
 }
@@ -223,6 +232,17 @@ impl Parent {
     }
 }
 
+/// A field of a module that the matrix speaks of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// The column of the module's tables; `None` where the mapping lacks it.
+    pub column: Option<String>,
+    /// The renderings, most revealing first.
+    pub renderings: Vec<String>,
+    /// What the field holds, for example `personal`.
+    pub tags: BTreeSet<String>,
+}
+
 /// A role.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
@@ -350,6 +370,18 @@ impl Restriction {
     }
 }
 
+impl GrantScope {
+    /// The name in reports: `own`, `parent (read)`, `rule:NAME`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Plain(scope) => scope.name().to_owned(),
+            Self::Parent(via) => format!("parent ({})", via.cell.text()),
+            Self::Related(via) => format!("related ({})", via.cell.text()),
+            Self::Rule(rule) => format!("rule:{rule}"),
+        }
+    }
+}
+
 impl PolicySet {
     /// Whether what a table so placed holds is observed, not enforced.
     pub fn observes(&self, placement: &Placement) -> bool {
@@ -366,6 +398,14 @@ impl PolicySet {
                 let module = self.modules.get(module);
                 module.is_some_and(|module| module.mode == ModuleMode::Observe)
             })
+    }
+
+    /// The action that decides where `action` is asked for: see [`Self::writing_cell`].
+    pub fn writing_action(&self, module: &str, action: Action) -> Action {
+        match self.writing_cell(module, &CellRef::Action(action)) {
+            CellRef::Action(action) => action,
+            CellRef::Scopes(_) | CellRef::AssignTo(_) => action,
+        }
     }
 
     /// What a role's cell grants.

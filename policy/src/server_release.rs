@@ -3,6 +3,8 @@
 //! Row security is what everything here stands on. Where the server's can be got around, no policy
 //! holds, so a load names the release to install first.
 
+use std::fmt;
+
 /// A server that is older than the release that closes a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OldRelease {
@@ -12,6 +14,22 @@ pub struct OldRelease {
     pub needed: (u32, u32),
     /// What can be done on the older one.
     pub hole: &'static str,
+}
+
+impl fmt::Display for OldRelease {
+    /// `PostgreSQL 15.19 is older than 15.20: …`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            running,
+            needed,
+            hole,
+        } = self;
+        write!(
+            f,
+            "PostgreSQL {}.{} is older than {}.{}: {hole}",
+            running.0, running.1, needed.0, needed.1
+        )
+    }
 }
 
 /// Each major version with the first minor release that is without known holes.

@@ -19,7 +19,7 @@ use pgrx::prelude::*;
 use crate::catalog::Catalog;
 use crate::directory_trigger::{self, row_trigger_data, trigger_data};
 use crate::hooks::injected;
-use crate::hooks::observe::{acting, asked};
+use crate::hooks::observe::asked;
 use crate::hooks::raw_function;
 use crate::session::{self, Person, person};
 use crate::watch::{self, Counter, Kind, Raising};
@@ -190,7 +190,7 @@ impl Call {
             let names = self.arguments();
             let row = (*self.data).tg_newtuple;
             let Some(name) = belonging::module_of(&person, &names, self.relation, row) else {
-                watch::refused(&names[0], acting(policy, &names[0], Action::Update));
+                watch::refused(&names[0], policy.writing_action(&names[0], Action::Update));
                 return;
             };
             let Some(module) = policy.modules.get(name) else {
@@ -198,7 +198,7 @@ impl Call {
             };
             let verdict = self.becomes(&person, &names, name, module);
             if verdict.is_err_and(|(what, _)| what != OUT_OF_REACH) {
-                watch::refused(name, acting(policy, name, Action::Update));
+                watch::refused(name, policy.writing_action(name, Action::Update));
             }
         }
     }

@@ -16,9 +16,9 @@ use std::ffi::CStr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-use celador_policy::policy_set::{CellRef, Placement};
+use celador_policy::policy_set::Placement;
 use celador_policy::row_policy::{Command, row_policies, uncovered};
-use celador_policy::{Action, PolicySet, TableName, quote};
+use celador_policy::{Action, TableName, quote};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
@@ -216,7 +216,7 @@ fn ask(catalog: &Rc<Catalog>, relation: pg_sys::Oid) -> Option<Asked> {
         let using = row_policy.using.as_deref().map(uncovered);
         let check = row_policy.check.as_deref().map(uncovered);
         let store = |action: Action, writing: bool, condition: Option<&str>| {
-            let action = acting(policy, module, of_record(&placement, action));
+            let action = policy.writing_action(module, of_record(&placement, action));
             condition.map(|condition| stored(module, action, writing, condition, &table))
         };
         let also_read = using.map(|using| format!("({read}) AND ({using})"));
@@ -250,14 +250,6 @@ fn of_record(placement: &Placement, action: Action) -> Action {
         | Placement::Readable
         | Placement::Open
         | Placement::Closed => action,
-    }
-}
-
-/// The action as which it is counted: the rows of a configuration module are customised.
-pub(crate) fn acting(policy: &PolicySet, module: &str, action: Action) -> Action {
-    match policy.writing_cell(module, &CellRef::Action(action)) {
-        CellRef::Action(action) => action,
-        CellRef::Scopes(_) | CellRef::AssignTo(_) => action,
     }
 }
 

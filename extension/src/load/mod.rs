@@ -134,7 +134,7 @@ pub(crate) fn read_schema() -> Schema {
     }
 }
 
-/// The document's policy, or an error that says all that is wrong with it.
+/// The policy that a document says, or an error with everything that is wrong with it.
 pub(crate) fn checked(text: &str) -> PolicySet {
     if !hooks::are_installed() {
         errors::raise(

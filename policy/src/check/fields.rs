@@ -1,16 +1,30 @@
 //! Fields: renderings and who sees which. Kept for later; their names are checked now.
 
+use std::collections::BTreeMap;
+
 use super::Checker;
 use crate::document::ScopeName;
-use crate::policy_set::PolicySet;
+use crate::policy_set::{Field, PolicySet};
 
 impl Checker<'_> {
-    /// A field that the CRM lacks is reported as unmapped.
-    pub(super) fn field_rules(&mut self, set: &PolicySet) {
+    /// The fields by module. One that the CRM lacks is reported as unmapped.
+    pub(super) fn field_rules(
+        &mut self,
+        set: &PolicySet,
+    ) -> BTreeMap<String, BTreeMap<String, Field>> {
         let matrix = &self.document.matrix;
+        let mut known: BTreeMap<String, BTreeMap<String, Field>> = BTreeMap::new();
         for (module, fields) in &matrix.fields {
             for (name, rule) in fields {
-                self.field(set, module, name);
+                let field = Field {
+                    column: self.field(set, module, name),
+                    renderings: rule.renderings.clone(),
+                    tags: rule.tags.clone(),
+                };
+                known
+                    .entry(module.clone())
+                    .or_default()
+                    .insert(name.clone(), field);
                 if rule.renderings.is_empty() {
                     self.problems.add(
                         &["fields", module, name],
@@ -66,13 +80,14 @@ impl Checker<'_> {
                 }
             }
         }
+        known
     }
 
-    /// Reports the field if the module has no column for it.
-    fn field(&mut self, set: &PolicySet, module: &str, name: &str) {
+    /// The field's column. Reports the field if the module has none for it.
+    fn field(&mut self, set: &PolicySet, module: &str, name: &str) -> Option<String> {
         let Some(known) = set.modules.get(module) else {
             self.unmapped.insert(module.to_owned());
-            return;
+            return None;
         };
         let map = self.document.mapping.modules.get(module);
         let column = map
@@ -85,5 +100,6 @@ impl Checker<'_> {
         if !everywhere {
             self.unmapped.insert(format!("{module}.{name}"));
         }
+        everywhere.then(|| column.to_owned())
     }
 }

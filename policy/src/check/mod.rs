@@ -83,6 +83,9 @@ impl<'a> Checker<'a> {
             settings: self.settings(),
             no_identity: self.document.mapping.no_identity.unwrap_or_default(),
             group_limit: self.document.matrix.limits.groups,
+            administrator_limit: self.document.matrix.limits.administrators,
+            review_days: self.document.matrix.limits.review_days,
+            fields: BTreeMap::new(),
             unmapped: Default::default(),
             directory,
             modules,
@@ -92,7 +95,7 @@ impl<'a> Checker<'a> {
             self.restrictions(&mut set);
             self.permissions(&mut set);
             self.placements(&mut set);
-            self.field_rules(&set);
+            set.fields = self.field_rules(&set);
             set.unmapped = std::mem::take(&mut self.unmapped);
             set
         });

@@ -1,6 +1,6 @@
 //! Pieces of the directory's SQL: typed expressions, and tables with their filters.
 
-use super::Source;
+use super::{Said, Source};
 use crate::policy_set::Column;
 use crate::predicate::RenderedColumn;
 use crate::quote;
@@ -85,5 +85,30 @@ pub(super) fn where_all(source: &Source, alias: &str, conditions: &[String]) -> 
         "true".to_owned()
     } else {
         all.join(" AND ")
+    }
+}
+
+/// What a row of `s` says, as text; NULL where it says nothing that is known.
+pub(super) fn said_as(said: &Said) -> String {
+    match said {
+        Said::Always(value) => format!("{}::pg_catalog.text", quote::text(value)),
+        Said::Column(column) => Typed::column("s", column).text(),
+        Said::Words(column, words) => {
+            let words: Vec<String> = words
+                .iter()
+                .map(|(word, stands_for)| {
+                    format!(
+                        "WHEN {}::pg_catalog.text THEN {}::pg_catalog.text",
+                        quote::text(word),
+                        quote::text(stands_for)
+                    )
+                })
+                .collect();
+            format!(
+                "CASE {} {} END",
+                Typed::column("s", column).text(),
+                words.join(" ")
+            )
+        }
     }
 }

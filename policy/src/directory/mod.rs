@@ -3,8 +3,10 @@
 //! One text of SQL reads it, through either door: [`sql::facts`] tells everything about one
 //! person as one JSON value, which becomes [`Facts`].
 
+pub mod everybody;
 mod facts;
 mod fragment;
+pub mod listing;
 mod reader;
 pub mod sql;
 mod supervision;

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::fragment::{Typed, common_type, from, where_all};
+use super::fragment::{Typed, common_type, from, said_as, where_all};
 use super::sql::{active, is_key};
 use super::{Directory, Elsewhere, Holder, Said, Told, ToldElsewhere};
 use crate::policy_set::{Column, KeyColumn};
 use crate::quote;
-
-const TEXT: &str = "pg_catalog.text";
 
 /// Everything about one person, as one statement.
 pub(super) struct Reader<'a> {
@@ -458,31 +456,6 @@ fn list(query: &str) -> String {
     format!(
         "(SELECT COALESCE(pg_catalog.jsonb_agg(listed.v), '[]'::pg_catalog.jsonb) FROM ({query}) AS listed(v))"
     )
-}
-
-/// What a row of `s` says, as text; NULL where it says nothing that is known.
-fn said_as(said: &Said) -> String {
-    match said {
-        Said::Always(value) => format!("{}::{TEXT}", quote::text(value)),
-        Said::Column(column) => Typed::column("s", column).text(),
-        Said::Words(column, words) => {
-            let words: Vec<String> = words
-                .iter()
-                .map(|(word, stands_for)| {
-                    format!(
-                        "WHEN {}::{TEXT} THEN {}::{TEXT}",
-                        quote::text(word),
-                        quote::text(stands_for)
-                    )
-                })
-                .collect();
-            format!(
-                "CASE {} {} END",
-                Typed::column("s", column).text(),
-                words.join(" ")
-            )
-        }
-    }
 }
 
 /// `alias.column IS NOT NULL`: what isn't there would be no text in [`super::Facts`].

@@ -91,7 +91,11 @@ pub fn active_users(directory: &Directory) -> String {
 }
 
 /// The row of `l` tells of the person in `u`, and the conditions hold.
-fn told_of(directory: &Directory, place: &ToldElsewhere, conditions: &[String]) -> String {
+pub(super) fn told_of(
+    directory: &Directory,
+    place: &ToldElsewhere,
+    conditions: &[String],
+) -> String {
     let person = Typed::column("l", &place.user.column);
     let mut all = vec![is_key(directory, "u", &person, &place.user.key)];
     all.extend(conditions.iter().cloned());

@@ -171,6 +171,10 @@ pub struct Limits {
     pub roles: Option<BTreeSet<String>>,
     /// How many groups there may be in `celador.groups` or the mapped table.
     pub groups: Option<u32>,
+    /// How many administrators `celador.check()` finds right; 5 if left out.
+    pub administrators: Option<u32>,
+    /// After how many days `celador.check()` asks for another access review; 180 if left out.
+    pub review_days: Option<u32>,
 }
 
 impl ScopeName {

@@ -19,22 +19,31 @@ pub fn readable(set: &PolicySet, name: &str, alias: &str) -> String {
     );
     let mut reach = vec![reach_sql(set, name, &read, alias)];
     if !set.modules[name].owners.is_empty() {
-        // What narrows claiming and not reading narrows what is read for being claimed.
         let mut claimed = vec![reach_sql(set, name, &claim, alias)];
-        claimed.extend(
-            restriction_terms(set, name, &claim, alias)
-                .into_iter()
-                .filter(|(restriction, _)| {
-                    let actions = &set.restrictions[restriction].actions;
-                    actions.contains(&Action::Claim) && !actions.contains(&Action::Read)
-                })
-                .map(|(_, sql)| sql),
-        );
+        claimed.extend(claim_only_restrictions(set, name, alias));
         reach.push(and(claimed));
     }
     let mut all = vec![or(reach)];
     all.extend(restrictions_sql(set, name, &read, alias));
     and(all)
+}
+
+/// What narrows claiming and not reading: it narrows what is read for being claimed.
+pub fn claim_only_restrictions(set: &PolicySet, name: &str, alias: &str) -> Vec<String> {
+    restriction_terms(set, name, &CellRef::Action(Action::Claim), alias)
+        .into_iter()
+        .filter(|(restriction, _)| {
+            let actions = &set.restrictions[restriction].actions;
+            actions.contains(&Action::Claim) && !actions.contains(&Action::Read)
+        })
+        .map(|(_, sql)| sql)
+        .collect()
+}
+
+/// The record has no owner, asked as a term of the reach that `cell` names.
+pub fn no_owner_sql(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> String {
+    let head = format!("{}, {}", text(name), text(&cell.text()));
+    no_owner(&set.modules[name], &head, alias)
 }
 
 /// The row is in reach, and every restriction that applies holds.
@@ -204,8 +213,7 @@ pub fn reach_sql(set: &PolicySet, name: &str, cell: &CellRef, alias: &str) -> St
         .map(|(_, sql)| sql)
         .collect());
     if *cell == CellRef::Action(Action::Claim) {
-        let head = format!("{}, {}", text(name), text(&cell.text()));
-        and(vec![any, no_owner(&set.modules[name], &head, alias)])
+        and(vec![any, no_owner_sql(set, name, cell, alias)])
     } else {
         any
     }
@@ -336,7 +344,8 @@ pub(super) fn child_in_reach(
     )
 }
 
-fn predicate_sql(module: &Module, predicate: &Predicate, alias: &str) -> String {
+/// A predicate over a module's columns.
+pub fn predicate_sql(module: &Module, predicate: &Predicate, alias: &str) -> String {
     let columns = |name: &str| {
         let type_name = module.column_types.get(name)?.clone();
         Some(RenderedColumn {

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use celador_policy::access::{covers_role, pointing_gives};
-use celador_policy::directory::Told;
-use celador_policy::directory::{Facts, GroupNode, HeldRole, SettingValue, Share};
+use celador_policy::directory::{Facts, GroupNode, HeldRole, SettingValue, Share, Told};
 use celador_policy::document::ScopeName;
 use celador_policy::policy_set::CellRef;
 use celador_policy::{Access, Action, PolicySet};
