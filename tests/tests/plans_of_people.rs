@@ -128,9 +128,11 @@ fn whoever_reaches_all_or_nothing_has_a_plan_without_conditions() {
             .expect("a plan");
         lines
             .iter()
-            .filter_map(|line| match line {
-                postgres::SimpleQueryMessage::Row(row) => row.get(0),
-                _ => None,
+            .filter_map(|line| {
+                let postgres::SimpleQueryMessage::Row(row) = line else {
+                    return None;
+                };
+                row.get(0)
             })
             .collect::<Vec<_>>()
             .join("\n")
