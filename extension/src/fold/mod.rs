@@ -130,10 +130,13 @@ impl Fold<'_> {
             if node.is_null() {
                 return node;
             }
-            match (*node).type_ {
-                pg_sys::NodeTag::T_BoolExpr => self.connected(node.cast()),
-                pg_sys::NodeTag::T_FuncExpr => self.function(node.cast()),
-                _ => self.parts(node),
+            let tag = (*node).type_;
+            if tag == pg_sys::NodeTag::T_BoolExpr {
+                self.connected(node.cast())
+            } else if tag == pg_sys::NodeTag::T_FuncExpr {
+                self.function(node.cast())
+            } else {
+                self.parts(node)
             }
         }
     }
@@ -269,10 +272,11 @@ impl Fold<'_> {
                 Question::Record => self.followed(&text(0)?, cell(1)?),
                 Question::Child => {
                     let table = TableName::new(text(0)?, text(1)?);
-                    match person.policy().tables.get(&table) {
-                        Some(Placement::Child { module, .. }) => self.followed(module, cell(2)?),
-                        _ => None,
-                    }
+                    let Placement::Child { module, .. } = person.policy().tables.get(&table)?
+                    else {
+                        return None;
+                    };
+                    self.followed(module, cell(2)?)
                 }
                 Question::Parent => never(reach()?.parents.is_empty()),
                 Question::Related => never(reach()?.related.is_empty()),

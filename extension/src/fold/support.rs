@@ -41,14 +41,14 @@ unsafe fn support(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
         let request = (*(*call).args.as_ptr())
             .value
             .cast_mut_ptr::<pg_sys::Node>();
-        let answered = match (*request).type_ {
-            pg_sys::NodeTag::T_SupportRequestSelectivity => selectivity(request.cast()),
-            pg_sys::NodeTag::T_SupportRequestCost => cost(request.cast()),
-            pg_sys::NodeTag::T_SupportRequestIndexCondition => {
-                return index_condition(request.cast())
-                    .map_or(nothing, |list| pg_sys::Datum::from(list));
-            }
-            _ => false,
+        let tag = (*request).type_;
+        if tag == pg_sys::NodeTag::T_SupportRequestIndexCondition {
+            return index_condition(request.cast()).map_or(nothing, pg_sys::Datum::from);
+        }
+        let answered = if tag == pg_sys::NodeTag::T_SupportRequestSelectivity {
+            selectivity(request.cast())
+        } else {
+            tag == pg_sys::NodeTag::T_SupportRequestCost && cost(request.cast())
         };
         if answered {
             pg_sys::Datum::from(request)
@@ -252,12 +252,13 @@ unsafe fn has_index(table: *mut pg_sys::RelOptInfo, condition: *mut pg_sys::Rest
     // SAFETY: node types are checked before they are read.
     unsafe {
         let clause = (*condition).clause.cast::<pg_sys::Node>();
-        let arguments = match (*clause).type_ {
-            pg_sys::NodeTag::T_OpExpr => (*clause.cast::<pg_sys::OpExpr>()).args,
-            pg_sys::NodeTag::T_ScalarArrayOpExpr => {
-                (*clause.cast::<pg_sys::ScalarArrayOpExpr>()).args
-            }
-            _ => return false,
+        let tag = (*clause).type_;
+        let arguments = if tag == pg_sys::NodeTag::T_OpExpr {
+            (*clause.cast::<pg_sys::OpExpr>()).args
+        } else if tag == pg_sys::NodeTag::T_ScalarArrayOpExpr {
+            (*clause.cast::<pg_sys::ScalarArrayOpExpr>()).args
+        } else {
+            return false;
         };
         elements::<pg_sys::IndexOptInfo>((*table).indexlist)
             .into_iter()
