@@ -156,6 +156,7 @@ unsafe extern "C-unwind" fn subtransaction_ended(
     let level = unsafe { pg_sys::GetCurrentTransactionNestLevel() };
     if event == pg_sys::SubXactEvent::SUBXACT_EVENT_ABORT_SUB {
         crate::hooks::maintenance::end();
+        crate::hooks::executor::forget_running();
     }
     if CHANGED_AT.get() < level {
         return;

@@ -98,6 +98,7 @@ unsafe extern "C-unwind" fn transaction_ended(
         changed();
         hooks::foreign_code::forget();
         hooks::maintenance::end();
+        hooks::executor::forget_running();
         watch::flush();
         watch::log_pending();
         watch::statement_is(pg_sys::InvalidOid, pg_sys::CmdType::CMD_UNKNOWN);

@@ -1,6 +1,7 @@
 //! The executor's hooks: a statement over protected tables begins with a person, or with an
 //! error; and with the access as it is now.
 
+use std::cell::Cell;
 use std::ffi::c_int;
 
 use pgrx::prelude::*;
@@ -9,6 +10,16 @@ use super::injected;
 use super::tree::elements;
 use crate::watch::{self, Counter, Raising};
 use crate::{catalog, kept_snapshot, load, plan_stamp, session, spi};
+
+thread_local! {
+    /// How many statements run within each other.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+/// A transaction, or a part of it, has ended: after an error nothing runs any more.
+pub(crate) fn forget_running() {
+    DEPTH.set(0);
+}
 
 static mut NEXT_START: pg_sys::ExecutorStart_hook_type = None;
 static mut NEXT_RUN: pg_sys::ExecutorRun_hook_type = None;
@@ -71,6 +82,7 @@ unsafe extern "C-unwind" fn run(
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
         renew(query);
+        DEPTH.set(DEPTH.get() + 1);
         let before = pg_sys::error_context_stack;
         let mut watching = check_watch(before, query);
         if (*query).operation != pg_sys::CmdType::CMD_SELECT
@@ -82,6 +94,7 @@ unsafe extern "C-unwind" fn run(
             Some(next) => next(query, direction, count, once),
             None => standard_ExecutorRun(query, direction, count, once),
         }
+        DEPTH.set(DEPTH.get().saturating_sub(1));
         pg_sys::error_context_stack = before;
     }
 }
@@ -95,6 +108,7 @@ unsafe extern "C-unwind" fn run(
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
         renew(query);
+        DEPTH.set(DEPTH.get() + 1);
         let before = pg_sys::error_context_stack;
         let mut watching = check_watch(before, query);
         if (*query).operation != pg_sys::CmdType::CMD_SELECT
@@ -106,6 +120,7 @@ unsafe extern "C-unwind" fn run(
             Some(next) => next(query, direction, count),
             None => standard_ExecutorRun(query, direction, count),
         }
+        DEPTH.set(DEPTH.get().saturating_sub(1));
         pg_sys::error_context_stack = before;
     }
 }
@@ -126,6 +141,13 @@ unsafe extern "C-unwind" fn end(query: *mut pg_sys::QueryDesc) {
     // SAFETY: the argument is PostgreSQL's own.
     unsafe {
         session::portal_closed(query as usize);
+        let by_client = DEPTH.get() == 0;
+        if by_client && pg_sys::IsTransactionBlock() && plan_stamp::is_stamped((*query).plannedstmt)
+        {
+            // A prepared statement of the client's is bound without reading what has changed meanwhile,
+            // for the transaction holds its locks: it is planned anew instead.
+            plan_stamp::forget_marked();
+        }
         watch::flush();
         match NEXT_END {
             Some(next) => next(query),

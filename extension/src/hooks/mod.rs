@@ -4,7 +4,7 @@
 //! untouched; what Celador does stands in guarded functions beside it.
 
 mod copies;
-mod executor;
+pub(crate) mod executor;
 mod extension;
 pub(crate) mod foreign_code;
 mod functions;
