@@ -322,7 +322,7 @@ fn compute() -> Asker {
     }
     if !hooks::are_installed() {
         return Err(Nobody::new(
-            "celador is not preloaded in this session",
+            hooks::NOT_PRELOADED,
             hooks::PRELOAD,
         ));
     }

@@ -88,13 +88,7 @@ fn as_seen_by(user: &str, statement: Statement) -> Vec<String> {
             "Simulate it by itself.",
         );
     }
-    if !hooks::are_installed() {
-        errors::raise(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "celador is not preloaded in this session",
-            hooks::PRELOAD,
-        );
-    }
+    hooks::require();
     session::begin_statement();
     let person = see_as(user);
     let role = acting_role(&person);

@@ -137,7 +137,7 @@ impl Drop for Database {
 
 fn connect(cluster: &Cluster, role: &str, database: &str) -> Client {
     Client::connect(&cluster.url(role, database), NoTls)
-        .unwrap_or_else(|error| panic!("{role} can't connect to {database}: {error}"))
+        .unwrap_or_else(|error| panic!("{role} can't connect to {database}: {error:?}"))
 }
 
 #[track_caller]

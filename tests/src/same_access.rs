@@ -62,7 +62,8 @@ WITH tables AS (SELECT c.*, n.nspname FROM pg_class AS c JOIN pg_namespace AS n 
   WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm'))
 SELECT line FROM (
   SELECT concat_ws(' ', 'table', nspname, relname, relowner::regrole, relrowsecurity, relforcerowsecurity,
-      (SELECT string_agg(replace(a::text, 'arwdDxtm/', 'arwdDxt/'), ',' ORDER BY a::text) FROM unnest(relacl) AS a)) FROM tables
+      (SELECT string_agg(replace(a::text, 'arwdDxtm/', 'arwdDxt/'), ',' ORDER BY a::text)
+        FROM unnest(coalesce(relacl, acldefault('r', relowner))) AS a)) FROM tables
   UNION ALL
   SELECT concat_ws(' ', 'policy', nspname, relname, polname, polpermissive, polcmd, polroles::regrole[],
       pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))

@@ -48,9 +48,23 @@ pub(crate) fn install() {
 const UNCOVERED: &str =
     "this table is protected by Celador, and the statement was not planned through it";
 
+/// What is wrong where the library isn't preloaded.
+pub(crate) const NOT_PRELOADED: &str = "celador is not preloaded in this session";
+
 /// What to do where the library isn't preloaded.
 pub(crate) const PRELOAD: &str =
     "Add celador to session_preload_libraries or shared_preload_libraries, and connect again.";
+
+/// An error where the library isn't preloaded.
+pub(crate) fn require() {
+    if !are_installed() {
+        crate::errors::raise(
+            pgrx::PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            NOT_PRELOADED,
+            PRELOAD,
+        );
+    }
+}
 
 fn uncovered() -> ! {
     crate::errors::denied_by(crate::watch::Kind::Uncovered, None, UNCOVERED, PRELOAD)

@@ -18,7 +18,7 @@ const BY_HAND: &str =
 pub(crate) fn compile_again() {
     if !hooks::are_installed() {
         warn(
-            "celador is not preloaded in this session",
+            hooks::NOT_PRELOADED,
             "Run ALTER EXTENSION celador UPDATE in a session that it is preloaded in.",
         );
         return;

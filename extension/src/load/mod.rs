@@ -61,8 +61,8 @@ fn restore_revision(number: Option<i32>, reason: Option<&str>) -> i32 {
 }
 
 fn load(document: &str, reason: Option<&str>) -> i32 {
-    server_minor::require();
     let set = checked(document);
+    server_minor::require();
     if set.tables.values().any(|placement| set.observes(placement)) {
         watch::must_be_shared();
     }
@@ -136,13 +136,7 @@ pub(crate) fn read_schema() -> Schema {
 
 /// The policy that a document says, or an error with everything that is wrong with it.
 pub(crate) fn checked(text: &str) -> PolicySet {
-    if !hooks::are_installed() {
-        errors::raise(
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "celador is not preloaded in this session",
-            hooks::PRELOAD,
-        );
-    }
+    hooks::require();
     version::require_objects();
     let result =
         Document::from_toml(text).and_then(|document| check(&document, text, &read_schema()));
