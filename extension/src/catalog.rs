@@ -280,13 +280,13 @@ impl Catalog {
         written
     }
 
-    /// The statement, prepared once with `rows` rows of the type `row` as parameters.
-    pub(crate) fn kept_for_rows(&self, sql: &str, row: pg_sys::Oid, rows: usize) -> Rc<Kept> {
-        let key = format!("{}:{sql}", row.to_u32());
+    /// The statement, prepared once with `count` parameters of the type.
+    pub(crate) fn kept_of(&self, sql: &str, type_id: pg_sys::Oid, count: usize) -> Rc<Kept> {
+        let key = format!("{}:{sql}", type_id.to_u32());
         if let Some(kept) = self.kept.borrow().get(&key) {
             return Rc::clone(kept);
         }
-        let kept = Rc::new(Kept::prepare_typed(sql, &vec![row; rows]));
+        let kept = Rc::new(Kept::prepare_typed(sql, &vec![type_id; count]));
         self.kept.borrow_mut().insert(key, Rc::clone(&kept));
         kept
     }

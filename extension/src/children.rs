@@ -1,10 +1,11 @@
 //! Children of children: each row follows the row above it, up to the record.
 
 use celador_policy::policy_set::{CellRef, Column, Placement, RowFilter};
+use celador_policy::row_policy::followed::{Key, keyed};
 use celador_policy::{TableName, quote};
 use pgrx::prelude::*;
 
-use crate::probe::{asked, fetch, in_reach, keyed, reaches_all};
+use crate::probe::{asked, fetch, in_reach, reaches_all};
 use crate::session::{self, Person, person};
 use crate::spi::Reads;
 
@@ -83,7 +84,7 @@ fn follows(person: &Person, table: &TableName, cell: &CellRef, row: &str) -> boo
             return false;
         }
         let question = person.catalog.questions(&name, &format!("above {at}"), || {
-            let mut conditions = vec![keyed(key)];
+            let mut conditions = vec![keyed(key, Key::Text)];
             conditions.extend(child.rows.map(|rows| rows.sql("r.")));
             vec![format!(
                 "SELECT CAST(r.{} AS pg_catalog.text) FROM {name} AS r WHERE {}",

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use celador_policy::document::ScopeName;
 use celador_policy::policy_set::{CellRef, Grant, GrantScope, Placement};
+use celador_policy::row_policy::followed::{Key, belongs, keyed};
 use celador_policy::row_policy::{
     claim_only_restrictions, no_owner_sql, one_scope, reach_sql, reach_terms, restriction_terms,
 };
@@ -11,7 +12,6 @@ use celador_policy::{Action, PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
 use crate::identity::Source;
-use crate::probe::{belongs, keyed};
 use crate::session::{self, Person};
 use crate::spi::{self, Reads};
 use crate::{catalog, errors, relations};
@@ -382,7 +382,7 @@ fn answer(
         let sql = format!(
             "SELECT {columns} FROM {} AS r WHERE {} AND {}",
             table.sql(),
-            keyed(key),
+            keyed(key, Key::Text),
             belongs(&person.policy().modules[module])
         );
         spi::with_rights_of(owner, || {

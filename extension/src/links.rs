@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use celador_policy::policy_set::{CellRef, Column, Link, LinkKind, Owner, ParentTarget};
 use celador_policy::row_policy::creator_is_me;
+use celador_policy::row_policy::followed::{Key, keyed};
 use celador_policy::{Action, PolicySet, Reach, quote};
 use pgrx::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::probe::{asked, fetch, in_reach, is_record, keyed, module, reaches_all};
+use crate::probe::{asked, fetch, in_reach, is_record, module, reaches_all};
 use crate::session::{self, Person, person};
 use crate::spi::{self, Reads};
 
@@ -64,7 +65,7 @@ fn follow(
     if !session::can_be(key, &from.type_name) {
         return Vec::new();
     }
-    let mut conditions = vec![keyed(from)];
+    let mut conditions = vec![keyed(from, Key::Text)];
     conditions.extend(link.conditions("r."));
     let sql = format!(
         "SELECT CAST(r.{} AS pg_catalog.text) FROM {} AS r WHERE {}",

@@ -2,12 +2,11 @@
 //! to it. Read with the rights of the table's owner, as a referential check does.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use celador_policy::policy_set::{CellRef, Column, Module, Parent, ParentTarget, RowFilter, Via};
-use celador_policy::row_policy::{reach_and_restrictions, readable};
-use celador_policy::{Action, PolicySet, Reach, TableName, quote};
+use celador_policy::policy_set::{CellRef, Module, ParentTarget, Via};
+use celador_policy::row_policy::followed::{self, Key};
+use celador_policy::{Action, PolicySet, Reach, TableName};
 use pgrx::prelude::*;
 
 use crate::catalog::Catalog;
@@ -81,34 +80,6 @@ pub(crate) fn module<'a>(policy: &'a PolicySet, name: &str) -> &'a Module {
     })
 }
 
-/// Everything that a module's rows must satisfy to be in the reach that `cell` names.
-fn condition(policy: &PolicySet, module: &str, cell: &CellRef) -> String {
-    if *cell == CellRef::Action(Action::Read) {
-        readable(policy, module, "r.")
-    } else {
-        reach_and_restrictions(policy, module, cell, "r.")
-    }
-}
-
-/// The row of `r` whose column is the statement's parameter.
-///
-/// ```sql
-/// r."id" OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.int4)
-/// ```
-pub(crate) fn keyed(column: &Column) -> String {
-    format!(
-        "r.{} OPERATOR(pg_catalog.=) CAST($1 AS {})",
-        quote::name(&column.name),
-        column.type_name
-    )
-}
-
-/// What the row of `r` must satisfy beside others to be a record of the module.
-pub(crate) fn belongs(module: &Module) -> String {
-    let rows = module.rows.as_ref();
-    rows.map_or_else(|| "true".to_owned(), |rows: &RowFilter| rows.sql("r."))
-}
-
 /// There is a record of the module with that key and the condition holds for it. The statements
 /// are written once for each `question`.
 pub(crate) fn is_record(
@@ -124,16 +95,7 @@ pub(crate) fn is_record(
         return false;
     }
     let questions = person.catalog.questions(name, question, || {
-        let condition = condition();
-        let of = |table: &TableName| {
-            format!(
-                "SELECT true FROM {} AS r WHERE {} AND {} AND {condition}",
-                table.sql(),
-                keyed(key),
-                belongs(module)
-            )
-        };
-        module.tables.iter().map(of).collect()
+        followed::records(module, &condition(), Key::Text)
     });
     module
         .tables
@@ -150,7 +112,7 @@ pub(crate) fn in_reach(person: &Person, name: &str, cell: &CellRef, record: &str
         return false;
     }
     is_record(person, name, record, &cell.text(), || {
-        condition(policy, name, cell)
+        followed::in_reach(policy, name, cell)
     })
 }
 
@@ -272,9 +234,9 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
                 return false;
             }
             let conditions = [
-                points_to(parent, name),
-                belongs(module(policy, other)),
-                condition(policy, other, &via.cell),
+                followed::points_to(parent, name, Key::Text),
+                followed::belongs(module(policy, other)),
+                followed::in_reach(policy, other, &via.cell),
             ];
             module(policy, other).tables.iter().any(|table| {
                 let sql = format!(
@@ -285,39 +247,4 @@ fn is_pointed_to(person: &Person, name: &str, via: &Via, record: &str) -> bool {
                 finds(person, table, &sql, &[record])
             })
         })
-}
-
-/// The row `r` points to the record `$1` of a module, by itself.
-pub(crate) fn points_to(parent: &Parent, module: &str) -> String {
-    let column = quote::name(&parent.column.name);
-    let equal = keyed(&parent.column);
-    let one_of =
-        |column: &str, modules: &BTreeMap<String, String>, write: &dyn Fn(&str) -> String| {
-            let kinds: Vec<String> = modules
-                .iter()
-                .filter(|(_, of)| *of == module)
-                .map(|(kind, _)| write(kind))
-                .collect();
-            format!(
-                "CAST(r.{column} AS pg_catalog.text) OPERATOR(pg_catalog.=) ANY (ARRAY[{}])",
-                kinds.join(", ")
-            )
-        };
-    match &parent.target {
-        ParentTarget::Module(_) => equal,
-        ParentTarget::Linked { .. } => "false".to_owned(),
-        ParentTarget::ByType { column, modules } => {
-            let kind = |kind: &str| format!("{}::pg_catalog.text", quote::text(kind));
-            format!(
-                "{equal} AND {}",
-                one_of(&quote::name(&column.name), modules, &kind)
-            )
-        }
-        ParentTarget::Joined { separator, modules } => one_of(&column, modules, &|kind| {
-            format!(
-                "({}::pg_catalog.text OPERATOR(pg_catalog.||) $1)",
-                quote::text(&format!("{kind}{separator}"))
-            )
-        }),
-    }
 }

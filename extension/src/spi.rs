@@ -197,6 +197,22 @@ impl Kept {
         Self { plan }
     }
 
+    /// The statement as PostgreSQL understands it now: a copy in the memory of the moment. With the
+    /// rights that it was prepared with.
+    pub(crate) fn query(&self) -> *mut pg_sys::Query {
+        // SAFETY: a kept plan has the source of its one statement; what is asked for a target list
+        // looks first whether a table has changed since, and locks the tables.
+        unsafe {
+            let sources = pg_sys::SPI_plan_get_plan_sources(self.plan);
+            let source = (*(*sources).elements)
+                .ptr_value
+                .cast::<pg_sys::CachedPlanSource>();
+            pg_sys::CachedPlanGetTargetList(source, ptr::null_mut());
+            let query = (*(*(*source).query_list).elements).ptr_value;
+            pg_sys::copyObjectImpl(query).cast()
+        }
+    }
+
     /// Runs the statement read-only and returns its rows, each value as text.
     pub(crate) fn rows(&self, values: &[&str], reads: Reads) -> Vec<Vec<Option<String>>> {
         self.rows_of(text_datums(values), reads)

@@ -17,18 +17,19 @@
 //! What stays is asked row by row. A statement that holds an answer carries a stamp
 //! ([`crate::plan_stamp`]): it never runs for anybody else.
 
+mod followed;
 mod keys;
 mod support;
 
 use std::ffi::{CStr, c_void};
 
-use celador_policy::Action;
-use celador_policy::policy_set::{CellRef, Placement};
+use celador_policy::key_set::KeySet;
+use celador_policy::policy_set::{CellRef, LinkKind, Placement};
 use celador_policy::{Reach, TableName};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
 
-use crate::probe::{reaches_all, reaches_nothing};
+use crate::probe::{module, reaches_all, reaches_nothing};
 use crate::reach::{Set, attribute, holds_what};
 use crate::session::Person;
 
@@ -107,20 +108,47 @@ enum Answer {
 struct Fold<'a> {
     person: &'a Person,
     folded: bool,
+    /// Whether questions about other rows become sub-selects.
+    follow: bool,
+    /// How many sub-selects it is in.
+    depth: u32,
+    /// Something is left that only Celador's own statements may ask.
+    unanswered: bool,
+    /// The sub-selects that were made.
+    selects: Vec<*mut pg_sys::SubLink>,
 }
 
-/// The condition with the person's answers in it, and whether there are any.
+/// A condition with a person's answers in it.
+pub(crate) struct Folded {
+    pub(crate) condition: *mut pg_sys::Node,
+    /// Whether there are any answers.
+    pub(crate) answered: bool,
+    /// The sub-selects that were made.
+    pub(crate) selects: Vec<*mut pg_sys::SubLink>,
+}
+
+/// The condition with the person's answers in it. `follow`: questions about other rows become
+/// sub-selects.
 pub(crate) unsafe fn answers(
     condition: *mut pg_sys::Node,
     person: &Person,
-) -> (*mut pg_sys::Node, bool) {
+    follow: bool,
+) -> Folded {
     let mut fold = Fold {
         person,
         folded: false,
+        follow,
+        depth: 0,
+        unanswered: false,
+        selects: Vec::new(),
     };
     // SAFETY: the tree is the planner's, which expects hooks to change it.
     let condition = unsafe { fold.node(condition) };
-    (condition, fold.folded)
+    Folded {
+        condition,
+        answered: fold.folded,
+        selects: fold.selects,
+    }
 }
 
 impl Fold<'_> {
@@ -181,9 +209,15 @@ impl Fold<'_> {
     unsafe fn function(&mut self, call: *mut pg_sys::FuncExpr) -> *mut pg_sys::Node {
         // SAFETY: makes nodes in the planner's memory.
         unsafe {
-            let question = self.person.catalog.questions_asked.get(&(*call).funcid);
-            let answer = question.and_then(|question| self.answer(*question, (*call).args));
+            let catalog = &self.person.catalog;
+            let question = catalog.questions_asked.get(&(*call).funcid).copied();
+            let answer = question.and_then(|question| self.answer(question, (*call).args));
             let Some(answer) = answer else {
+                if question.is_some() && self.depth > 0 {
+                    self.unanswered |= elements((*call).args)
+                        .into_iter()
+                        .any(|argument| is_written_out(argument));
+                }
                 return self.parts(call.cast());
             };
             self.folded = true;
@@ -209,17 +243,24 @@ impl Fold<'_> {
         }
     }
 
-    unsafe fn answer(&self, question: Question, arguments: *mut pg_sys::List) -> Option<Answer> {
+    unsafe fn answer(
+        &mut self,
+        question: Question,
+        arguments: *mut pg_sys::List,
+    ) -> Option<Answer> {
         let person = self.person;
         // SAFETY: reads the arguments of one of Celador's functions.
         unsafe {
             let arguments = elements(arguments);
-            let text = |at: usize| constant_text(*arguments.get(at)?);
+            let argument = |at: usize| *arguments.get(at).unwrap_or(&std::ptr::null_mut());
+            let text = |at: usize| constant_text(argument(at));
             let last = *arguments.last().unwrap_or(&std::ptr::null_mut());
-            // Only what a policy grants is answered: never scopes that are written out.
-            let cell = |at: usize| match CellRef::from_text(&text(at)?)? {
-                CellRef::Action(action) => Some(action),
-                CellRef::Scopes(_) | CellRef::AssignTo(_) => None,
+            // Only what a policy grants is answered: never scopes that are written out, but where
+            // Celador's own sub-selects ask for them.
+            let own = self.depth > 0;
+            let cell = |at: usize| {
+                let cell = CellRef::from_text(&text(at)?)?;
+                (own || matches!(cell, CellRef::Action(_))).then_some(cell)
             };
             let reach = || {
                 let module = text(0)?;
@@ -228,9 +269,9 @@ impl Fold<'_> {
                     .modules
                     .contains_key(&module)
                     .then_some(())?;
-                Some(person.reach(&module, cell(1)?.name()))
+                Some(person.reach(&module, &cell(1)?.text()))
             };
-            let never = |is_so: bool| is_so.then_some(Answer::Bool(false));
+            let never = Some(Answer::Bool(false));
             match question {
                 Question::AllInReach => Some(Answer::Bool(reach()?.all)),
                 Question::Holds => {
@@ -239,17 +280,16 @@ impl Fold<'_> {
                     Some(Answer::Bool(holds_what(
                         person,
                         &module,
-                        cell.name(),
+                        &cell.text(),
                         &what,
                     )))
                 }
                 Question::Restricted => {
-                    let cell = CellRef::Action(cell(1)?);
                     let restriction = text(0)?;
                     Some(Answer::Bool(person.access.restricted(
                         person.policy(),
                         &restriction,
-                        &cell,
+                        &cell(1)?,
                     )))
                 }
                 Question::IsKnown => Some(Answer::Bool(true)),
@@ -263,53 +303,80 @@ impl Fold<'_> {
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
                     match set.of(person, &names).set() {
                         Some(keys) => keys::condition(last, keys),
-                        None => Some(Answer::Bool(false)),
+                        None => never,
                     }
                 }
                 Question::MyKey => Some(Answer::Text(person.keys(&text(0)?).first().cloned())),
                 Question::MyAttribute => Some(Answer::Text(attribute(person, &text(0)?))),
                 Question::HasRole => Some(Answer::Bool(person.access.has_role(&text(0)?))),
-                Question::Record => self.followed(&text(0)?, cell(1)?),
+                Question::Record => self.followed(&text(0)?, &cell(1)?, Some(last)),
                 Question::Child => {
                     let table = TableName::new(text(0)?, text(1)?);
                     let Placement::Child { module, .. } = person.policy().tables.get(&table)?
                     else {
                         return None;
                     };
-                    self.followed(module, cell(2)?)
+                    self.followed(module, &cell(2)?, None)
                 }
-                Question::Parent => never(reach()?.parents.is_empty()),
-                Question::Related => never(reach()?.related.is_empty()),
-                Question::Unlinked => never(*reach()? == Reach::default()),
+                Question::Parent => {
+                    let reach = reach()?;
+                    if reach.parents.is_empty() {
+                        return never;
+                    }
+                    let of = module(person.policy(), &text(0)?);
+                    let parent = of.parents.get(constant_place(argument(2))?)?;
+                    self.parent(parent, &reach.parents, [argument(3), argument(4)])
+                }
+                Question::Related => {
+                    let reach = reach()?;
+                    if reach.related.is_empty() {
+                        return never;
+                    }
+                    self.related(&text(0)?, &reach.related, last)
+                }
+                Question::Unlinked => {
+                    if *reach()? == Reach::default() {
+                        return never;
+                    }
+                    self.unlinked(&text(0)?, constant_place(argument(2))?, last)
+                }
                 Question::Link => {
                     let reach = reach()?;
-                    never(match text(2)?.as_str() {
-                        "owner" => reach
-                            .owners
-                            .values()
-                            .all(celador_policy::key_set::KeySet::is_empty),
-                        "group" => reach.groups.is_empty(),
-                        _ => return None,
-                    })
+                    let kind = text(2)?;
+                    let kinds = [LinkKind::Owner, LinkKind::Group];
+                    let kind = kinds.into_iter().find(|known| known.name() == kind)?;
+                    let nothing = match kind {
+                        LinkKind::Owner => reach.owners.values().all(KeySet::is_empty),
+                        LinkKind::Group => reach.groups.is_empty(),
+                        LinkKind::Parent => return None,
+                    };
+                    if nothing {
+                        return never;
+                    }
+                    let place = constant_place(argument(3))?;
+                    self.link(&text(0)?, &cell(1)?, (kind, place), last)
                 }
             }
         }
     }
 
-    /// What follows records of a module of which all are in reach, or none.
-    fn followed(&self, module: &str, action: Action) -> Option<Answer> {
-        let cell = CellRef::Action(action);
-        self.person
-            .policy()
-            .modules
-            .contains_key(module)
-            .then_some(())?;
-        if reaches_all(self.person, module, &cell) {
+    /// What follows the record with that key. Who reaches all of a module's records, or none,
+    /// needn't look at it.
+    unsafe fn followed(
+        &mut self,
+        module: &str,
+        cell: &CellRef,
+        key: Option<*mut pg_sys::Node>,
+    ) -> Option<Answer> {
+        let modules = &self.person.policy().modules;
+        modules.contains_key(module).then_some(())?;
+        if reaches_all(self.person, module, cell) {
             Some(Answer::Bool(true))
-        } else if reaches_nothing(self.person, module, &cell) {
+        } else if reaches_nothing(self.person, module, cell) {
             Some(Answer::Bool(false))
         } else {
-            None
+            // SAFETY: the key is an argument of one of Celador's functions.
+            unsafe { self.record(module, cell, key?) }
         }
     }
 }
@@ -344,6 +411,25 @@ pub(crate) unsafe fn constant_bool(node: *mut pg_sys::Node) -> Option<bool> {
         let constant = constant(node, pg_sys::BOOLOID)?;
         Some(!(*constant).constisnull && (*constant).constvalue.value() != 0)
     }
+}
+
+/// The value of a constant that says a place in a list.
+unsafe fn constant_place(node: *mut pg_sys::Node) -> Option<usize> {
+    // SAFETY: the tag is checked before the node is read.
+    unsafe {
+        let constant = constant(node, pg_sys::INT4OID)?;
+        let is_null = (*constant).constisnull;
+        let place = (*constant).constvalue.value() as i32;
+        usize::try_from(place).ok().filter(|_| !is_null)
+    }
+}
+
+/// Whether an argument names scopes that are written out, or a part of `assign`.
+unsafe fn is_written_out(argument: *mut pg_sys::Node) -> bool {
+    // SAFETY: the tag is checked before the node is read.
+    let text = unsafe { constant_text(argument) };
+    let cell = text.and_then(|text| CellRef::from_text(&text));
+    cell.is_some_and(|cell| !matches!(cell, CellRef::Action(_)))
 }
 
 /// The value of a constant that is a text and not NULL.

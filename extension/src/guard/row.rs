@@ -124,7 +124,7 @@ pub(super) unsafe fn fits_partition(
         let rows = spi::with_rights_of((*(*relation).rd_rel).relowner, || {
             spi::connected(|| {
                 catalog
-                    .kept_for_rows(&sql, (*(*relation).rd_rel).reltype, 1)
+                    .kept_of(&sql, (*(*relation).rd_rel).reltype, 1)
                     .rows_of(vec![value], spi::Reads::Statement)
             })
         });

@@ -96,7 +96,7 @@ pub(super) unsafe fn answers(
             spi::connected(|| {
                 person
                     .catalog
-                    .kept_for_rows(sql, type_id, rows.len())
+                    .kept_of(sql, type_id, rows.len())
                     .rows_of(values, Reads::Statement)
             })
         });

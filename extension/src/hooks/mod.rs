@@ -3,6 +3,7 @@
 //! A hook itself is plain C ABI without a guard, so that PostgreSQL's own errors pass through it
 //! untouched; what Celador does stands in guarded functions beside it.
 
+mod answers;
 mod copies;
 pub(crate) mod executor;
 mod extension;
@@ -11,9 +12,10 @@ mod functions;
 pub(crate) mod injected;
 pub(crate) mod maintenance;
 pub(crate) mod observe;
-mod own_statement;
+pub(crate) mod own_statement;
 mod owner_guard;
 mod planner;
+mod pull_up;
 mod statistics;
 pub(crate) mod tree;
 mod unreachable;

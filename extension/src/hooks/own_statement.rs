@@ -7,20 +7,20 @@ use std::ffi::c_void;
 
 use pgrx::prelude::*;
 
-use super::tree::{elements, is_a, sub_queries, walk_nodes};
+use super::tree::{elements, is_a, sub_queries, view_of, walk_nodes};
 use crate::{errors, load, relations};
 
 /// The kind of the entry that `ON CONFLICT` calls EXCLUDED.
 const EXCLUDED: u8 = b'c';
 
 /// Refuses a statement that would run what others wrote.
-pub(super) unsafe fn verify(query: *mut pg_sys::Query) {
+pub(crate) unsafe fn verify(query: *mut pg_sys::Query) {
     // SAFETY: walks a rewritten tree by PostgreSQL's own structure.
     unsafe {
         for entry in elements::<pg_sys::RangeTblEntry>((*query).rtable) {
             let kind = (*entry).rtekind;
             if kind == pg_sys::RTEKind::RTE_RELATION {
-                let system = (*entry).relid.to_u32() < pg_sys::FirstNormalObjectId;
+                let system = is_system((*entry).relid);
                 if !system && !matches!((*entry).relkind as u8, b'r' | b'p' | b'f' | EXCLUDED) {
                     refuse(&format!(
                         "{} is no table",
@@ -31,6 +31,9 @@ pub(super) unsafe fn verify(query: *mut pg_sys::Query) {
                     load::refuse_as_paused((*entry).relid, None);
                 }
             } else if kind == pg_sys::RTEKind::RTE_SUBQUERY {
+                if let Some(view) = view_of(entry).filter(|view| !is_system(*view)) {
+                    refuse(&format!("{} is no table", relations::display_name(view)));
+                }
                 verify((*entry).subquery);
             }
         }
@@ -44,6 +47,10 @@ pub(super) unsafe fn verify(query: *mut pg_sys::Query) {
             refuse("it calls a function that isn't PostgreSQL's or Celador's");
         }
     }
+}
+
+fn is_system(object: pg_sys::Oid) -> bool {
+    object.to_u32() < pg_sys::FirstNormalObjectId
 }
 
 fn refuse(why: &str) -> ! {
@@ -63,7 +70,5 @@ unsafe fn is_foreign(node: *mut pg_sys::Node) -> bool {
 
 unsafe extern "C-unwind" fn check(function: pg_sys::Oid, _: *mut c_void) -> bool {
     // SAFETY: a cache look-up.
-    unsafe {
-        function.to_u32() >= pg_sys::FirstNormalObjectId && !relations::is_ours_function(function)
-    }
+    unsafe { !is_system(function) && !relations::is_ours_function(function) }
 }

@@ -1,21 +1,22 @@
 //! The planner's hook: takes `covered()` out of the statements that it has seen, and refuses
 //! those in which a protected table stands without its policy.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int};
 use std::rc::Rc;
 
 use celador_policy::row_policy::{READ, UPDATE};
 use pgrx::prelude::*;
 
+use super::answers::Answers;
 use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
 use super::{copies, functions, maintenance, observe, own_statement, statistics};
 use crate::catalog::{self, Catalog};
 use crate::plan_stamp::{self, Mark};
-use crate::session::{self, Person};
+use crate::session;
 use crate::watch::{Counter, Kind, Raising};
-use crate::{errors, fold, kept_snapshot, load, newer_version, relations, spi};
+use crate::{errors, kept_snapshot, load, newer_version, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 
@@ -45,7 +46,7 @@ unsafe extern "C-unwind" fn planner(
 ) -> *mut pg_sys::PlannedStmt {
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
-        let mark = cover(parse);
+        let mark = cover(parse, cursor_options);
         let before = plan_stamp::begin_planning();
         let plan = match NEXT {
             Some(next) => next(parse, query_string, cursor_options, bound_params),
@@ -64,7 +65,7 @@ unsafe extern "C-unwind" fn planner(
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query) -> Mark {
+unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query, options: c_int) -> Mark {
     let _raising = Raising::counts_as(Counter::ErrorsPlanner);
     injected::panic_if_asked("planner");
     if spi::is_internal() {
@@ -79,12 +80,21 @@ unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query) -> Mark {
     session::begin_statement();
     let cover = Cover {
         catalog,
-        asker: OnceCell::new(),
-        mark: Cell::default(),
+        answers: Answers::default(),
+        calls_sql: Cell::default(),
     };
     // SAFETY: the planner owns the tree, and expects hooks to change it.
-    unsafe { cover.query(query, &mut Vec::new()) }
-    cover.mark.get()
+    unsafe {
+        cover.query(query, &mut Vec::new());
+        // WHERE CURRENT OF wants a cursor's table by itself.
+        if options & pg_sys::CURSOR_OPT_FAST_PLAN as c_int == 0 {
+            cover.answers.pull_up(query);
+        }
+    }
+    Mark {
+        stamp: cover.answers.stamp(),
+        calls_sql: cover.calls_sql.get(),
+    }
 }
 
 #[pg_guard]
@@ -97,9 +107,8 @@ unsafe extern "C-unwind" fn stamp(plan: *mut pg_sys::PlannedStmt, mark: Mark) {
 
 struct Cover {
     catalog: Rc<Catalog>,
-    /// Who asks, once a protected table is met; `None`: nobody does.
-    asker: OnceCell<Option<Rc<Person>>>,
-    mark: Cell<Mark>,
+    answers: Answers,
+    calls_sql: Cell<bool>,
 }
 
 impl Cover {
@@ -137,17 +146,16 @@ impl Cover {
                 }
             }
             self.checks(query);
-            if !self.mark.get().calls_sql && tree::walk_nodes(query, functions::calls_sql) {
-                self.mark.set(Mark {
-                    calls_sql: true,
-                    ..self.mark.get()
-                });
+            if !self.calls_sql.get() && tree::walk_nodes(query, functions::calls_sql) {
+                self.calls_sql.set(true);
             }
             for expression in elements::<pg_sys::CommonTableExpr>((*query).cteList) {
                 self.query((*expression).ctequery.cast(), views);
             }
             for inner in tree::sub_queries(query) {
-                self.query(inner, views);
+                if !self.answers.made(inner) {
+                    self.query(inner, views);
+                }
             }
         }
     }
@@ -197,7 +205,7 @@ impl Cover {
             let mut covered = false;
             (*entry).securityQuals = self.strip_list((*entry).securityQuals, &mut covered);
             if covered {
-                (*entry).securityQuals = self.fold_list((*entry).securityQuals);
+                self.answers.put_in(query, place, entry);
             }
             let written = (*query).resultRelation == place
                 && elements::<pg_sys::WithCheckOption>((*query).withCheckOptions)
@@ -344,7 +352,7 @@ impl Cover {
                         "Load the policy again.",
                     );
                 }
-                (*check).qual = self.fold((*check).qual);
+                (*check).qual = self.answers.put_in_check(query, (*check).qual);
                 if (*check).kind == pg_sys::WCOKind::WCO_RLS_CONFLICT_CHECK
                     && !kept_snapshot::is_kept()
                 {
@@ -354,34 +362,6 @@ impl Cover {
             }
             (*query).withCheckOptions = kept;
         }
-    }
-
-    /// The conditions with the answers of whoever asks in them.
-    unsafe fn fold_list(&self, list: *mut pg_sys::List) -> *mut pg_sys::List {
-        // SAFETY: rebuilds a list of expressions.
-        unsafe {
-            let mut folded = std::ptr::null_mut();
-            for condition in elements::<pg_sys::Node>(list) {
-                folded = pg_sys::lappend(folded, self.fold(condition).cast());
-            }
-            folded
-        }
-    }
-
-    unsafe fn fold(&self, condition: *mut pg_sys::Node) -> *mut pg_sys::Node {
-        let asker = self.asker.get_or_init(|| session::asker().ok());
-        let Some(person) = asker.as_ref().filter(|_| fold::is_on()) else {
-            return condition;
-        };
-        // SAFETY: as in `query`.
-        let (condition, folded) = unsafe { fold::answers(condition, person) };
-        if folded {
-            self.mark.set(Mark {
-                stamp: person.stamp,
-                ..self.mark.get()
-            });
-        }
-        condition
     }
 
     /// `ON CONFLICT` finds rows that are newer than the snapshot.

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
+use celador_policy::row_policy::followed::belongs;
 use pgrx::prelude::*;
 
 use super::who_can::modules_of;
 use super::{action, catalog, live};
 use crate::explain::{Line, Question, questions};
 use crate::identity::Source;
-use crate::probe::belongs;
 use crate::session;
 use crate::spi::{self, Reads};
 use crate::{errors, relations};

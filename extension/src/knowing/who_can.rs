@@ -7,6 +7,7 @@ use std::rc::Rc;
 use celador_policy::directory::everybody as listing;
 use celador_policy::policy_set::{GroupPlace, Link, Owner, ParentTarget, Placement};
 use celador_policy::reverse::{self, Asked, PersonId, Pointing, Records, Row, Way, row_sql};
+use celador_policy::row_policy::followed::{Key, belongs, keyed, points_to};
 use celador_policy::row_policy::predicate_sql;
 use celador_policy::{PolicySet, TableName};
 use pgrx::prelude::*;
@@ -14,7 +15,6 @@ use pgrx::prelude::*;
 use super::{action, catalog, everybody, live};
 use crate::catalog::Catalog;
 use crate::identity::Source;
-use crate::probe::{belongs, keyed, points_to};
 use crate::session;
 use crate::spi::{self, Reads};
 use crate::{errors, links, relations};
@@ -260,7 +260,7 @@ impl Records for Tables<'_> {
                 .tables
                 .iter()
                 .flat_map(|table| {
-                    let condition = format!("{} AND {}", keyed(key), belongs(of));
+                    let condition = format!("{} AND {}", keyed(key, Key::Text), belongs(of));
                     self.rows(module, table, &condition, &[record])
                 })
                 .collect(),
@@ -293,7 +293,11 @@ impl Records for Tables<'_> {
                 continue;
             }
             let of = &self.policy.modules[other];
-            let condition = format!("{} AND {}", points_to(parent, module), belongs(of));
+            let condition = format!(
+                "{} AND {}",
+                points_to(parent, module, Key::Text),
+                belongs(of)
+            );
             let rows = of
                 .tables
                 .iter()
@@ -327,7 +331,7 @@ impl Records for Tables<'_> {
                 let sql = format!(
                     "SELECT true FROM {} AS r WHERE {} AND {} AND ({}) IS TRUE",
                     table.sql(),
-                    keyed(key),
+                    keyed(key, Key::Text),
                     belongs(of),
                     predicate_sql(of, predicate, "r.")
                 );

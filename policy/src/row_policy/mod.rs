@@ -3,6 +3,7 @@
 //! What a role may is not in it. The functions of the schema `celador` answer for whoever asks,
 //! so giving a role or moving a user needs no DDL.
 
+pub mod followed;
 mod terms;
 
 use crate::action::Action;

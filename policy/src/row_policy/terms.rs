@@ -364,7 +364,7 @@ fn column(alias: &str, column: &Column) -> String {
 }
 
 /// A column as the argument of a function that has a form for each type of key.
-fn key_argument(alias: &str, key: &Column) -> String {
+pub(super) fn key_argument(alias: &str, key: &Column) -> String {
     match key.type_name.as_str() {
         "pg_catalog.int2" => format!("CAST({} AS pg_catalog.int4)", column(alias, key)),
         "pg_catalog.varchar" | "pg_catalog.bpchar" => as_text(alias, key),

@@ -2,7 +2,8 @@
 
 use celador_policy::directory::sql;
 use celador_policy::document::ScopeName;
-use celador_policy::policy_set::CellRef;
+use celador_policy::policy_set::{CellRef, LinkKind, ParentTarget, Via};
+use celador_policy::row_policy::followed::{self, Compared, Followed};
 use celador_policy::row_policy::{reach_terms, restriction_terms, row_policies, uncovered};
 use celador_policy::{Action, Document, TableName, check};
 use proptest::prelude::*;
@@ -338,4 +339,84 @@ fn whoever_decides_cant_be_observed() {
         problems.contains("module \"staff\" can't be observed"),
         "{problems}"
     );
+}
+
+/// The pairs of the document that describes what is asked of other rows.
+#[test]
+fn what_is_asked_of_other_rows_is_written_as_its_documentation_says() {
+    let set = policy(MATRIX);
+    let read = CellRef::Action(Action::Read);
+    let own = CellRef::Scopes([ScopeName::Own].into());
+    let via = |module: &str| Via {
+        module: Some(module.to_owned()),
+        cell: own.clone(),
+    };
+    let Some(ParentTarget::Linked { link, .. }) = set.modules["tasks"]
+        .parents
+        .first()
+        .map(|parent| &parent.target)
+    else {
+        panic!("tasks hang on accounts by a link table");
+    };
+    let one = |followed: Option<Followed>| Vec::from_iter(followed);
+    let asked = [
+        (
+            "a record of boards",
+            followed::record(&set, "boards", &own).unwrap_or_default(),
+        ),
+        (
+            "owners of contacts",
+            one(followed::links(&set, "contacts", &read, LinkKind::Owner, 0)),
+        ),
+        (
+            "groups of contacts",
+            one(followed::links(&set, "contacts", &read, LinkKind::Group, 0)),
+        ),
+        (
+            "any owner of contacts",
+            one(followed::any_links(&set, "contacts", LinkKind::Owner, 0)),
+        ),
+        (
+            "boards that tasks are linked with",
+            followed::linked_records(&set, link, "boards", &own).unwrap_or_default(),
+        ),
+        (
+            "notes that point to accounts",
+            followed::pointing(&set, "accounts", &via("notes")).unwrap_or_default(),
+        ),
+        (
+            "tasks that point to accounts",
+            followed::pointing(&set, "accounts", &via("tasks")).unwrap_or_default(),
+        ),
+    ];
+    let mut written = String::new();
+    for (what, statements) in asked {
+        assert!(!statements.is_empty(), "{what}");
+        for Followed { sql, compared } in statements {
+            written.push_str(&format!("{what}, by {compared:?}:\n{sql}\n\n"));
+        }
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/row_policy/followed.md");
+    let page = format!(
+        "# What is asked of other rows\n\n```text\n{}\n```\n",
+        written.trim_end()
+    );
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), page);
+}
+
+#[test]
+fn keys_that_are_converted_to_be_compared_are_asked_row_by_row() {
+    for (type_name, compared) in [
+        ("pg_catalog.int2", Some(Compared::Integers)),
+        ("pg_catalog.uuid", Some(Compared::Uuids)),
+        ("pg_catalog.varchar", Some(Compared::Texts)),
+        ("pg_catalog.bpchar", None),
+        ("pg_catalog.numeric", None),
+        ("public.citext", None),
+    ] {
+        assert_eq!(Compared::of(type_name), compared, "{type_name}");
+    }
 }

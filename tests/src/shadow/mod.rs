@@ -79,7 +79,8 @@ struct Pair {
     shadow: Shadow,
     /// By phase: the rows are the same each time.
     values: BTreeMap<usize, Rc<Values>>,
-    standing: Vec<Vec<String>>,
+    /// Prepared statements, with the values that they are asked with.
+    standing: Vec<(String, Vec<String>)>,
     aims: Aims,
 }
 
@@ -267,7 +268,7 @@ impl<'a> Shadows<'a> {
                     .batch_execute(&sql)
                     .unwrap_or_else(|error| panic!("{}: {sql}: {error:?}", pair.person));
             }
-            pair.standing.push(values);
+            pair.standing.push((sql, values));
         }
     }
 
@@ -307,9 +308,10 @@ impl<'a> Shadows<'a> {
         }
         if chance.percent(6) {
             let number = chance.below(STANDING);
-            let value = chance.of(&pair.standing[number]);
+            let (prepared, values) = &pair.standing[number];
+            let value = chance.of(values);
             let steps = vec![Step {
-                sql: format!("EXECUTE standing_{number}({value})"),
+                sql: format!("EXECUTE standing_{number}({value}) /* {prepared} */"),
                 ordered: false,
             }];
             return Statement {

@@ -1,0 +1,263 @@
+//! A sub-select of a policy may stand in WHERE where nothing in the statement could tell of a row
+//! before it is decided about. There PostgreSQL makes a join of it, in the order that is cheapest.
+//!
+//! ```text
+//! Seq Scan on notes (Filter: SubPlan)
+//! Nested Loop (Index Scan on contacts by owner, Index Scan on notes by contact)
+//! ```
+
+use std::ffi::c_void;
+
+use pgrx::prelude::*;
+
+use super::tree::{elements, is_a, is_locked};
+
+// The bindings are guarded; an error passes the walker as C would have it.
+unsafe extern "C-unwind" {
+    #[cfg_attr(not(feature = "pg15"), link_name = "expression_tree_walker_impl")]
+    fn expression_tree_walker(
+        node: *mut pg_sys::Node,
+        walker: Option<unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool>,
+        context: *mut c_void,
+    ) -> bool;
+}
+
+/// Whether a condition on the entry may stand in the query's WHERE: the entry is only read, and no
+/// outer join fills it with NULLs.
+pub(super) unsafe fn fits(query: *mut pg_sys::Query, place: i32) -> bool {
+    // SAFETY: reads the query's own fields.
+    unsafe { !is_locked(query, place) && joins_inside((*query).jointree.cast(), place) }
+}
+
+/// Whether the entry stands where a condition on it may be asked after the joins.
+unsafe fn joins_inside(node: *mut pg_sys::Node, place: i32) -> bool {
+    // SAFETY: node types are checked before they are read.
+    unsafe {
+        if node.is_null() {
+            return false;
+        }
+        if is_a(node.cast(), pg_sys::NodeTag::T_RangeTblRef) {
+            return (*node.cast::<pg_sys::RangeTblRef>()).rtindex == place;
+        }
+        if is_a(node.cast(), pg_sys::NodeTag::T_FromExpr) {
+            let list = (*node.cast::<pg_sys::FromExpr>()).fromlist;
+            return elements::<pg_sys::Node>(list)
+                .into_iter()
+                .any(|part| joins_inside(part, place));
+        }
+        if !is_a(node.cast(), pg_sys::NodeTag::T_JoinExpr) {
+            return false;
+        }
+        let join = node.cast::<pg_sys::JoinExpr>();
+        let kind = (*join).jointype;
+        let inner = kind == pg_sys::JoinType::JOIN_INNER;
+        let left = inner || kind == pg_sys::JoinType::JOIN_LEFT;
+        let right = inner || kind == pg_sys::JoinType::JOIN_RIGHT;
+        left && joins_inside((*join).larg, place) || right && joins_inside((*join).rarg, place)
+    }
+}
+
+/// Adds a condition to the query's WHERE.
+pub(super) unsafe fn add(query: *mut pg_sys::Query, condition: *mut pg_sys::Node) {
+    // SAFETY: makes nodes in the planner's memory.
+    unsafe {
+        let from = (*query).jointree;
+        if (*from).quals.is_null() {
+            (*from).quals = condition;
+            return;
+        }
+        let mut both = pg_sys::lappend(std::ptr::null_mut(), (*from).quals.cast());
+        both = pg_sys::lappend(both, condition.cast());
+        (*from).quals = pg_sys::makeBoolExpr(pg_sys::BoolExprType::AND_EXPR, both, -1).cast();
+    }
+}
+
+/// What is looked at in a part of a statement.
+struct Look<'a> {
+    /// Whether functions count: what is computed from rows that have passed WHERE may tell of them.
+    functions: bool,
+    /// Sub-selects of policies: they are Celador's own.
+    own: &'a [*mut pg_sys::Query],
+}
+
+/// Whether the statement calls nothing that could tell of a row which isn't in its result, and holds
+/// nothing that isn't known here. What stands in the outermost SELECT list sees only rows of the result.
+pub(super) unsafe fn tells_nothing(
+    statement: *mut pg_sys::Query,
+    own: &[*mut pg_sys::Query],
+) -> bool {
+    // SAFETY: walks the statement by PostgreSQL's own structure.
+    unsafe {
+        let commands = [
+            pg_sys::CmdType::CMD_SELECT,
+            pg_sys::CmdType::CMD_INSERT,
+            pg_sys::CmdType::CMD_UPDATE,
+            pg_sys::CmdType::CMD_DELETE,
+        ];
+        if !commands.contains(&(*statement).commandType) {
+            return false;
+        }
+        let mut queries_only = Look {
+            functions: false,
+            own,
+        };
+        let flags = pg_sys::QTW_IGNORE_RT_SUBQUERIES | pg_sys::QTW_IGNORE_CTE_SUBQUERIES;
+        !level_tells(statement, own)
+            && !pg_sys::query_tree_walker(
+                statement,
+                Some(tells),
+                (&raw mut queries_only).cast(),
+                flags as i32,
+            )
+    }
+}
+
+/// Whether a query inside tells of rows: its SELECT list may be moved to where they are read.
+unsafe fn query_tells(query: *mut pg_sys::Query, own: &[*mut pg_sys::Query]) -> bool {
+    if own.contains(&query) {
+        return false;
+    }
+    // SAFETY: as in `level_tells`.
+    unsafe { level_tells(query, own) || part_tells((*query).targetList.cast(), own) }
+}
+
+/// Whether what a query's FROM, WHERE and HAVING hold tells of rows.
+unsafe fn level_tells(query: *mut pg_sys::Query, own: &[*mut pg_sys::Query]) -> bool {
+    // SAFETY: the query's own fields.
+    unsafe {
+        let entries = elements::<pg_sys::RangeTblEntry>((*query).rtable);
+        entries.into_iter().any(|entry| entry_tells(entry, own))
+            || part_tells((*query).jointree.cast(), own)
+            || part_tells((*query).havingQual, own)
+            || elements::<pg_sys::CommonTableExpr>((*query).cteList)
+                .into_iter()
+                .any(|with| query_tells((*with).ctequery.cast(), own))
+    }
+}
+
+unsafe fn entry_tells(entry: *mut pg_sys::RangeTblEntry, own: &[*mut pg_sys::Query]) -> bool {
+    // SAFETY: the fields that belong to the entry's kind are read.
+    unsafe {
+        match (*entry).rtekind {
+            pg_sys::RTEKind::RTE_RELATION => !(*entry).tablesample.is_null(),
+            pg_sys::RTEKind::RTE_SUBQUERY => query_tells((*entry).subquery, own),
+            pg_sys::RTEKind::RTE_JOIN => part_tells((*entry).joinaliasvars.cast(), own),
+            pg_sys::RTEKind::RTE_VALUES => part_tells((*entry).values_lists.cast(), own),
+            pg_sys::RTEKind::RTE_FUNCTION => {
+                elements::<pg_sys::RangeTblFunction>((*entry).functions)
+                    .into_iter()
+                    .any(|function| part_tells((*function).funcexpr, own))
+            }
+            pg_sys::RTEKind::RTE_CTE | pg_sys::RTEKind::RTE_RESULT => false,
+            // What is grouped by stands in the SELECT list as well.
+            #[cfg(feature = "pg18")]
+            pg_sys::RTEKind::RTE_GROUP => false,
+            _ => true,
+        }
+    }
+}
+
+unsafe fn part_tells(part: *mut pg_sys::Node, own: &[*mut pg_sys::Query]) -> bool {
+    let mut look = Look {
+        functions: true,
+        own,
+    };
+    // SAFETY: the walker gets back what it is given.
+    unsafe { tells(part, (&raw mut look).cast()) }
+}
+
+unsafe extern "C-unwind" fn tells(node: *mut pg_sys::Node, look: *mut c_void) -> bool {
+    // SAFETY: the context is a Look; node types are checked before they are read.
+    unsafe {
+        if node.is_null() {
+            return false;
+        }
+        let known = &*look.cast::<Look<'_>>();
+        let tag = (*node).type_;
+        if tag == pg_sys::NodeTag::T_Query {
+            return query_tells(node.cast(), known.own);
+        }
+        if !known.functions {
+            return expression_tree_walker(node, Some(tells), look);
+        }
+        if AFTER_WHERE.contains(&tag) {
+            let mut queries_only = Look {
+                functions: false,
+                own: known.own,
+            };
+            let look = (&raw mut queries_only).cast();
+            return expression_tree_walker(node, Some(tells), look);
+        }
+        if !KNOWN.contains(&tag)
+            || pg_sys::check_functions_in_node(node, Some(is_leaky), std::ptr::null_mut())
+                && reads_a_row(node, std::ptr::null_mut())
+        {
+            return true;
+        }
+        expression_tree_walker(node, Some(tells), look)
+    }
+}
+
+/// What is computed after the joins.
+const AFTER_WHERE: [pg_sys::NodeTag; 3] = [
+    pg_sys::NodeTag::T_Aggref,
+    pg_sys::NodeTag::T_WindowFunc,
+    pg_sys::NodeTag::T_GroupingFunc,
+];
+
+/// What tells of nothing by itself: only the functions that it calls might.
+const KNOWN: [pg_sys::NodeTag; 27] = [
+    pg_sys::NodeTag::T_Var,
+    pg_sys::NodeTag::T_Const,
+    pg_sys::NodeTag::T_Param,
+    pg_sys::NodeTag::T_FuncExpr,
+    pg_sys::NodeTag::T_NamedArgExpr,
+    pg_sys::NodeTag::T_OpExpr,
+    pg_sys::NodeTag::T_DistinctExpr,
+    pg_sys::NodeTag::T_NullIfExpr,
+    pg_sys::NodeTag::T_ScalarArrayOpExpr,
+    pg_sys::NodeTag::T_BoolExpr,
+    pg_sys::NodeTag::T_SubLink,
+    pg_sys::NodeTag::T_FieldSelect,
+    pg_sys::NodeTag::T_RelabelType,
+    pg_sys::NodeTag::T_CoerceViaIO,
+    pg_sys::NodeTag::T_CollateExpr,
+    pg_sys::NodeTag::T_CaseExpr,
+    pg_sys::NodeTag::T_CaseWhen,
+    pg_sys::NodeTag::T_CaseTestExpr,
+    pg_sys::NodeTag::T_ArrayExpr,
+    pg_sys::NodeTag::T_CoalesceExpr,
+    pg_sys::NodeTag::T_NullTest,
+    pg_sys::NodeTag::T_BooleanTest,
+    pg_sys::NodeTag::T_TargetEntry,
+    pg_sys::NodeTag::T_List,
+    pg_sys::NodeTag::T_FromExpr,
+    pg_sys::NodeTag::T_JoinExpr,
+    pg_sys::NodeTag::T_RangeTblRef,
+];
+
+unsafe extern "C-unwind" fn is_leaky(function: pg_sys::Oid, _: *mut c_void) -> bool {
+    // SAFETY: a cache look-up.
+    unsafe { !pg_sys::get_func_leakproof(function) }
+}
+
+/// Whether the node computes with what a row holds: a column, or what stands for one.
+unsafe extern "C-unwind" fn reads_a_row(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
+    // SAFETY: node types are checked before they are read.
+    unsafe {
+        if node.is_null() {
+            return false;
+        }
+        let tag = (*node).type_;
+        if tag == pg_sys::NodeTag::T_Param {
+            return (*node.cast::<pg_sys::Param>()).paramkind != pg_sys::ParamKind::PARAM_EXTERN;
+        }
+        let is_row = [
+            pg_sys::NodeTag::T_Var,
+            pg_sys::NodeTag::T_CaseTestExpr,
+            pg_sys::NodeTag::T_SubLink,
+            pg_sys::NodeTag::T_Query,
+        ];
+        is_row.contains(&tag) || expression_tree_walker(node, Some(reads_a_row), context)
+    }
+}
