@@ -14,7 +14,7 @@ use crate::fold::Question;
 use crate::hooks::observe::Asked;
 use crate::spi::Kept;
 use crate::version::Unfit;
-use crate::{errors, hooks, plan_stamp, relations, session};
+use crate::{errors, hooks, plan_memory, plan_stamp, relations, session};
 
 /// Everything of the policy that a backend holds.
 #[derive(Default)]
@@ -141,6 +141,7 @@ pub(crate) fn current() -> Option<Rc<Catalog>> {
     // Cleared first: a change that arrives while the tables are read must be seen again.
     STALE.set(false);
     plan_stamp::forget_marked();
+    plan_memory::forget();
     let catalog = Rc::new(read::read(signals).unwrap_or_else(|| {
         STALE.set(true);
         errors::fault("the tables of schema celador can't be read")

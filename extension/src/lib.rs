@@ -29,7 +29,9 @@ mod load;
 mod newer_version;
 mod ownership;
 mod placement;
+mod plan_memory;
 mod plan_stamp;
+mod planner_settings;
 mod probe;
 mod reach;
 mod relations;
@@ -64,6 +66,7 @@ pub extern "C-unwind" fn _PG_init() {
     identity::define_settings();
     watch::at_server_start();
     catalog::register_callbacks();
+    plan_memory::register_callbacks();
     session::register_callbacks();
     hooks::install();
 }

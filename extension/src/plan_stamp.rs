@@ -167,6 +167,12 @@ pub(crate) unsafe fn compare(plan: *mut pg_sys::PlannedStmt, person: Option<&Per
     );
 }
 
+/// Whether an entry of PostgreSQL's caches is the one by which plans are marked.
+pub(crate) fn is_mark(cache: i32, hash: u32) -> bool {
+    let mark = MARK.get();
+    cache == pg_sys::SysCacheIdentifier::PROCOID as i32 && mark != 0 && hash == mark
+}
+
 /// Makes the cache of plans forget the marked ones of this backend.
 pub(crate) fn forget_marked() {
     let mark = MARK.get();

@@ -16,7 +16,7 @@ use pgrx::prelude::*;
 use crate::catalog::{self, Catalog};
 use crate::identity::{self, Source, Who};
 use crate::watch::{self, Counter, Kind};
-use crate::{errors, hooks, plan_stamp};
+use crate::{errors, hooks, plan_memory, plan_stamp};
 pub(crate) use person::{Person, can_be, person_of};
 
 /// Why nobody asks.
@@ -93,6 +93,7 @@ unsafe extern "C-unwind" fn transaction_ended(
             | pg_sys::XactEvent::XACT_EVENT_ABORT
             | pg_sys::XactEvent::XACT_EVENT_PREPARE
     ) {
+        plan_memory::transaction_ended();
         OPEN.with_borrow_mut(BTreeMap::clear);
         LENT.with_borrow_mut(Vec::clear);
         changed();

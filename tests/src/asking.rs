@@ -250,3 +250,21 @@ fn texts(client: &mut Client, query: &str) -> Vec<String> {
 fn image(database: &Database, table: &str) -> Vec<String> {
     rows(&mut database.superuser(), table, "true")
 }
+
+/// What EXPLAIN says of a statement.
+#[track_caller]
+pub fn plan(client: &mut Client, sql: &str) -> String {
+    let lines = client
+        .simple_query(&format!("EXPLAIN {sql}"))
+        .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    lines
+        .iter()
+        .filter_map(|line| {
+            let postgres::SimpleQueryMessage::Row(row) = line else {
+                return None;
+            };
+            row.get(0)
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}

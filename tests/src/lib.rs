@@ -21,7 +21,7 @@ use xtask::extension::{self, Profile};
 use xtask::postgres::Install;
 
 pub use asking::{
-    OpenSessions, answers, breaks, is_denied, may, may_not, sees, sees_all, sees_none,
+    OpenSessions, answers, breaks, is_denied, may, may_not, plan, sees, sees_all, sees_none,
     writes_nothing,
 };
 pub use catalog::own_catalog;

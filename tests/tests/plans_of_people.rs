@@ -2,7 +2,7 @@
 
 mod desk;
 
-use celador_tests::{Database, small_crm};
+use celador_tests::{Database, plan, small_crm};
 use desk::people::{act_as, carried};
 use desk::{desk, ids, number, run, text};
 use postgres::Client;
@@ -121,22 +121,7 @@ fn whoever_reaches_all_or_nothing_has_a_plan_without_conditions() {
         "[permissions.worker.companies]\nread = [\"own\"]\n[permissions.chief.companies]\nread = [\"all\"]\n",
     );
     database.run("SELECT celador.give_role('boss', 'chief')");
-    let plan = |login: &str, sql: &str| {
-        let mut client = database.login(login);
-        let lines = client
-            .simple_query(&format!("EXPLAIN {sql}"))
-            .expect("a plan");
-        lines
-            .iter()
-            .filter_map(|line| {
-                let postgres::SimpleQueryMessage::Row(row) = line else {
-                    return None;
-                };
-                row.get(0)
-            })
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
+    let plan = |login: &str, sql: &str| plan(&mut database.login(login), sql);
     let sql = "SELECT name FROM companies WHERE region = 'north'";
     assert_eq!(
         plan("small_boss", sql),
@@ -175,4 +160,92 @@ fn a_kept_plan_in_an_open_transaction_never_gives_what_was_taken_away() {
     assert_eq!(session.query(&all, &[]).expect("cases").len(), before);
     database.run("DELETE FROM roles WHERE user_id = 3");
     assert_eq!(session.query(&all, &[]).expect("the same").len(), before);
+}
+
+/// What the session itself has done: no memory is shared here.
+fn counted(session: &mut Client, name: &str) -> i64 {
+    number(
+        session,
+        &format!("SELECT value::bigint FROM celador.stats() WHERE name = '{name}'"),
+    )
+}
+
+/// People who come back on one session get the plans that were made for them; and what changes
+/// meanwhile is as if nothing were kept.
+#[test]
+fn people_who_come_back_get_their_plans_again() {
+    let database = carried();
+    database.run(
+        "CREATE INDEX cases_owner ON cases (owner_id);
+         GRANT EXECUTE ON FUNCTION celador.stats() TO desk_pool",
+    );
+    let people = ["1", "2", "3", "4"];
+    let mut pool = database.login("desk_pool");
+    run(&mut pool, "SET plan_cache_mode = force_generic_plan");
+    let all = pool
+        .prepare("SELECT id FROM cases ORDER BY id")
+        .expect("a statement");
+    let one = pool
+        .prepare("SELECT id FROM cases WHERE id = $1")
+        .expect("a statement");
+    let see = |pool: &mut Client| {
+        for user in people {
+            run(pool, "BEGIN");
+            act_as(pool, user);
+            for _ in 0..2 {
+                let rows = pool.query(&all, &[]).expect("cases");
+                let found: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
+                assert_eq!(found, alone(&database, user), "{user}");
+                for id in 1..=6 {
+                    let seen = !pool.query(&one, &[&id]).expect("a case").is_empty();
+                    assert_eq!(seen, found.contains(&id), "{user}: case {id}");
+                }
+            }
+            run(pool, "COMMIT");
+        }
+    };
+    for _ in 0..3 {
+        see(&mut pool);
+    }
+    let before = ["plans_made", "plans_reused"].map(|name| counted(&mut pool, name));
+    see(&mut pool);
+    let after = ["plans_made", "plans_reused"].map(|name| counted(&mut pool, name));
+    assert_eq!(after[0], before[0], "nothing is planned anew");
+    assert!(before[0] > 0 && after[1] > before[1]);
+    for change in [
+        "DELETE FROM roles WHERE user_id = 2",
+        "INSERT INTO roles VALUES (2, 'seller')",
+        "SELECT celador.set_setting('open_team', true, '1')",
+        "UPDATE cases SET owner_id = 2 WHERE id = 6",
+        "SELECT celador.share('cases', '1', '2')",
+        "DROP INDEX cases_owner",
+        "ALTER TABLE cases ADD COLUMN more text; INSERT INTO cases VALUES (7, 'x', 'x', 'ES', 2, 1, 2)",
+        "SELECT celador.load_policy(replace(document, 'read = [\"own\", \"shared\"]', 'read = [\"own\"]')) \
+         FROM celador.policy ORDER BY revision DESC LIMIT 1",
+        "ANALYZE cases",
+        "UPDATE users SET active = false WHERE id = 3",
+    ] {
+        database.run(change);
+        if change.contains("active = false") {
+            // Nobody is an error, with a plan that is kept too.
+            run(&mut pool, "BEGIN");
+            assert!(
+                pool.batch_execute("SELECT celador.act_as('3')").is_err()
+                    || pool.query(&all, &[]).is_err()
+            );
+            run(&mut pool, "ROLLBACK");
+            continue;
+        }
+        see(&mut pool);
+        see(&mut pool);
+    }
+    // A setting of the planner's is heard.
+    act_as(&mut pool, "2");
+    let look = "SELECT id FROM cases WHERE id = 1 ORDER BY id";
+    for _ in 0..3 {
+        assert!(plan(&mut pool, look).contains("Seq Scan"), "a small table");
+        run(&mut pool, "SET enable_seqscan = off");
+        assert!(!plan(&mut pool, look).contains("Seq Scan"), "by its key");
+        run(&mut pool, "RESET enable_seqscan");
+    }
 }

@@ -3,9 +3,8 @@
 
 mod desk;
 
-use celador_tests::Database;
+use celador_tests::{Database, plan};
 use desk::{ids, number, run, text};
-use postgres::{Client, SimpleQueryMessage};
 
 /// Sellers own docs by a link table; notes hang on docs by a column, papers by another link table.
 const MORE: &str = "
@@ -49,20 +48,6 @@ fn papers() -> Database {
 
 /// The tables, each with the column that holds `hidden-…` where the row isn't bea's.
 const TABLES: [(&str, &str); 3] = [("docs", "title"), ("notes", "body"), ("papers", "body")];
-
-fn plan(client: &mut Client, sql: &str) -> String {
-    let lines = client
-        .simple_query(&format!("EXPLAIN {sql}"))
-        .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
-    lines
-        .iter()
-        .filter_map(|line| match line {
-            SimpleQueryMessage::Row(row) => row.get(0),
-            _ => None,
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
-}
 
 #[test]
 fn links_and_parents_are_joins_that_begin_with_the_persons_own() {

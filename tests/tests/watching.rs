@@ -191,7 +191,7 @@ fn work_is_counted_for_the_database() {
             &mut superuser,
             "SELECT count(*) FROM celador.stats() WHERE scope = 'server'"
         ),
-        24
+        26
     );
     // Errors of a hook are counted, and denials aren't errors.
     let errors = stat(&mut superuser, "errors_planner");

@@ -13,10 +13,11 @@ use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
 use super::{copies, functions, maintenance, observe, own_statement, statistics};
 use crate::catalog::{self, Catalog};
+use crate::plan_memory::{self, Candidate};
 use crate::plan_stamp::{self, Mark};
 use crate::session;
-use crate::watch::{Counter, Kind, Raising};
-use crate::{errors, kept_snapshot, load, newer_version, relations, spi};
+use crate::watch::{self, Counter, Kind, Raising};
+use crate::{errors, fold, kept_snapshot, load, newer_version, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 
@@ -46,6 +47,15 @@ unsafe extern "C-unwind" fn planner(
 ) -> *mut pg_sys::PlannedStmt {
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
+        let mut candidate = None;
+        let kept = if bound_params.is_null() {
+            recall(parse, query_string, cursor_options, &raw mut candidate)
+        } else {
+            std::ptr::null_mut()
+        };
+        if !kept.is_null() {
+            return kept;
+        }
         let mark = cover(parse, cursor_options);
         let before = plan_stamp::begin_planning();
         let plan = match NEXT {
@@ -56,11 +66,79 @@ unsafe extern "C-unwind" fn planner(
         if mark.stamp != 0 || mark.calls_sql {
             stamp(plan, mark);
         }
+        if mark.stamp != 0 && bound_params.is_null() {
+            keep(query_string, plan, mark.stamp, &raw mut candidate);
+        }
         if spi::is_internal() {
             // Compiling a statement over trees and sets takes longer than running it.
             (*plan).jitFlags = pg_sys::PGJIT_NONE as i32;
         }
         plan
+    }
+}
+
+/// The plan that is kept for whoever asks, or NULL; then the statement may be worth keeping.
+#[pg_guard]
+unsafe extern "C-unwind" fn recall(
+    query: *mut pg_sys::Query,
+    text: *const c_char,
+    options: c_int,
+    candidate: *mut Option<Candidate>,
+) -> *mut pg_sys::PlannedStmt {
+    // SAFETY: the planner's own arguments.
+    unsafe {
+        let Some(text) = plan_memory::noticed(text) else {
+            return std::ptr::null_mut();
+        };
+        let Some(stamp) = stamp_of_asker() else {
+            return std::ptr::null_mut();
+        };
+        let key = plan_memory::key(text, query, options, stamp);
+        if let Some(plan) = plan_memory::recall(&key, query) {
+            kept_snapshot::note_planned(false);
+            watch::count(Counter::PlansReused, 1);
+            return plan;
+        }
+        *candidate = Some(Candidate::copy(key, query));
+        std::ptr::null_mut()
+    }
+}
+
+/// The stamp of whoever asks, where a plan depends on nothing else that may change unseen.
+fn stamp_of_asker() -> Option<u32> {
+    // SAFETY: read the backend's state.
+    let restricted =
+        unsafe { pg_sys::InNoForceRLSOperation() || pg_sys::InSecurityRestrictedOperation() };
+    if spi::is_internal()
+        || restricted
+        || !fold::is_on()
+        || maintenance::is_on()
+        || kept_snapshot::is_kept()
+    {
+        return None;
+    }
+    let catalog = catalog::current()?;
+    if catalog.unfit.is_some() || !catalog.observed.is_empty() || catalog.sees_all() {
+        return None;
+    }
+    session::begin_statement();
+    session::asker().ok().map(|person| person.stamp)
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn keep(
+    text: *const c_char,
+    plan: *mut pg_sys::PlannedStmt,
+    stamp: u32,
+    candidate: *mut Option<Candidate>,
+) {
+    // SAFETY: the planner's own arguments.
+    unsafe {
+        match ((*candidate).take(), catalog::current()) {
+            (Some(candidate), Some(catalog)) => candidate.keep(plan, stamp, catalog.signals),
+            (Some(_), None) => {}
+            (None, _) => plan_memory::notice(text),
+        }
     }
 }
 
@@ -100,6 +178,9 @@ unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query, options: c_int) -> 
 #[pg_guard]
 unsafe extern "C-unwind" fn stamp(plan: *mut pg_sys::PlannedStmt, mark: Mark) {
     if let Some(catalog) = catalog::current() {
+        if mark.stamp != 0 {
+            watch::count(Counter::PlansMade, 1);
+        }
         // SAFETY: the planner's own plan.
         unsafe { plan_stamp::put(plan, mark, catalog.signals) }
     }

@@ -24,6 +24,10 @@ pub(crate) enum Counter {
     Invalidations,
     /// How often the policy was read.
     PolicyReads,
+    /// Plans that were made for a person.
+    PlansMade,
+    /// Plans that a person got again.
+    PlansReused,
     TokensAccepted,
     TokensRefused,
     DeniedNobody,
@@ -46,13 +50,15 @@ pub(crate) enum Counter {
     ErrorsEvent,
 }
 
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 26] = [
     "statements",
     "access_reused",
     "access_computed",
     "access_microseconds",
     "invalidations",
     "policy_reads",
+    "plans_made",
+    "plans_reused",
     "tokens_accepted",
     "tokens_refused",
     "denied_nobody",
