@@ -12,9 +12,14 @@ const GROUPS: [u32; 7] = [
     pg_sys::config_group::QUERY_TUNING_GEQO,
     pg_sys::config_group::QUERY_TUNING_OTHER,
     pg_sys::config_group::RESOURCES_MEM,
-    pg_sys::config_group::RESOURCES_ASYNCHRONOUS,
+    WORKERS,
     pg_sys::config_group::DEVELOPER_OPTIONS,
 ];
+
+#[cfg(not(feature = "pg18"))]
+const WORKERS: u32 = pg_sys::config_group::RESOURCES_ASYNCHRONOUS;
+#[cfg(feature = "pg18")]
+const WORKERS: u32 = pg_sys::config_group::RESOURCES_WORKER_PROCESSES;
 
 /// Where a setting has its value.
 #[derive(Clone, Copy)]

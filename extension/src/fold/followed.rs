@@ -267,7 +267,8 @@ unsafe fn read_as_owners(query: *mut pg_sys::Query) {
             #[cfg(not(feature = "pg15"))]
             {
                 let rights = elements::<pg_sys::RTEPermissionInfo>((*query).rteperminfos);
-                (*rights[(*entry).perminfoindex as usize - 1]).checkAsUser = owner;
+                let right = rights[(*entry).perminfoindex as usize - 1];
+                (*right).checkAsUser = owner;
             }
         }
     }
