@@ -15,7 +15,7 @@ use crate::catalog::{self, Catalog};
 use crate::plan_stamp::{self, Mark};
 use crate::session::{self, Person};
 use crate::watch::{Counter, Kind, Raising};
-use crate::{errors, fold, kept_snapshot, load, newer_version, relations, spi};
+use crate::{errors, fold, foreign_tables, kept_snapshot, load, newer_version, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 
@@ -175,6 +175,10 @@ impl Cover {
                     copies::refuse_materialized(&self.catalog, relation);
                 }
                 return;
+            }
+            if (*entry).relkind as u8 == b'f' && !(self.catalog.sees_all() || maintenance::is_on())
+            {
+                foreign_tables::refuse_unplaced(&self.catalog, relation);
             }
             let protected = self.catalog.protected.contains(&relation);
             if (*entry).inh && relations::has_heirs(relation) {
