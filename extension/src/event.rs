@@ -14,7 +14,7 @@ use crate::load::{self, find_unsettled_tables};
 use crate::spi::{self, Reads};
 use crate::version::Unfit;
 use crate::watch::{Counter, Kind, Raising};
-use crate::{catalog, errors, placement, relations};
+use crate::{catalog, errors, foreign_tables, placement, relations};
 
 raw_function!(
     /// `celador.schema_changed()`.
@@ -256,7 +256,12 @@ fn schema_changed(of_extension: bool) {
         // A table that took another's name is placed where that one was.
         let placement = inherited.or_else(|| policy.tables.get(table).cloned());
         let listed = policy.schemas.contains(&table.schema);
-        if let Some(placement) = placement.or(listed.then_some(Placement::Closed)) {
+        let placement = placement.or(listed.then_some(Placement::Closed));
+        if found.is_foreign {
+            if placement.is_some_and(|placement| placement != Placement::Open) {
+                foreign_tables::refuse_brought(*relation);
+            }
+        } else if let Some(placement) = placement {
             load::protect_new(policy, &watched, table, *relation, found, placement);
         }
     }

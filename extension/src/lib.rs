@@ -17,6 +17,7 @@ mod errors;
 mod event;
 mod explain;
 mod fold;
+mod foreign_tables;
 mod giving;
 mod guard;
 mod hooks;

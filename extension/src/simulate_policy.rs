@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use celador_policy::directory::sql;
 use celador_policy::policy_set::Placement;
@@ -21,6 +22,9 @@ const ACTIONS: [&str; 3] = ["read", "update", "delete"];
 
 type Counts = [i64; 3];
 type Row = (String, String, String, i64, i64);
+
+/// How often a long run says how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// One side of the comparison: a policy, and everybody under it.
 struct Side {
@@ -69,8 +73,12 @@ fn simulate_policy(
     let sides = [Side::of(live, &users), Side::of(next, &users)];
     let tables = tables(&sides);
     let mut rows = Vec::new();
+    let mut told = Instant::now();
     for (at, (table, relation)) in tables.iter().enumerate() {
-        pgrx::notice!("table {} of {}: {table}", at + 1, tables.len());
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            pgrx::notice!("table {} of {}: {table}", at + 1, tables.len());
+        }
         let [before, after] = sides.each_ref().map(|side| side.counts(table, *relation));
         for ((user, before), after) in users.iter().zip(before).zip(after) {
             rows.extend(ACTIONS.iter().enumerate().map(|(at, action)| -> Row {

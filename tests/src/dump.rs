@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use postgres::Client;
+
 use crate::{Database, install};
 
 /// Rights and owners as they stand in the catalogs, NULL or not, in their order: more than a dump
@@ -50,10 +52,15 @@ impl Database {
         lines.map(|line| format!("{line}\n")).collect()
     }
 
-    /// Owners, rights and dependencies on roles, as the catalogs hold them; not the extension's.
+    /// Its [`rights`].
     pub fn rights(&self) -> Vec<String> {
-        let rows = self.superuser().query(RIGHTS, &[]);
-        let rows = rows.expect("the catalogs can be read");
-        rows.iter().map(|row| row.get(0)).collect()
+        rights(&mut self.superuser())
     }
+}
+
+/// Owners, rights and dependencies on roles, as a database's catalogs hold them; not the extension's.
+pub fn rights(superuser: &mut Client) -> Vec<String> {
+    let rows = superuser.query(RIGHTS, &[]);
+    let rows = rows.expect("the catalogs can be read");
+    rows.iter().map(|row| row.get(0)).collect()
 }

@@ -26,6 +26,7 @@ pub use asking::{
 };
 pub use catalog::own_catalog;
 pub use database::Database;
+pub use dump::rights;
 pub use failure::{Failure, denied, failure};
 pub use page::run_page;
 pub use same_access::{access, protection, same_lines};

@@ -130,7 +130,25 @@ fn keys_and_settings_of_the_server() {
     client
         .batch_execute("SELECT pg_drop_replication_slot('tap')")
         .expect("it goes");
-    // A session that is older than the settings.
+    // A session that is older than the first load, by whatever setting the library comes.
+    let early = connect("carrier");
+    let is_early = |found: &[_]| has(found, "CEL103", "before the first policy was loaded");
+    assert!(!is_early(&findings(&mut client)));
+    client
+        .batch_execute("SELECT celador.load_policy('')")
+        .expect("it loads");
+    let found = findings(&mut client);
+    assert!(is_early(&found), "{found:?}");
+    drop(early);
+    client
+        .batch_execute(
+            "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_stat_activity WHERE usename = 'carrier') LOOP
+           PERFORM pg_sleep(0.02), pg_stat_clear_snapshot(); END LOOP; END $$",
+        )
+        .expect("it ends");
+    let found = findings(&mut client);
+    assert!(!is_early(&found), "{found:?}");
+    // One that is older than the settings.
     let mut pooled = connect("carrier");
     client
         .batch_execute("SELECT pg_reload_conf()")

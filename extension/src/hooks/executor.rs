@@ -148,7 +148,10 @@ unsafe extern "C-unwind" fn end(query: *mut pg_sys::QueryDesc) {
             // for the transaction holds its locks: it is planned anew instead.
             plan_stamp::forget_marked();
         }
-        watch::flush();
+        if by_client {
+            // One statement, whatever runs below it.
+            watch::flush();
+        }
         match NEXT_END {
             Some(next) => next(query),
             None => standard_ExecutorEnd(query),

@@ -17,7 +17,7 @@ use crate::plan_memory::{self, Candidate};
 use crate::plan_stamp::{self, Mark};
 use crate::session;
 use crate::watch::{self, Counter, Kind, Raising};
-use crate::{errors, fold, kept_snapshot, load, newer_version, relations, spi};
+use crate::{errors, fold, foreign_tables, kept_snapshot, load, newer_version, relations, spi};
 
 static mut NEXT: pg_sys::planner_hook_type = None;
 
@@ -264,6 +264,10 @@ impl Cover {
                     copies::refuse_materialized(&self.catalog, relation);
                 }
                 return;
+            }
+            if (*entry).relkind as u8 == b'f' && !(self.catalog.sees_all() || maintenance::is_on())
+            {
+                foreign_tables::refuse_unplaced(&self.catalog, relation);
             }
             let protected = self.catalog.protected.contains(&relation);
             if (*entry).inh && relations::has_heirs(relation) {

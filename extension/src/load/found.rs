@@ -20,6 +20,8 @@ pub(crate) struct Found {
     pub(crate) had_row_security: bool,
     pub(crate) had_force: bool,
     pub(crate) is_partition: bool,
+    /// PostgreSQL has no row security on it.
+    pub(crate) is_foreign: bool,
     /// Closed for a migration.
     pub(super) paused: bool,
     /// Unprotected by choice, until the next load.
@@ -64,7 +66,8 @@ SELECT c.oid, n.nspname, c.relname, c.relrowsecurity, c.relforcerowsecurity,
     AND t.tgparentid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
     AND pg_catalog.starts_with(t.tgname::pg_catalog.text, '~celador_')),
   EXISTS (SELECT FROM celador.paused AS z WHERE z.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid),
-  EXISTS (SELECT FROM celador.left_out AS l WHERE l.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid)
+  EXISTS (SELECT FROM celador.left_out AS l WHERE l.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid),
+  c.relkind OPERATOR(pg_catalog.=) 'f'::pg_catalog.\"char\"
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
 LEFT JOIN celador.protected AS x ON x.relation::pg_catalog.oid OPERATOR(pg_catalog.=) c.oid
@@ -127,6 +130,7 @@ fn find(sql: &str) -> BTreeMap<TableName, (pg_sys::Oid, Found)> {
             triggers: names(11),
             paused: flag(12),
             left_out: flag(13),
+            is_foreign: flag(14),
         };
         tables.insert(
             TableName::new(schema, name),

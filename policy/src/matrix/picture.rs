@@ -2,7 +2,8 @@
 //!
 //! Modules go down, roles across, so that names are read as they are written and the picture grows
 //! downwards. A cell's letter and colour say how far reading reaches; the bars beside it say the same
-//! of the other actions, by colour and by height. Each cell has its text as a title.
+//! of the other actions, by colour and by height, each in the place that has its number. Each cell has
+//! its text as a title.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -10,7 +11,7 @@ use std::fmt::Write;
 use super::svg::{cut, escaped};
 use super::{Depth, lines};
 use crate::action::Action;
-use crate::policy_set::PolicySet;
+use crate::policy_set::{Grant, PolicySet};
 
 /// A group in the picture.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,7 +28,7 @@ pub struct PicturedGroup {
     pub roles: BTreeSet<String>,
 }
 
-/// What stands in the cells after reading, with the letters of the legend.
+/// What stands in the cells after reading, by number from 1.
 const BARS: [(Action, &str); 8] = [
     (Action::Create, "create"),
     (Action::Update, "update"),
@@ -39,23 +40,26 @@ const BARS: [(Action, &str); 8] = [
     (Action::Customise, "customise"),
 ];
 
-const CELL_WIDTH: usize = 66;
+const CELL_WIDTH: usize = 92;
+/// Where a cell's bars begin, how far apart they stand, and how wide they are.
+const BAR: (usize, usize, usize) = (27, 7, 5);
 const CELL_HEIGHT: usize = 20;
-const LEFT: usize = 190;
+const LEFT: usize = 208;
 const MARGIN: usize = 16;
-const LEGEND: usize = 92;
+const LEGEND: usize = 112;
 /// How many groups are drawn.
 const MOST_GROUPS: usize = 400;
 
 const STYLE: &str = "\
 text{font:12px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:#1b1f24}\
 .back{fill:#fff}.big{font-size:17px;font-weight:600}.small{font-size:11px;fill:#57606a}\
-.mark{font-size:11px;font-weight:600}\
+.mark{font-size:11px;font-weight:600}.tiny{font-size:8px;fill:#57606a}\
+.none{fill:#b6bec7}.when{stroke:#1b1f24;stroke-dasharray:2 1;fill-opacity:.4}\
 .line{stroke:#d0d7de;stroke-width:1;fill:none}.band{fill:#f3f5f7}\
 .d0{fill:#eaeef2}.d1{fill:#d3e6f8}.d2{fill:#cdeccd}.d3{fill:#fbe79a}.d4{fill:#f9c28a}.d5{fill:#f2a0a0}\
 .b1{fill:#2f7fc4}.b2{fill:#3a8f3a}.b3{fill:#a88400}.b4{fill:#c2620c}.b5{fill:#b3262b}\
 @media (prefers-color-scheme:dark){\
-text{fill:#e6edf3}.back{fill:#0d1117}.small{fill:#9aa4af}.line{stroke:#3d444d}.band{fill:#161b22}\
+text{fill:#e6edf3}.back{fill:#0d1117}.small,.tiny{fill:#9aa4af}.none{fill:#4a525b}.when{stroke:#e6edf3}.line{stroke:#3d444d}.band{fill:#161b22}\
 .d0{fill:#21262d}.d1{fill:#143a5c}.d2{fill:#17421c}.d3{fill:#4d3f00}.d4{fill:#5c3006}.d5{fill:#641a1e}\
 .b1{fill:#6cb4f0}.b2{fill:#6fce72}.b3{fill:#e3bf3a}.b4{fill:#f29b4b}.b5{fill:#ff8080}}";
 
@@ -65,7 +69,7 @@ pub fn picture(policy: &PolicySet, groups: &[PicturedGroup]) -> String {
     let modules: Vec<&str> = policy.modules.keys().map(String::as_str).collect();
     let longest = roles.iter().map(|role| role.chars().count().min(24)).max();
     // Names of roles stand at an angle of 50 degrees.
-    let head = 24 + longest.unwrap_or(0) * 6;
+    let head = 34 + longest.unwrap_or(0) * 6;
     let tree = Tree::new(groups);
     let top = LEGEND + head;
     let tree_top = top + modules.len() * CELL_HEIGHT + 44;
@@ -130,11 +134,14 @@ fn legend(svg: &mut String) {
         );
         x += 46 + meaning(depth).len() * 6;
     }
-    let bars: Vec<&str> = BARS.iter().map(|(_, name)| *name).collect();
+    let bars: Vec<String> = (1..)
+        .zip(&BARS)
+        .map(|(number, (_, name))| format!("{number} {name}"))
+        .collect();
     let _ = writeln!(
         svg,
-        "<text class=\"small\" x=\"{MARGIN}\" y=\"82\">Letter: read. Bars from the left, the higher the farther: {}. \
-         An outline: only while a setting is on.</text>\n</g>",
+        "<text class=\"small\" x=\"{MARGIN}\" y=\"82\">Letter: read. Bars, the higher the farther: {}.</text>\n\
+         <text class=\"small\" x=\"{MARGIN}\" y=\"100\">A dashed outline: so far only while a setting is on.</text>\n</g>",
         bars.join(", ")
     );
 }
@@ -142,13 +149,24 @@ fn legend(svg: &mut String) {
 fn heads(svg: &mut String, roles: &[&str], top: usize) {
     svg.push_str("<g>\n");
     for (at, role) in roles.iter().enumerate() {
-        let (x, y) = (LEFT + at * CELL_WIDTH + CELL_WIDTH / 2, top - 8);
+        let left = LEFT + at * CELL_WIDTH;
+        let (x, y) = (left + CELL_WIDTH / 2, top - 18);
         let _ = writeln!(
             svg,
             "<text x=\"{x}\" y=\"{y}\" transform=\"rotate(-50 {x} {y})\"><title>{}</title>{}</text>",
             escaped(role),
             escaped(&cut(role, 24)),
         );
+        let (first, apart, wide) = BAR;
+        for number in 1..=BARS.len() {
+            let _ = write!(
+                svg,
+                "<text class=\"tiny\" x=\"{}.5\" y=\"{}\" text-anchor=\"middle\">{number}</text>",
+                left + first + (number - 1) * apart + wide / 2,
+                top - 3,
+            );
+        }
+        svg.push('\n');
     }
     svg.push_str("</g>\n");
 }
@@ -211,43 +229,50 @@ fn cell(
 ) {
     let read = policy.grants(role, module, Action::Read);
     let depth = Depth::of_all(read);
-    let switched = |grants: &[crate::policy_set::Grant]| {
-        if !grants.is_empty() && grants.iter().all(|grant| grant.when.is_some()) {
-            " stroke=\"currentColor\" stroke-dasharray=\"2 1\" fill-opacity=\"0.4\""
-        } else {
-            ""
-        }
-    };
     let _ = write!(
         svg,
-        "<g><title>{}</title><rect class=\"d{}\" x=\"{}\" y=\"{}\" width=\"20\" height=\"16\" rx=\"2\"{}/>\
+        "<g><title>{}</title><rect class=\"d{}{}\" x=\"{}\" y=\"{}\" width=\"20\" height=\"16\" rx=\"2\"/>\
          <text class=\"mark\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
         escaped(&format!("{role}, {module}: {text}")),
         depth as usize,
+        switched(read, depth),
         x + 2,
         y + 2,
-        switched(read),
         x + 12,
         y + 14,
         letter(depth),
     );
-    for (at, (action, _)) in BARS.iter().enumerate() {
-        let grants = policy.grants(role, module, *action);
-        let depth = Depth::of_all(grants);
-        if depth == Depth::None {
-            continue;
+    let others = BARS.map(|(action, _)| policy.grants(role, module, action));
+    if others.iter().any(|grants| !grants.is_empty()) {
+        let (first, apart, wide) = BAR;
+        for (at, grants) in others.into_iter().enumerate() {
+            let depth = Depth::of_all(grants);
+            let height = 1 + 3 * depth as usize;
+            let class = match depth {
+                Depth::None => "none".to_owned(),
+                Depth::Own | Depth::Linked | Depth::Group | Depth::Tree | Depth::All => {
+                    format!("b{}{}", depth as usize, switched(grants, depth))
+                }
+            };
+            let _ = write!(
+                svg,
+                "<rect class=\"{class}\" x=\"{}\" y=\"{}\" width=\"{wide}\" height=\"{height}\"/>",
+                x + first + at * apart,
+                y + 18 - height,
+            );
         }
-        let height = 1 + 3 * depth as usize;
-        let _ = write!(
-            svg,
-            "<rect class=\"b{}\" x=\"{}\" y=\"{}\" width=\"3\" height=\"{height}\"{}/>",
-            depth as usize,
-            x + 25 + at * 5,
-            y + 18 - height,
-            switched(grants),
-        );
     }
     svg.push_str("</g>\n");
+}
+
+/// The class of what reaches so far only while a setting is on.
+fn switched(grants: &[Grant], depth: Depth) -> &'static str {
+    let mut so_far = grants.iter().filter(|grant| Depth::of(grant) == depth);
+    if !grants.is_empty() && so_far.all(|grant| grant.when.is_some()) {
+        " when"
+    } else {
+        ""
+    }
 }
 
 /// The groups in the order in which they are drawn, each with its depth.

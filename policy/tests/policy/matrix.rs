@@ -3,6 +3,7 @@
 use celador_policy::matrix::{Depth, PicturedGroup, lines, picture};
 
 use crate::desk::policy;
+use crate::sql::assert_same;
 
 const MATRIX: &str = r#"
 [settings.inbox]
@@ -63,14 +64,7 @@ fn the_table_is_sorted_and_says_what_bounds_a_scope() {
 #[test]
 fn the_picture_is_as_committed() {
     let drawn = picture(&policy(MATRIX), &groups());
-    if std::env::var_os("CELADOR_WRITE_GOLDEN").is_some() {
-        let golden = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/policy/golden/matrix.svg"
-        );
-        std::fs::write(golden, &drawn).expect("the picture is written");
-    }
-    assert_eq!(drawn, include_str!("golden/matrix.svg"));
+    assert_same("matrix.svg", include_str!("golden/matrix.svg"), &drawn);
     // No name opens an element, every cell says in words what it shows.
     assert!(!drawn.contains("<er>") && drawn.contains("sell &amp; &lt;er&gt;"));
     assert!(drawn.contains("<title>sell &amp; &lt;er&gt;, contacts: read group_tree while inbox; update parent (update)</title>"));

@@ -200,7 +200,7 @@ fn the_directory_is_read_with_these_statements() {
 }
 
 /// Compares with what is kept; `BLESS=1` keeps what is.
-fn assert_same(name: &str, kept: &str, made: &str) {
+pub(crate) fn assert_same(name: &str, kept: &str, made: &str) {
     if std::env::var_os("BLESS").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policy/golden/");
         std::fs::write(format!("{path}{name}"), made).expect("it can be written");

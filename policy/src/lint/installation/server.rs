@@ -30,15 +30,16 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: "CEL103",
         severity: Severity::Info,
-        title: "a session is older than the settings",
-        reason: "A pool keeps sessions open: one that began before the library was preloaded gets errors on protected tables until it reconnects.",
-        remedy: "Have the pool reconnect, or preload by shared_preload_libraries, which needs a restart.",
+        title: "a session is older than the settings or the first load",
+        reason: "A session keeps the libraries that it began with: one that a pool has held open since before the library was preloaded gets errors on protected tables. PostgreSQL doesn't tell which libraries another session has, nor since when ALTER DATABASE sets them.",
+        remedy: "Have the pool reconnect, or SELECT pg_terminate_backend(…). With shared_preload_libraries no session is older.",
         look: Installation(
-            "SELECT format('session %s', a.pid),
-               format('of %s, began before the settings were read last', a.usename)
+            "SELECT format('session %s', a.pid), format('of %s, began before %s: it may lack the library', a.usename,
+               CASE WHEN a.backend_start < pg_conf_load_time() THEN 'the settings were read last'
+                 ELSE 'the first policy was loaded' END)
              FROM pg_stat_activity AS a
-             WHERE a.datname = current_database() AND a.backend_type = 'client backend'
-               AND a.backend_start < pg_conf_load_time() AND a.pid <> pg_backend_pid()
+             WHERE a.datname = current_database() AND a.backend_type = 'client backend' AND a.pid <> pg_backend_pid()
+               AND a.backend_start < greatest(pg_conf_load_time(), (SELECT min(p.loaded_at) FROM celador.policy AS p))
                AND current_setting('shared_preload_libraries') !~ '\\mcelador\\M'",
         ),
     },

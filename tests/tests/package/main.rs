@@ -1,6 +1,9 @@
 //! The packages, on a PostgreSQL that was set up by other means: what they hold, and that it works.
 
+mod day;
+#[path = "../desk/mod.rs"]
 mod desk;
+mod upgrade;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -113,7 +116,7 @@ fn works(install: &Install) {
         Client::connect(&cluster.url(role, "postgres"), NoTls).expect("the server is there")
     };
     run(&mut connect("postgres"), desk::SCHEMA);
-    let before = schema(&cluster, install);
+    let before = schema(&cluster, install, "postgres");
     run(
         &mut connect("postgres"),
         "ALTER DATABASE postgres SET session_preload_libraries = 'celador'; CREATE EXTENSION celador",
@@ -129,26 +132,26 @@ fn works(install: &Install) {
         "SELECT celador.load_policy(''); DROP EXTENSION celador; DROP SCHEMA celador",
     );
     // Nothing is left of it.
-    assert_eq!(schema(&cluster, install), before);
+    assert_eq!(schema(&cluster, install, "postgres"), before);
     assert_eq!(
         ids(&mut connect("desk_bea"), "SELECT id FROM cases ORDER BY id"),
         [1, 2, 3, 4, 5, 6]
     );
 }
 
-/// What `pg_dump` says of the schema; newer ones begin and end with a word of chance.
-fn schema(cluster: &Cluster, install: &Install) -> String {
+/// What `pg_dump` says of a database's schema; newer ones begin and end with a word of chance.
+fn schema(cluster: &Cluster, install: &Install, database: &str) -> String {
     let dump = done(
         Command::new(install.program("pg_dump"))
             .arg("--schema-only")
-            .arg(cluster.url("postgres", "postgres")),
+            .arg(cluster.url("postgres", database)),
     );
     let lines = dump.lines().filter(|line| !line.contains("restrict "));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn the_archive_is_put_in_place_by_hand() {
+fn the_archive_is_put_in_place_by_hand_and_serves_a_whole_day() {
     let (dir, archive, _) = packages();
     done(
         Command::new("tar")
@@ -207,7 +210,8 @@ fn the_archive_is_put_in_place_by_hand() {
                 .arg(to),
         );
     }
-    works(&server);
+    day::whole(&server);
+    upgrade::with_data(&server);
 }
 
 #[test]
