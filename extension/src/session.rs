@@ -321,10 +321,7 @@ fn compute() -> Asker {
         ));
     }
     if !hooks::are_installed() {
-        return Err(Nobody::new(
-            hooks::NOT_PRELOADED,
-            hooks::PRELOAD,
-        ));
+        return Err(Nobody::new(hooks::NOT_PRELOADED, hooks::PRELOAD));
     }
     let Some(catalog) = catalog::current() else {
         return Err(Nobody::new(

@@ -1,5 +1,6 @@
 //! `cargo xtask test`.
 
+use std::ffi::OsStr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -117,13 +118,18 @@ fn test(words: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     cargo(&[&["test", "--no-fail-fast"], words].concat(), environment)
 }
 
-fn cargo(words: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+/// Runs Cargo in the workspace.
+pub(crate) fn cargo<S: AsRef<OsStr>>(words: &[S], environment: &[(&str, &str)]) -> Result<()> {
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(workspace())
         .args(words)
         .envs(environment.iter().copied())
         .status()?;
     if !status.success() {
+        let words: Vec<_> = words
+            .iter()
+            .map(|word| word.as_ref().to_string_lossy())
+            .collect();
         bail!("cargo {} failed", words.join(" "));
     }
     Ok(())

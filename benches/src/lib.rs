@@ -1,0 +1,81 @@
+//! How fast statements are under Celador, next to what people write by hand: a cluster of its own,
+//! data by SQL, and CPU time of the server's processes.
+
+mod backend;
+mod cells;
+mod databases;
+mod hand_written;
+mod interleaved;
+mod options;
+mod peers;
+mod people;
+mod report;
+mod rules;
+mod statements;
+mod template;
+mod values;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use anyhow::{Context, Result};
+use xtask::extension::{self, Places, Profile};
+use xtask::postgres::Install;
+use xtask::workspace;
+
+use databases::Databases;
+pub use options::Arguments;
+pub use report::Report;
+
+/// Builds the extension for measuring, installs it into a copy of PostgreSQL, measures, and prints
+/// the report.
+///
+/// # Errors
+/// Something can't be built or started; or two forms of a statement give different rows.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let install = Install::ensure(arguments.pg)?;
+    // Whoever tests meanwhile installs a build that isn't for measuring, and each new session loads
+    // the library that is there.
+    let dir = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o755))
+        .tempdir()?;
+    let copy = install.copy(dir.path())?;
+    eprintln!("building the extension for PostgreSQL {}", arguments.pg);
+    let places = Places {
+        library_dir: copy.library_dir()?,
+        extension_dir: copy.extension_dir()?,
+    };
+    extension::install_into(&places, &install, Profile::Release)?;
+    let report = measure(&copy, arguments)?;
+    let results = workspace().join("target/benches");
+    fs::create_dir_all(&results)?;
+    let numbers = results.join("numbers.json");
+    fs::write(&numbers, serde_json::to_string_pretty(&report)?)
+        .with_context(|| format!("can't write {}", numbers.display()))?;
+    let text = report.markdown();
+    fs::write(results.join("report.md"), &text)?;
+    println!("{text}");
+    eprintln!("all numbers: {}", numbers.display());
+    Ok(())
+}
+
+/// Measures with an installation that has the extension in it.
+///
+/// # Errors
+/// As [`run`].
+pub fn measure(install: &Install, arguments: &Arguments) -> Result<Report> {
+    let size = arguments.size()?;
+    let databases = Databases::set_up(install, size, arguments.dir.clone())?;
+    let mut report = Report::new(&databases, size)?;
+    for group in arguments.groups() {
+        eprintln!("{}", group.title());
+        report.cells.extend(cells::measure(
+            &databases,
+            size.staff,
+            group,
+            arguments.rounds(),
+            arguments.timeout(),
+        )?);
+    }
+    Ok(report)
+}
