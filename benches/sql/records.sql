@@ -2,7 +2,8 @@
 -- groups.
 CREATE TABLE contacts (id int NOT NULL, name text NOT NULL, email text NOT NULL, owner_id int NOT NULL,
   group_id int NOT NULL, region text NOT NULL, amount numeric(12, 2) NOT NULL,
-  created_at timestamptz NOT NULL, profile jsonb NOT NULL, search tsvector NOT NULL);
+  created_at timestamptz NOT NULL, profile jsonb NOT NULL, search tsvector NOT NULL,
+  calls int NOT NULL DEFAULT 0) WITH (fillfactor = 90);
 CREATE TABLE deals (id int NOT NULL, contact_id int NOT NULL, project_id int NOT NULL, owner_id int NOT NULL,
   stage text NOT NULL, amount numeric(12, 2) NOT NULL);
 CREATE TABLE projects (id int NOT NULL, name text NOT NULL, region text NOT NULL,

@@ -11,14 +11,12 @@ use crate::backend::{Backend, Code};
 use crate::databases::Databases;
 use crate::hand_written::{HandWritten, Way};
 use crate::interleaved::{self, Form, Outcome, Rounds};
+use crate::options::Arguments;
 use crate::peers::Peer;
-use crate::people::{Level, Person, Staff};
+use crate::people::{Person, Staff};
 use crate::statements::{Goal, Group, Measured, Parameter, STATEMENTS};
 use crate::template::{Fills, fill};
 use crate::values::Value;
-
-/// How many values that aren't in reach are bound beside the others.
-const HIDDEN: i64 = 4;
 
 /// A statement as one person.
 #[derive(Debug, Clone, Serialize)]
@@ -28,7 +26,7 @@ pub(crate) struct Cell {
     /// What the statement does.
     pub(crate) operation: &'static str,
     /// Who asks.
-    pub(crate) level: Level,
+    pub(crate) who: &'static str,
     /// Prepared once, or parsed and planned each time.
     pub(crate) prepared: bool,
     /// How long it may take.
@@ -86,11 +84,15 @@ pub(crate) fn measure(
     databases: &Databases,
     staff: Staff,
     group: Group,
-    rounds: Rounds,
-    timeout: Duration,
+    arguments: &Arguments,
 ) -> Result<Vec<Cell>> {
+    let (rounds, timeout) = (arguments.rounds(), arguments.timeout());
     let mut cells = Vec::new();
-    for level in group.levels() {
+    for level in group
+        .levels()
+        .iter()
+        .filter(|level| arguments.asks_as(**level))
+    {
         let person = staff.person(group.division(), *level);
         let mut sessions = sessions(databases, person, timeout)?;
         let mut reader = databases.plain()?;
@@ -102,7 +104,7 @@ pub(crate) fn measure(
                 measured.operation,
                 level.name()
             );
-            let values = values(&mut reader, &by_hand, person, measured)?;
+            let values = values(&mut reader, &by_hand, person, measured, arguments.values)?;
             for prepared in [false, true] {
                 let cell = cell(
                     &mut sessions,
@@ -122,6 +124,9 @@ pub(crate) fn measure(
                     )
                 })?;
                 cells.push(cell);
+            }
+            if measured.writes {
+                databases.clean()?;
             }
         }
     }
@@ -192,13 +197,16 @@ fn cell(
             name,
             backend,
             code,
+            values: values.to_vec(),
+            switch: None,
+            undo: measured.writes,
         });
     }
-    let (rows, outcomes) = interleaved::measure(&mut forms, values, measured.writes, rounds)?;
+    let (rows, outcomes) = interleaved::measure(&mut forms, rounds)?;
     Ok(Cell {
         group: measured.group,
         operation: measured.operation,
-        level: person.level,
+        who: person.level.name(),
         prepared,
         goal: measured.goal,
         rows: rows.count,
@@ -206,12 +214,13 @@ fn cell(
     })
 }
 
-/// What is bound: values of rows that are in reach, and of some that aren't.
+/// What is bound: values of rows that are in reach, and a third as many of others.
 fn values(
     reader: &mut Client,
     by_hand: &HandWritten,
     person: Person,
     measured: &Measured,
+    most: i64,
 ) -> Result<Vec<Vec<Value>>> {
     let Some(Parameter {
         source: (table, alias),
@@ -223,7 +232,7 @@ fn values(
         return Ok(vec![Vec::new()]);
     };
     let mut values = Vec::new();
-    for (reached, count) in [("", count), ("NOT ", HIDDEN)] {
+    for (reached, count) in [("", count.min(most)), ("NOT ", (count.min(most) + 2) / 3)] {
         // Not the first ones, which lie next to each other.
         let text = format!(
             "SELECT x.value FROM (

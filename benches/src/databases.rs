@@ -15,7 +15,7 @@ use crate::peers::{self, Peer};
 use crate::people::{Division, Staff};
 
 /// The database under Celador.
-const CELADOR: &str = "bench_celador";
+pub(crate) const CELADOR: &str = "bench_celador";
 /// The same without: for what is written by hand, and for peers.
 const PLAIN: &str = "bench_plain";
 
@@ -92,17 +92,28 @@ impl Databases {
 
     /// A session under Celador, which acts for a person.
     pub(crate) fn person(&self, person: i32, timeout: Duration) -> Result<Backend> {
-        let mut backend = self.carrier(CELADOR, timeout)?;
+        self.acting(CELADOR, person, timeout)
+    }
+
+    /// A session in a database under Celador, which acts for a person.
+    pub(crate) fn acting(&self, database: &str, person: i32, timeout: Duration) -> Result<Backend> {
+        let mut backend = self.carrier(database, timeout)?;
         let token = backend.token(&self.keys, person)?;
-        backend
-            .client
-            .execute("SELECT celador.assume($1)", &[&token])?;
+        (backend.client).execute("SELECT celador.assume($1)", &[&token])?;
         Ok(backend)
     }
 
-    /// A session under Celador that may act for anybody, and doesn't yet.
+    /// A session that may act for anybody, and doesn't yet.
     pub(crate) fn carrier(&self, database: &str, timeout: Duration) -> Result<Backend> {
         Backend::connect(&self.cluster.url("bench_app", database), timeout)
+    }
+
+    /// Takes away what statements that were rolled back have left.
+    pub(crate) fn clean(&self) -> Result<()> {
+        for database in [CELADOR, PLAIN] {
+            self.superuser(database)?.batch_execute("VACUUM contacts")?;
+        }
+        Ok(())
     }
 
     /// A session of the superuser.
@@ -111,6 +122,32 @@ impl Databases {
             &self.cluster.url("postgres", database),
             NoTls,
         )?)
+    }
+
+    /// A new database with the extension.
+    pub(crate) fn fresh(&self, database: &str) -> Result<Client> {
+        let mut server = self.superuser("postgres")?;
+        server.batch_execute(&format!("DROP DATABASE IF EXISTS {database}"))?;
+        server.batch_execute(&format!("CREATE DATABASE {database}"))?;
+        preload(&mut server, database)?;
+        let mut client = self.superuser(database)?;
+        client.batch_execute(EXTENSION)?;
+        Ok(client)
+    }
+
+    /// A database with a directory five times as large and few records. Returns its name.
+    pub(crate) fn directory(&self, staff: Staff) -> Result<(&'static str, Staff)> {
+        let database = "bench_directory";
+        let staff = Staff {
+            users: staff.users * 5,
+            groups: staff.groups * 5,
+        };
+        let mut client = self.fresh(database)?;
+        (self.cluster).psql(database, script(Size { rows: 2_000, staff })?.as_bytes())?;
+        client.batch_execute(GRANTS)?;
+        client.batch_execute("VACUUM (ANALYZE)")?;
+        load_policy(&mut client)?;
+        Ok((database, staff))
     }
 
     fn fill(&self, size: Size) -> Result<()> {
@@ -136,7 +173,9 @@ impl Databases {
                 found.unwrap_or_else(|| "not complete".to_owned())
             ),
         }
-        self.protect()?;
+        let mut client = self.superuser(CELADOR)?;
+        client.batch_execute(EXTENSION)?;
+        load_policy(&mut client)?;
         for database in [CELADOR, PLAIN] {
             let mut client = self.superuser(database)?;
             client.batch_execute("VACUUM")?;
@@ -150,18 +189,7 @@ impl Databases {
         eprintln!("making the data: {label}");
         server.batch_execute(&format!("CREATE DATABASE {PLAIN}"))?;
         server.batch_execute(&roles())?;
-        let Size { rows, staff } = size;
-        let script = format!(
-            "\\set rows {rows}\n{}",
-            [
-                staff_variables(staff).as_str(),
-                sql("people")?.as_str(),
-                &sql("records")?,
-                &sql("indexes")?
-            ]
-            .join("\n")
-        );
-        self.cluster.psql(PLAIN, script.as_bytes())?;
+        self.cluster.psql(PLAIN, script(size)?.as_bytes())?;
         let mut client = self.superuser(PLAIN)?;
         for (extension, then) in [
             ("pg_trgm", "CREATE INDEX ON contacts USING gin (name gin_trgm_ops) WITH (fastupdate = off)"),
@@ -173,36 +201,37 @@ impl Databases {
                 client.batch_execute(&format!("CREATE EXTENSION {extension}; {then}"))?;
             }
         }
-        client.batch_execute(
-            "GRANT USAGE ON SCHEMA public TO bench_people;
-             GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO bench_people",
-        )?;
+        client.batch_execute(GRANTS)?;
         client.batch_execute("VACUUM (ANALYZE)")?;
         drop(client);
         // The same pages and the same statistics, so that plans differ by what is measured alone.
         server.batch_execute(&format!(
             "CREATE DATABASE {CELADOR} TEMPLATE {PLAIN} STRATEGY = file_copy"
         ))?;
-        // What is written by hand pays for no library.
-        server.batch_execute(&format!(
-            "ALTER DATABASE {CELADOR} SET session_preload_libraries = celador"
-        ))?;
+        preload(server, CELADOR)?;
         peers::create(&mut self.superuser(PLAIN)?)?;
         server.batch_execute(&format!("COMMENT ON DATABASE {CELADOR} IS '{label}'"))?;
         Ok(())
     }
+}
 
-    fn protect(&self) -> Result<()> {
-        let mut client = self.superuser(CELADOR)?;
-        client.batch_execute(
-            "CREATE EXTENSION celador;
-             GRANT EXECUTE ON FUNCTION celador.assume(text) TO bench_app",
-        )?;
-        client
-            .query_one("SELECT celador.load_policy($1)", &[&file("policy.toml")?])
-            .context("the policy doesn't load")?;
-        Ok(())
-    }
+const EXTENSION: &str = "CREATE EXTENSION celador;
+    GRANT EXECUTE ON FUNCTION celador.assume(text), celador.stats() TO bench_app";
+const GRANTS: &str = "GRANT USAGE ON SCHEMA public TO bench_people;
+    GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO bench_people";
+
+/// Only where it is needed: what is written by hand pays for no library.
+fn preload(server: &mut Client, database: &str) -> Result<()> {
+    Ok(server.batch_execute(&format!(
+        "ALTER DATABASE {database} SET session_preload_libraries = celador"
+    ))?)
+}
+
+fn load_policy(client: &mut Client) -> Result<()> {
+    client
+        .query_one("SELECT celador.load_policy($1)", &[&file("policy.toml")?])
+        .context("the policy doesn't load")?;
+    Ok(())
 }
 
 fn roles() -> String {
@@ -221,19 +250,24 @@ fn roles() -> String {
     text
 }
 
-fn staff_variables(staff: Staff) -> String {
-    format!(
-        "\\set users {}\n\\set groups {}\n\\set division {}\n\\set office {}\n\\set team {}",
-        staff.users,
-        staff.groups,
-        staff.division(),
-        staff.office(),
-        staff.team()
-    )
-}
-
-fn sql(name: &str) -> Result<String> {
-    file(&format!("{name}.sql"))
+/// What psql runs to make the data.
+fn script(Size { rows, staff }: Size) -> Result<String> {
+    let variables = [
+        ("rows", rows),
+        ("users", staff.users),
+        ("groups", staff.groups),
+        ("division", staff.division()),
+        ("office", staff.office()),
+        ("team", staff.team()),
+    ];
+    let mut text: String = variables
+        .iter()
+        .map(|(name, value)| format!("\\set {name} {value}\n"))
+        .collect();
+    for name in ["people.sql", "records.sql", "indexes.sql"] {
+        text.push_str(&file(name)?);
+    }
+    Ok(text)
 }
 
 fn file(name: &str) -> Result<String> {

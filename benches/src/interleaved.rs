@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use celador_identity::KeyRing;
 use serde::Serialize;
 
 use crate::backend::{Backend, Code, Ended};
@@ -31,6 +32,22 @@ pub(crate) struct Form<'a> {
     pub(crate) backend: &'a mut Backend,
     /// The statement.
     pub(crate) code: Code,
+    /// What is bound to it, one after another.
+    pub(crate) values: Vec<Vec<Value>>,
+    /// For whom: the session becomes that person before each execution, which is measured apart.
+    pub(crate) switch: Option<Switch<'a>>,
+    /// It changes rows, which is taken back.
+    pub(crate) undo: bool,
+}
+
+/// How a session becomes somebody, and who it is for each of the values.
+pub(crate) struct Switch<'a> {
+    /// The statement, which takes the person or a token.
+    pub(crate) code: Code,
+    /// The people.
+    pub(crate) people: Vec<i32>,
+    /// What tokens are signed with; none where the statement takes the person's key.
+    pub(crate) keys: Option<&'a KeyRing>,
 }
 
 /// How long a form took.
@@ -42,6 +59,9 @@ pub(crate) struct Outcome {
     pub(crate) rounds: Vec<f64>,
     /// How many executions there were in a round.
     pub(crate) executions: usize,
+    /// CPU milliseconds of becoming the next person, likewise; empty where nobody changes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) switches: Vec<f64>,
 }
 
 impl Outcome {
@@ -67,16 +87,11 @@ pub(crate) fn median(of: &[f64]) -> Option<f64> {
 ///
 /// # Errors
 /// A form gives other rows than the first; a statement fails.
-pub(crate) fn measure(
-    forms: &mut [Form<'_>],
-    values: &[Vec<Value>],
-    undo: bool,
-    rounds: Rounds,
-) -> Result<(Rows, Vec<Outcome>)> {
+pub(crate) fn measure(forms: &mut [Form<'_>], rounds: Rounds) -> Result<(Rows, Vec<Outcome>)> {
     let mut expected: Option<(String, Rows)> = None;
     let mut repeats = Vec::new();
     for form in &mut *forms {
-        let Some((rows, took)) = pass(form, values, undo)? else {
+        let Some(Pass { rows, took, .. }) = pass(form)? else {
             repeats.push(None);
             continue;
         };
@@ -100,6 +115,7 @@ pub(crate) fn measure(
             form: form.name.clone(),
             rounds: Vec::new(),
             executions: 0,
+            switches: Vec::new(),
         })
         .collect();
     for round in 0..rounds.rounds {
@@ -111,10 +127,13 @@ pub(crate) fn measure(
                 continue;
             }
             let passes = passes(took, rounds.enough);
-            let mut total = Duration::ZERO;
+            let (mut total, mut switching) = (Duration::ZERO, Duration::ZERO);
             for _ in 0..passes {
-                match pass(form, values, undo)? {
-                    Some((again, took)) if again == rows => total += took,
+                match pass(form)? {
+                    Some(again) if again.rows == rows => {
+                        total += again.took;
+                        switching += again.switching;
+                    }
                     Some(_) => bail!("{} gives other rows than before", form.name),
                     // It was near the limit before.
                     None => repeats[at] = None,
@@ -125,8 +144,12 @@ pub(crate) fn measure(
                 outcome.rounds.clear();
                 continue;
             }
-            outcome.executions = passes * values.len();
-            (outcome.rounds).push(total.as_secs_f64() * 1e3 / outcome.executions as f64);
+            outcome.executions = passes * form.values.len();
+            let mean = |time: Duration| time.as_secs_f64() * 1e3 / outcome.executions as f64;
+            outcome.rounds.push(mean(total));
+            if form.switch.is_some() {
+                outcome.switches.push(mean(switching));
+            }
         }
     }
     Ok((rows, outcomes))
@@ -138,23 +161,48 @@ fn passes(took: Duration, enough: Duration) -> usize {
     (times.ceil() as usize).clamp(1, 32)
 }
 
+struct Pass {
+    rows: Rows,
+    took: Duration,
+    switching: Duration,
+}
+
 /// Runs the form once with each value; nothing if the timeout stopped it.
-fn pass(
-    form: &mut Form<'_>,
-    values: &[Vec<Value>],
-    undo: bool,
-) -> Result<Option<(Rows, Duration)>> {
-    let (mut rows, mut took) = (Rows::default(), Duration::ZERO);
-    for values in values {
-        match form.backend.execute(&form.code, values, undo)? {
+fn pass(form: &mut Form<'_>) -> Result<Option<Pass>> {
+    let mut pass = Pass {
+        rows: Rows::default(),
+        took: Duration::ZERO,
+        switching: Duration::ZERO,
+    };
+    for (at, values) in form.values.iter().enumerate() {
+        if let Some(switch) = &form.switch {
+            pass.switching += turn_into(form.backend, switch, switch.people[at])?;
+        }
+        match form.backend.execute(&form.code, values, form.undo)? {
             Ended::With(found, time) => {
-                rows.and(found);
-                took += time;
+                pass.rows.and(found);
+                pass.took += time;
             }
             Ended::TimedOut => return Ok(None),
         }
     }
-    Ok(Some((rows, took)))
+    Ok(Some(pass))
+}
+
+/// The session becomes that person; returns the CPU time.
+pub(crate) fn turn_into(
+    backend: &mut Backend,
+    switch: &Switch<'_>,
+    person: i32,
+) -> Result<Duration> {
+    let value = match switch.keys {
+        Some(keys) => backend.token(keys, person)?,
+        None => person.to_string(),
+    };
+    match backend.execute(&switch.code, &[Value::Text(value)], false)? {
+        Ended::With(_, time) => Ok(time),
+        Ended::TimedOut => bail!("becoming {person} took longer than the timeout"),
+    }
 }
 
 #[cfg(test)]

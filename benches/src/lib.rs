@@ -3,17 +3,22 @@
 
 mod backend;
 mod cells;
+mod churn;
 mod databases;
+mod figures;
 mod hand_written;
+mod identity;
 mod interleaved;
 mod options;
 mod peers;
 mod people;
+mod pool;
 mod report;
 mod rules;
 mod statements;
 mod template;
 mod values;
+mod wide;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -26,6 +31,8 @@ use xtask::workspace;
 use databases::Databases;
 pub use options::Arguments;
 pub use report::Report;
+use statements::Group;
+pub use wide::document as wide_document;
 
 /// Builds the extension for measuring, installs it into a copy of PostgreSQL, measures, and prints
 /// the report.
@@ -66,16 +73,39 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 pub fn measure(install: &Install, arguments: &Arguments) -> Result<Report> {
     let size = arguments.size()?;
     let databases = Databases::set_up(install, size, arguments.dir.clone())?;
-    let mut report = Report::new(&databases, size)?;
-    for group in arguments.groups() {
+    let mut report = Report::new(&databases, size, arguments.timeout)?;
+    let (staff, rounds, timeout) = (size.staff, arguments.rounds(), arguments.timeout());
+    for group in Group::ALL
+        .into_iter()
+        .filter(|group| arguments.measures(group.name()))
+    {
         eprintln!("{}", group.title());
-        report.cells.extend(cells::measure(
-            &databases,
-            size.staff,
-            group,
-            arguments.rounds(),
-            arguments.timeout(),
-        )?);
+        let cells = if group == Group::Pool {
+            pool::measure(&databases, staff, rounds, timeout)?
+        } else {
+            cells::measure(&databases, staff, group, arguments)?
+        };
+        report.cells.extend(cells);
+    }
+    if arguments.measures("identity") {
+        eprintln!("Identity and access");
+        let times = arguments.rounds * 20;
+        report
+            .figures
+            .extend(identity::switch(&databases, staff, times, timeout)?);
+        report
+            .figures
+            .extend(identity::access(&databases, staff, timeout)?);
+    }
+    if arguments.measures("wide") {
+        eprintln!("Many roles and tables");
+        let figures = wide::measure(&databases, arguments.width(), rounds, timeout)?;
+        report.figures.extend(figures);
+    }
+    if arguments.measures("churn") {
+        eprintln!("Busy sessions while memberships change");
+        let figures = churn::measure(&databases, staff, arguments.busy(), timeout)?;
+        report.figures.extend(figures);
     }
     Ok(report)
 }

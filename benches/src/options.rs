@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::Parser;
 
+use crate::churn::Busy;
 use crate::databases::Size;
 use crate::interleaved::Rounds;
-use crate::people::Staff;
-use crate::statements::Group;
+use crate::people::{Level, Staff};
+use crate::wide::Width;
 
 /// Measure statements under Celador next to what people write by hand
 ///
@@ -39,9 +40,28 @@ pub struct Arguments {
     /// Seconds after which a statement is stopped, and shown as `>S s`
     #[arg(long, value_name = "S", default_value_t = 3)]
     pub timeout: u64,
-    /// Measure only these tables of the report
+    /// Values that are in reach, bound to a statement one after another
+    #[arg(long, default_value_t = 12)]
+    pub values: i64,
+    /// Sessions that are busy while memberships change
+    #[arg(long, default_value_t = 200)]
+    pub busy: usize,
+    /// Milliseconds for which their throughput is taken, each time
+    #[arg(long, value_name = "MS", default_value_t = 2_000)]
+    pub busy_time: u64,
+    /// Roles of the wide policy
+    #[arg(long, default_value_t = 50)]
+    pub roles: usize,
+    /// Tables of the wide policy
+    #[arg(long, default_value_t = 200)]
+    pub tables: usize,
+    /// Measure only these: owner, link, tree, additive, parent, related, search, pool, identity, wide,
+    /// churn
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Ask only as these: agent, lead, regional, vice, director
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub people: Vec<String>,
     /// Keep the cluster in this directory, or use the data of the one that is there [default: a new
     /// one below target/, removed at the end]
     #[arg(long)]
@@ -82,10 +102,28 @@ impl Arguments {
         Duration::from_secs(self.timeout)
     }
 
-    pub(crate) fn groups(&self) -> impl Iterator<Item = Group> {
-        Group::ALL
-            .into_iter()
-            .filter(|group| self.measures(group.name()))
+    pub(crate) fn width(&self) -> Width {
+        Width {
+            roles: self.roles,
+            tables: self.tables,
+        }
+    }
+
+    pub(crate) fn busy(&self) -> Busy {
+        Busy {
+            sessions: self.busy,
+            rounds: self.rounds,
+            time: Duration::from_millis(self.busy_time),
+        }
+    }
+
+    /// Whether statements are measured as somebody at that place.
+    pub(crate) fn asks_as(&self, level: Level) -> bool {
+        self.people.is_empty()
+            || self
+                .people
+                .iter()
+                .any(|only| level.name().starts_with(only))
     }
 
     /// Whether a table of the report is wanted.

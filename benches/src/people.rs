@@ -132,9 +132,10 @@ impl Staff {
         }
     }
 
-    /// Sellers who come one after another: agents and leads of many teams, and who is above them.
+    /// Sellers who come one after another: agents of many teams, a few leads, and their vice president.
     pub(crate) fn sellers(self, count: i32) -> Vec<i32> {
-        let step = (self.division() / count).max(1);
+        // Leads' numbers lie an even number apart.
+        let step = (self.division() / count) | 1;
         (0..count)
             .map(|at| 1 + at * step % self.division())
             .collect()

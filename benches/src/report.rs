@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::cells::{CELADOR, Cell};
 use crate::databases::{Databases, Size};
+use crate::figures::{Bound, Figure};
 use crate::peers::Peer;
 use crate::statements::Group;
 
@@ -21,19 +22,25 @@ pub struct Report {
     pub(crate) users: i32,
     /// Groups.
     pub(crate) groups: i32,
+    /// After how many seconds statements were stopped.
+    pub(crate) timeout: u64,
     /// The statements.
     pub(crate) cells: Vec<Cell>,
+    /// Numbers that stand by themselves.
+    pub(crate) figures: Vec<Figure>,
 }
 
 impl Report {
-    pub(crate) fn new(databases: &Databases, size: Size) -> Result<Self> {
+    pub(crate) fn new(databases: &Databases, size: Size, timeout: u64) -> Result<Self> {
         let version = databases.plain()?.query_one("SHOW server_version", &[])?;
         Ok(Self {
             version: version.get(0),
             rows: size.rows,
             users: size.staff.users,
             groups: size.staff.groups,
+            timeout,
             cells: Vec::new(),
+            figures: Vec::new(),
         })
     }
 
@@ -56,79 +63,147 @@ impl Report {
                 if cells.is_empty() {
                     continue;
                 }
-                let how = if prepared {
-                    "prepared"
-                } else {
-                    "planned each time"
-                };
-                let _ = write!(
-                    text,
-                    "\n**{}**, {how}\n\n{}",
-                    group.title(),
-                    table(&cells, group)
-                );
+                let how = how(prepared);
+                let table = self.table(&cells);
+                let _ = write!(text, "\n**{}**, {how}\n\n{table}", group.title());
             }
         }
-        let over: Vec<&Cell> = self.cells.iter().filter(|cell| !cell.is_met()).collect();
+        if !self.figures.is_empty() {
+            text.push_str("\n| | | goal |\n|---|---|---|\n");
+            for figure in &self.figures {
+                let _ = writeln!(text, "{}", line(figure));
+            }
+        }
+        self.name_what_is_over(&mut text);
+        text
+    }
+
+    fn name_what_is_over(&self, text: &mut String) {
+        let cells: Vec<&Cell> = self.cells.iter().filter(|cell| !cell.is_met()).collect();
+        let figures: Vec<&Figure> = (self.figures.iter())
+            .filter(|figure| !figure.is_met())
+            .collect();
         let _ = writeln!(
             text,
             "\nOver the goal: {} of {}.\n",
-            over.len(),
+            cells.len() + figures.len(),
             self.cells.len()
+                + self
+                    .figures
+                    .iter()
+                    .filter(|figure| figure.goal.is_some())
+                    .count()
         );
-        for cell in over {
-            let _ = writeln!(text, "- {}", named(cell));
+        for cell in cells {
+            let _ = writeln!(text, "- {}", self.named(cell));
+        }
+        for figure in figures {
+            let _ = writeln!(
+                text,
+                "- {}: {}",
+                figure.name,
+                number(figure.value, figure.unit)
+            );
+        }
+    }
+
+    /// An operation a line: Celador as each of the people, and the worst of them in each form.
+    fn table(&self, cells: &[&Cell]) -> String {
+        let (people, operations) = (
+            each(cells, |cell| cell.who),
+            each(cells, |cell| cell.operation),
+        );
+        let mut text = format!("| | {} |", people.join(" | "));
+        if people.len() > 1 {
+            text.push_str(" worst |");
+        }
+        for peer in Peer::ALL {
+            let _ = write!(text, " {} |", peer.name());
+        }
+        let columns = text.matches('|').count() - 2;
+        let _ = writeln!(text, "\n|---|{}", "---|".repeat(columns));
+        for operation in operations {
+            let _ = write!(text, "| {operation} |");
+            let of: Vec<&Cell> = (cells.iter().copied())
+                .filter(|cell| cell.operation == operation)
+                .collect();
+            for cell in &of {
+                let mark = if cell.is_met() { "" } else { "**" };
+                let (ratio, by_hand) = (self.ratio(cell, CELADOR), self.by_hand(cell));
+                let _ = write!(text, " {mark}{ratio}{mark} ({by_hand}) |");
+            }
+            let celador = (people.len() > 1).then_some(CELADOR);
+            for form in celador.into_iter().chain(Peer::ALL.map(Peer::name)) {
+                let _ = write!(text, " {} |", self.worst(&of, form));
+            }
+            text.push('\n');
         }
         text
     }
-}
 
-/// An operation a line: Celador as each of the people, and the worst of them in each peer's form.
-fn table(cells: &[&Cell], group: Group) -> String {
-    let mut text = "| |".to_owned();
-    for level in group.levels() {
-        let _ = write!(text, " {} |", level.name());
+    /// The worst of several people; somebody whose statement was stopped is worse than any.
+    fn worst(&self, cells: &[&Cell], form: &str) -> String {
+        let worst =
+            (cells.iter()).max_by(|one, other| times(one, form).total_cmp(&times(other, form)));
+        worst.map_or_else(String::new, |cell| self.ratio(cell, form))
     }
-    text.push_str(" worst |");
-    for peer in Peer::ALL {
-        let _ = write!(text, " {} |", peer.name());
-    }
-    text.push_str("\n|---|");
-    text.push_str(&"---|".repeat(group.levels().len() + 1 + Peer::ALL.len()));
-    text.push('\n');
-    let mut operations: Vec<&str> = cells.iter().map(|cell| cell.operation).collect();
-    operations.dedup();
-    for operation in operations {
-        let _ = write!(text, "| {operation} |");
-        let of: Vec<&&Cell> = (cells.iter())
-            .filter(|cell| cell.operation == operation)
-            .collect();
-        for cell in &of {
-            let mark = if cell.is_met() { "" } else { "**" };
-            let by_hand = cell
-                .hand_written()
-                .map_or("stopped".to_owned(), milliseconds);
-            let _ = write!(text, " {mark}{}{mark} ({by_hand}) |", ratio(cell, CELADOR));
+
+    fn ratio(&self, cell: &Cell, form: &str) -> String {
+        match times(cell, form) {
+            stopped if stopped.is_infinite() => self.stopped(),
+            small if small < 10.0 => format!("{small:.2}"),
+            large => format!("{large:.0}"),
         }
-        for form in [CELADOR].into_iter().chain(Peer::ALL.map(Peer::name)) {
-            let _ = write!(text, " {} |", worst(&of, form));
-        }
-        text.push('\n');
     }
-    text
+
+    fn by_hand(&self, cell: &Cell) -> String {
+        (cell.hand_written()).map_or_else(|| self.stopped(), |took| number(took, "ms"))
+    }
+
+    fn stopped(&self) -> String {
+        format!(">{} s", self.timeout)
+    }
+
+    fn named(&self, cell: &Cell) -> String {
+        let under = cell.of(CELADOR);
+        let or_more = match cell.goal.or_microseconds {
+            0.0 => String::new(),
+            more => format!(" or +{more} µs"),
+        };
+        format!(
+            "{}, {} as {}, {}: {} ({} by hand, {} under Celador; goal {}{or_more})",
+            cell.group.title(),
+            cell.operation,
+            cell.who,
+            how(cell.prepared),
+            self.ratio(cell, CELADOR),
+            self.by_hand(cell),
+            under.map_or_else(|| self.stopped(), |took| number(took, "ms")),
+            cell.goal.times,
+        )
+    }
 }
 
-/// The worst of several people; somebody whose statement was stopped is worse than any.
-fn worst(cells: &[&&Cell], form: &str) -> String {
-    let stopped = cells.iter().find(|cell| cell.of(form).is_none());
-    let worst = stopped.or_else(|| {
-        cells
-            .iter()
-            .max_by(|one, other| times(one, form).total_cmp(&times(other, form)))
-    });
-    worst.map_or_else(String::new, |cell| ratio(cell, form))
+fn how(prepared: bool) -> &'static str {
+    if prepared {
+        "prepared"
+    } else {
+        "planned each time"
+    }
 }
 
+/// What cells have, each once, in their order.
+fn each(cells: &[&Cell], of: impl Fn(&Cell) -> &'static str) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    for cell in cells {
+        if !found.contains(&of(cell)) {
+            found.push(of(cell));
+        }
+    }
+    found
+}
+
+/// As a multiple of what is written by hand.
 fn times(cell: &Cell, form: &str) -> f64 {
     match (cell.of(form), cell.hand_written()) {
         (Some(took), Some(by_hand)) => took / by_hand,
@@ -136,48 +211,28 @@ fn times(cell: &Cell, form: &str) -> f64 {
     }
 }
 
-fn ratio(cell: &Cell, form: &str) -> String {
-    if cell.of(form).is_none() {
-        return "stopped".to_owned();
-    }
-    let times = times(cell, form);
-    if times < 10.0 {
-        format!("{times:.2}")
-    } else {
-        format!("{times:.0}")
-    }
-}
-
-fn named(cell: &Cell) -> String {
-    let how = if cell.prepared {
-        "prepared"
-    } else {
-        "planned each time"
+fn line(figure: &Figure) -> String {
+    let mark = if figure.is_met() { "" } else { "**" };
+    let value = number(figure.value, figure.unit);
+    let goal = match figure.goal {
+        None => String::new(),
+        Some(Bound::AtMost(most)) => format!("at most {most} {}", figure.unit),
+        Some(Bound::AtLeast(least)) => format!("at least {least} {}", figure.unit),
     };
     format!(
-        "{}, {} as {}, {how}: {} ({} by hand, {} under Celador; goal {}{})",
-        cell.group.title(),
-        cell.operation,
-        cell.level.name(),
-        ratio(cell, CELADOR),
-        cell.hand_written()
-            .map_or("stopped".to_owned(), milliseconds),
-        cell.of(CELADOR).map_or("stopped".to_owned(), milliseconds),
-        cell.goal.times,
-        if cell.goal.or_microseconds > 0.0 {
-            format!(" or +{} µs", cell.goal.or_microseconds)
-        } else {
-            String::new()
-        }
+        "| {} | {mark}{value}{mark} | {} |",
+        figure.name,
+        goal.trim_end()
     )
 }
 
-fn milliseconds(number: f64) -> String {
-    match number {
-        small if small < 1.0 => format!("{small:.3} ms"),
-        middle if middle < 100.0 => format!("{middle:.1} ms"),
-        large => format!("{large:.0} ms"),
-    }
+fn number(value: f64, unit: &str) -> String {
+    let text = match value.abs() {
+        small if small < 1.0 => format!("{value:.3}"),
+        middle if middle < 100.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    };
+    format!("{text} {unit}").trim_end().to_owned()
 }
 
 /// `1234567` as `1,234,567`.

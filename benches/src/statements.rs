@@ -26,6 +26,8 @@ pub(crate) enum Group {
     Related,
     /// Searches by operators that PostgreSQL doesn't trust.
     Search,
+    /// Sellers who come one after another, on one session.
+    Pool,
 }
 
 /// How long a statement may take, as a multiple of what is written by hand.
@@ -69,7 +71,7 @@ pub(crate) struct Measured {
 
 impl Group {
     /// All, in the order of the report.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Owner,
         Self::Link,
         Self::Tree,
@@ -77,12 +79,13 @@ impl Group {
         Self::Parent,
         Self::Related,
         Self::Search,
+        Self::Pool,
     ];
 
     /// Whose rules they are.
     pub(crate) fn division(self) -> Division {
         match self {
-            Self::Owner | Self::Link | Self::Parent | Self::Search => Division::Seller,
+            Self::Owner | Self::Link | Self::Parent | Self::Search | Self::Pool => Division::Seller,
             Self::Tree => Division::Territory,
             Self::Additive => Division::Partner,
             Self::Related => Division::Support,
@@ -99,7 +102,8 @@ impl Group {
             | Self::Tree
             | Self::Additive
             | Self::Parent
-            | Self::Search => &Level::ALL,
+            | Self::Search
+            | Self::Pool => &Level::ALL,
         }
     }
 
@@ -113,6 +117,7 @@ impl Group {
             Self::Parent => "parent",
             Self::Related => "related",
             Self::Search => "search",
+            Self::Pool => "pool",
         }
     }
 
@@ -126,6 +131,7 @@ impl Group {
             Self::Parent => "Notes of contacts (`parent`)",
             Self::Related => "Contacts with a ticket (`related`)",
             Self::Search => "Searches with bound parameters",
+            Self::Pool => "Another person in each transaction, on one session",
         }
     }
 }
@@ -182,7 +188,7 @@ const COUNT: &str = "SELECT count(*) FROM {contacts c} WHERE {may c}";
 const JOIN: &str = "SELECT d.stage, count(*), sum(d.amount) FROM {contacts c} JOIN {deals d} ON d.contact_id = c.id WHERE {may c} AND {may d} AND c.region = $1 GROUP BY d.stage";
 
 /// All of them. Those that write come last in their group.
-pub(crate) const STATEMENTS: [Measured; 33] = [
+pub(crate) const STATEMENTS: [Measured; 36] = [
     read(Group::Owner, "key", PLAIN, CONTACT_KEY, KEY),
     read(
         Group::Owner,
@@ -204,7 +210,7 @@ pub(crate) const STATEMENTS: [Measured; 33] = [
     Measured {
         group: Group::Owner,
         operation: "update one",
-        sql: "UPDATE {contacts c} SET amount = c.amount + 1 WHERE {may c} AND c.id = $1",
+        sql: "UPDATE {contacts c} SET calls = c.calls + 1 WHERE {may c} AND c.id = $1",
         parameter: CONTACT_KEY,
         writes: true,
         goal: PLAIN,
@@ -341,4 +347,7 @@ pub(crate) const STATEMENTS: [Measured; 33] = [
         of(CONTACT, "lower(c.name)", Kind::Text, 8),
         "SELECT c.id, c.name FROM {contacts c} WHERE {may c} AND lower(c.name) = $1",
     ),
+    read(Group::Pool, "key", goal(1.3, 0.0), CONTACT_KEY, KEY),
+    read(Group::Pool, "list", goal(1.3, 0.0), None, LIST),
+    read(Group::Pool, "join", goal(1.3, 0.0), CONTACT_REGION, JOIN),
 ];
