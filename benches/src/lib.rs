@@ -8,6 +8,7 @@ mod databases;
 mod figures;
 mod hand_written;
 mod identity;
+mod in_process;
 mod interleaved;
 mod options;
 mod peers;
@@ -53,7 +54,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         extension_dir: copy.extension_dir()?,
     };
     extension::install_into(&places, &install, Profile::Release)?;
-    let report = measure(&copy, arguments)?;
+    let mut report = measure(&copy, arguments)?;
+    if arguments.measures("process") {
+        eprintln!("What needs no server");
+        report.figures.extend(in_process::measure()?);
+    }
     let results = workspace().join("target/benches");
     fs::create_dir_all(&results)?;
     let numbers = results.join("numbers.json");

@@ -12,10 +12,11 @@ use xtask::postgres::Install;
 use xtask::workspace;
 
 /// The crates that need no PostgreSQL to build.
-const PURE: [&str; 4] = [
+const PURE: [&str; 5] = [
     "--package=celador-policy",
     "--package=celador-identity",
     "--package=celador-tests",
+    "--package=celador-benches",
     "--package=xtask",
 ];
 
@@ -94,7 +95,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             extension::lint(&Install::ensure(*major)?)
         });
         step(format!("PostgreSQL {major}: tests"), &|| {
-            test(&["--package=xtask", integration], &environment)
+            let packages = ["--package=xtask", integration, "--package=celador-benches"];
+            test(&packages, &environment)
         });
     }
     summary(&steps)
