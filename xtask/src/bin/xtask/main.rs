@@ -1,5 +1,6 @@
 //! `cargo xtask`: sets up, tests and shows Celador.
 
+mod bench;
 mod cluster;
 mod crm;
 mod demo;
@@ -23,6 +24,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Arguments),
     Cluster(cluster::Arguments),
     Demo(demo::Arguments),
     Install(install::Arguments),
@@ -32,6 +34,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Cluster(arguments) => cluster::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Install(arguments) => install::run(&arguments),

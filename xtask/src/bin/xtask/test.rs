@@ -1,5 +1,6 @@
 //! `cargo xtask test`.
 
+use std::ffi::OsStr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -11,10 +12,11 @@ use xtask::postgres::Install;
 use xtask::workspace;
 
 /// The crates that need no PostgreSQL to build.
-const PURE: [&str; 4] = [
+const PURE: [&str; 5] = [
     "--package=celador-policy",
     "--package=celador-identity",
     "--package=celador-tests",
+    "--package=celador-benches",
     "--package=xtask",
 ];
 
@@ -93,7 +95,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             extension::lint(&Install::ensure(*major)?)
         });
         step(format!("PostgreSQL {major}: tests"), &|| {
-            test(&["--package=xtask", integration], &environment)
+            let packages = ["--package=xtask", integration, "--package=celador-benches"];
+            test(&packages, &environment)
         });
     }
     summary(&steps)
@@ -117,13 +120,18 @@ fn test(words: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     cargo(&[&["test", "--no-fail-fast"], words].concat(), environment)
 }
 
-fn cargo(words: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+/// Runs Cargo in the workspace.
+pub(crate) fn cargo<S: AsRef<OsStr>>(words: &[S], environment: &[(&str, &str)]) -> Result<()> {
     let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(workspace())
         .args(words)
         .envs(environment.iter().copied())
         .status()?;
     if !status.success() {
+        let words: Vec<_> = words
+            .iter()
+            .map(|word| word.as_ref().to_string_lossy())
+            .collect();
         bail!("cargo {} failed", words.join(" "));
     }
     Ok(())
