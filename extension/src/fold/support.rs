@@ -183,7 +183,7 @@ unsafe fn index_condition(
             }
             let table = (*index).rel;
             let rows = (*table).tuples * share((*request).root, value, (*table).relid as i32, keys);
-            if by_index(table, keys.len() as f64, rows) >= otherwise(request, rows) {
+            if by_index(index, keys.len() as f64, rows) >= otherwise(request, rows) {
                 return None;
             }
             let condition = keys::any(value, keys)?;
@@ -201,14 +201,55 @@ unsafe fn index_condition(
     }
 }
 
-/// What reading these rows by an index costs: no page is read twice, and each key is looked for.
-unsafe fn by_index(table: *mut pg_sys::RelOptInfo, keys: f64, rows: f64) -> f64 {
+/// What reading these rows by an index costs: no page is read twice, none where the index holds all
+/// that is asked for and the page's rows are known to be visible, and each key is looked for.
+unsafe fn by_index(index: *mut pg_sys::IndexOptInfo, keys: f64, rows: f64) -> f64 {
     // SAFETY: the planner's own numbers.
     unsafe {
-        let pages = f64::from((*table).pages).min(rows);
+        let table = (*index).rel;
+        let mut pages = f64::from((*table).pages).min(rows);
+        if holds_all(index) {
+            pages *= 1.0 - (*table).allvisfrac;
+        }
         keys * (KEY_IN_PLAN + 2.0 * pg_sys::cpu_operator_cost)
             + pages * pg_sys::random_page_cost
             + rows * (pg_sys::cpu_index_tuple_cost + pg_sys::cpu_tuple_cost)
+    }
+}
+
+/// Whether the index holds every column that the statement uses of its table.
+unsafe fn holds_all(index: *mut pg_sys::IndexOptInfo) -> bool {
+    const OFFSET: i32 = pg_sys::FirstLowInvalidHeapAttributeNumber;
+    // SAFETY: the planner's own arrays and sets: one entry for each column, or for each of the index's.
+    unsafe {
+        let table = (*index).rel;
+        let mut used = std::ptr::null_mut();
+        for column in (*table).min_attr..=(*table).max_attr {
+            let needed = *(*table)
+                .attr_needed
+                .add((column - (*table).min_attr) as usize);
+            if pg_sys::bms_next_member(needed, -1) >= 0 {
+                used = pg_sys::bms_add_member(used, i32::from(column) - OFFSET);
+            }
+        }
+        for condition in elements::<pg_sys::RestrictInfo>((*table).baserestrictinfo) {
+            pg_sys::pull_varattnos((*condition).clause.cast(), (*table).relid, &mut used);
+        }
+        let held = |column: i32| {
+            (0..(*index).ncolumns as usize)
+                .any(|at| *(*index).indexkeys.add(at) == column && *(*index).canreturn.add(at))
+        };
+        let mut member = -1;
+        loop {
+            member = pg_sys::bms_next_member(used, member);
+            if member < 0 {
+                return true;
+            }
+            let column = member + OFFSET;
+            if column <= 0 || !held(column) {
+                return false;
+            }
+        }
     }
 }
 
