@@ -3,6 +3,25 @@
 use crate::lint::Look::Installation;
 use crate::lint::{Rule, Severity};
 
+/// Columns of which one of these asks that no index begins with. Small tables need none.
+macro_rules! unindexed {
+    ($what:literal) => {
+        concat!(
+            "SELECT p.name, format('%s column %I has no index', r.what, r.column) FROM fact
+CROSS JOIN jsonb_to_recordset(f->'reached_by') AS r(schema text, name text, \"column\" text, what text)
+JOIN placed AS p ON p.name = format('%I.%I', r.schema, r.name)
+JOIN pg_attribute AS a ON a.attrelid = p.relation AND a.attname = r.column
+JOIN pg_class AS c ON c.oid = p.relation
+WHERE r.what IN (",
+            $what,
+            ") AND r.schema <> 'celador' AND NOT c.reltuples BETWEEN 0 AND 1000
+  AND NOT EXISTS (SELECT FROM pg_index AS i
+    WHERE i.indrelid = p.relation AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum)
+GROUP BY p.name, r.what, r.column"
+        )
+    };
+}
+
 pub(super) const RULES: &[Rule] = &[
     Rule {
         code: "CEL181",
@@ -10,7 +29,7 @@ pub(super) const RULES: &[Rule] = &[
         title: "a column by which rows are reached has no index",
         reason: "Owners, groups and creators are asked for in every statement: without an index each reads the whole table.",
         remedy: "CREATE INDEX CONCURRENTLY ON … (…).",
-        look: Installation(UNINDEXED_OWN),
+        look: Installation(unindexed!("'owner', 'group', 'creator'")),
     },
     Rule {
         code: "CEL182",
@@ -18,7 +37,7 @@ pub(super) const RULES: &[Rule] = &[
         title: "a column by which records hang together has no index",
         reason: "Reach through a parent, a related record or a link table looks rows up by it, once for each row.",
         remedy: "CREATE INDEX CONCURRENTLY ON … (…).",
-        look: Installation(UNINDEXED_LENT),
+        look: Installation(unindexed!("'parent', 'link', 'key'")),
     },
     Rule {
         code: "CEL183",
@@ -94,23 +113,3 @@ pub(super) const RULES: &[Rule] = &[
         ),
     },
 ];
-
-const UNINDEXED_OWN: &str = "SELECT p.name, format('%s column %I has no index', r.what, r.column) FROM fact
-CROSS JOIN jsonb_to_recordset(f->'reached_by') AS r(schema text, name text, \"column\" text, what text)
-JOIN placed AS p ON p.name = format('%I.%I', r.schema, r.name)
-JOIN pg_attribute AS a ON a.attrelid = p.relation AND a.attname = r.column
-JOIN pg_class AS c ON c.oid = p.relation
-WHERE r.what IN ('owner', 'group', 'creator') AND r.schema <> 'celador' AND NOT c.reltuples BETWEEN 0 AND 1000
-  AND NOT EXISTS (SELECT FROM pg_index AS i
-    WHERE i.indrelid = p.relation AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum)
-GROUP BY p.name, r.what, r.column";
-
-const UNINDEXED_LENT: &str = "SELECT p.name, format('%s column %I has no index', r.what, r.column) FROM fact
-CROSS JOIN jsonb_to_recordset(f->'reached_by') AS r(schema text, name text, \"column\" text, what text)
-JOIN placed AS p ON p.name = format('%I.%I', r.schema, r.name)
-JOIN pg_attribute AS a ON a.attrelid = p.relation AND a.attname = r.column
-JOIN pg_class AS c ON c.oid = p.relation
-WHERE r.what IN ('parent', 'link', 'key') AND r.schema <> 'celador' AND NOT c.reltuples BETWEEN 0 AND 1000
-  AND NOT EXISTS (SELECT FROM pg_index AS i
-    WHERE i.indrelid = p.relation AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] = a.attnum)
-GROUP BY p.name, r.what, r.column";
