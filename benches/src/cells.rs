@@ -9,12 +9,13 @@ use serde::Serialize;
 
 use crate::backend::{Backend, Code};
 use crate::databases::Databases;
+use crate::groups::{Goal, Group};
 use crate::hand_written::{HandWritten, Way};
 use crate::interleaved::{self, Form, Outcome, Rounds};
 use crate::options::Arguments;
 use crate::peers::Peer;
 use crate::people::{Person, Staff};
-use crate::statements::{Goal, Group, Measured, Parameter, STATEMENTS};
+use crate::statements::{Measured, Parameter, STATEMENTS};
 use crate::template::{Fills, fill};
 use crate::values::Value;
 

@@ -6,6 +6,7 @@ mod cells;
 mod churn;
 mod databases;
 mod figures;
+mod groups;
 mod hand_written;
 mod identity;
 mod in_process;
@@ -30,9 +31,9 @@ use xtask::postgres::Install;
 use xtask::workspace;
 
 use databases::Databases;
+use groups::Group;
 pub use options::Arguments;
 pub use report::Report;
-use statements::Group;
 pub use wide::document as wide_document;
 
 /// Builds the extension for measuring, installs it into a copy of PostgreSQL, measures, and prints

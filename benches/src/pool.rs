@@ -9,10 +9,11 @@ use postgres::types::Type;
 use crate::backend::Code;
 use crate::cells::{CELADOR, Cell, HAND};
 use crate::databases::{self, Databases};
+use crate::groups::Group;
 use crate::interleaved::{self, Form, Rounds, Switch};
 use crate::peers::Peer;
 use crate::people::{Division, Staff};
-use crate::statements::{Group, Measured, STATEMENTS};
+use crate::statements::{Measured, STATEMENTS};
 use crate::template::{Fills, fill};
 use crate::values::Value;
 

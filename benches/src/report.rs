@@ -8,8 +8,8 @@ use serde::Serialize;
 use crate::cells::{CELADOR, Cell};
 use crate::databases::{Databases, Size};
 use crate::figures::{Bound, Figure};
+use crate::groups::Group;
 use crate::peers::Peer;
-use crate::statements::Group;
 
 /// What was measured.
 #[derive(Debug, Serialize)]

@@ -2,6 +2,8 @@
 //! verified.
 
 mod cpu_time;
+#[path = "../../../policy/tests/policy/schema_text.rs"]
+mod schema_text;
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -13,8 +15,7 @@ use celador_policy::directory::{Facts, HeldRole};
 use celador_policy::key_set::KeySet;
 use celador_policy::policy_set::CellRef;
 use celador_policy::row_policy::row_policies;
-use celador_policy::schema::{ColumnFacts, TableFacts};
-use celador_policy::{Access, Action, Document, PolicySet, Schema, TableName, check};
+use celador_policy::{Access, Action, Document, PolicySet, Schema, check};
 use cpu_time::CpuTime;
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -46,7 +47,7 @@ fn policy(criterion: &mut Criterion<CpuTime>) {
 }
 
 fn access(criterion: &mut Criterion<CpuTime>) {
-    let text = wide_document(1, 2);
+    let text = wide_document(1, TABLES);
     let document = Document::from_toml(&text).expect("the document can be read");
     let set = check(&document, &text, &schema()).expect("the document is right");
     let facts = facts();
@@ -118,46 +119,15 @@ fn tokens(criterion: &mut Criterion<CpuTime>) {
 
 /// The tables of the document.
 fn schema() -> Schema {
-    let table = |columns: &[(&str, &str)], key: &[&str]| TableFacts {
-        kind: "r".to_owned(),
-        columns: (columns.iter())
-            .map(|(name, of)| {
-                let column = ColumnFacts {
-                    type_name: format!("pg_catalog.{of}"),
-                    generated: false,
-                };
-                ((*name).to_owned(), column)
-            })
-            .collect(),
-        primary_key: key.iter().map(|name| (*name).to_owned()).collect(),
-        ..TableFacts::default()
-    };
-    let mut tables = BTreeMap::from([
-        (
-            TableName::new("public", "users"),
-            table(
-                &[("id", "int4"), ("login", "text"), ("boss_id", "int4")],
-                &["id"],
-            ),
-        ),
-        (
-            TableName::new("public", "roles"),
-            table(
-                &[("user_id", "int4"), ("role", "text")],
-                &["user_id", "role"],
-            ),
-        ),
-    ]);
+    let mut text = "public.users: id int4 pk, login text, boss_id int4
+        public.roles: user_id int4 pk, role text pk\n"
+        .to_owned();
     for number in 1..=TABLES {
-        tables.insert(
-            TableName::new("public", format!("records_{number}")),
-            table(
-                &[("id", "int4"), ("name", "text"), ("owner_id", "int4")],
-                &["id"],
-            ),
-        );
+        text.push_str(&format!(
+            "public.records_{number}: id int4 pk, name text, owner_id int4\n"
+        ));
     }
-    Schema { tables }
+    schema_text::schema(&text)
 }
 
 /// A manager, as the directory tells.
