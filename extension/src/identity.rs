@@ -94,6 +94,7 @@ pub(crate) fn define_settings() {
         );
         crate::hooks::injected::define_setting();
         crate::fold::define_setting();
+        crate::hooks::searches::define_setting();
         watch::define_settings();
         pg_sys::MarkGUCPrefixReserved(c"celador".as_ptr());
         pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut());
@@ -312,6 +313,17 @@ fn is_carrier(catalog: &Catalog, role: pg_sys::Oid) -> bool {
     [catalog.assume, catalog.act_as]
         .into_iter()
         .any(|function| may_execute(function, role))
+}
+
+/// Whether the session's login watches the server, and can't become a person: a member of
+/// `pg_read_all_stats` that carries no tokens.
+pub(crate) fn only_watches(catalog: &Catalog) -> bool {
+    // SAFETY: cache look-ups.
+    unsafe {
+        let login = pg_sys::GetSessionUserId();
+        pg_sys::has_privs_of_role(login, pg_sys::ROLE_PG_READ_ALL_STATS.into())
+            && !is_carrier(catalog, login)
+    }
 }
 
 fn may_execute(function: pg_sys::Oid, role: pg_sys::Oid) -> bool {

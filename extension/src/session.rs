@@ -113,10 +113,10 @@ pub(crate) fn portal_opened(statement: usize, person: Option<Rc<Person>>) {
 }
 
 /// A statement goes on, a cursor perhaps: what it has sorted or joined so far is for a person with
-/// the same access.
-pub(crate) fn portal_goes_on(statement: usize) {
+/// the same access. Whether it is a person's, over protected tables.
+pub(crate) fn portal_goes_on(statement: usize) -> bool {
     let Some(Some(before)) = OPEN.with_borrow(|open| open.get(&statement).cloned()) else {
-        return;
+        return false;
     };
     let now = person();
     if before.stamp != now.stamp {
@@ -126,6 +126,7 @@ pub(crate) fn portal_goes_on(statement: usize) {
             "Run the statement, or open the cursor, again.",
         );
     }
+    true
 }
 
 /// A statement has ended.

@@ -10,6 +10,7 @@ pub mod discover;
 pub mod document;
 mod giving;
 pub mod key_set;
+pub mod leakproof;
 pub mod lint;
 pub mod matrix;
 mod placement;

@@ -6,8 +6,8 @@ use std::ffi::c_int;
 
 use pgrx::prelude::*;
 
-use super::injected;
 use super::tree::elements;
+use super::{closed_settings, injected, log_messages, stack_room};
 use crate::watch::{self, Counter, Raising};
 use crate::{catalog, kept_snapshot, load, plan_stamp, session, spi};
 
@@ -166,7 +166,10 @@ unsafe extern "C-unwind" fn renew(query: *mut pg_sys::QueryDesc) {
     injected::panic_if_asked("run");
     if !spi::is_internal() {
         session::begin_statement();
-        session::portal_goes_on(query as usize);
+        if session::portal_goes_on(query as usize) {
+            // SAFETY: the statement has been planned.
+            unsafe { stack_room::require((*query).plannedstmt) }
+        }
     }
 }
 
@@ -208,6 +211,10 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
             watch::count(Counter::AccessReused, 1);
         }
         let exempt = catalog.sees_all() || super::maintenance::is_on();
+        log_messages::are_for(!exempt);
+        if !exempt {
+            closed_settings::close();
+        }
         let person = (!exempt).then(|| {
             catalog.require_fit();
             for relation in &protected {

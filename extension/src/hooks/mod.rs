@@ -4,18 +4,24 @@
 //! untouched; what Celador does stands in guarded functions beside it.
 
 mod answers;
+mod closed_settings;
 mod copies;
+mod counters;
 pub(crate) mod executor;
 mod extension;
 pub(crate) mod foreign_code;
 mod functions;
 pub(crate) mod injected;
+mod log_messages;
 pub(crate) mod maintenance;
+mod object_access;
 pub(crate) mod observe;
 pub(crate) mod own_statement;
 mod owner_guard;
 mod planner;
 mod pull_up;
+pub(crate) mod searches;
+mod stack_room;
 mod statistics;
 pub(crate) mod tree;
 mod unreachable;
@@ -40,7 +46,9 @@ pub(crate) fn install() {
     planner::install();
     functions::install();
     foreign_code::install();
-    extension::install();
+    object_access::install();
+    log_messages::install();
+    closed_settings::install();
     executor::install();
     unreachable::install();
     utility::install();

@@ -11,7 +11,7 @@ use pgrx::prelude::*;
 use super::answers::Answers;
 use super::injected;
 use super::tree::{self, elements, is_a, is_placeholder, view_of};
-use super::{copies, functions, maintenance, observe, own_statement, statistics};
+use super::{closed_settings, copies, functions, maintenance, observe, own_statement, statistics};
 use crate::catalog::{self, Catalog};
 use crate::plan_memory::{self, Candidate};
 use crate::plan_stamp::{self, Mark};
@@ -297,6 +297,8 @@ impl Cover {
                     .into_iter()
                     .any(|check| self.mentions_covered((*check).qual));
             if covered {
+                // Off before the plan is made, which `debug_print_plan` would print.
+                closed_settings::close();
                 let kept = kept_snapshot::is_kept();
                 kept_snapshot::note_planned(kept);
                 let more = if kept {

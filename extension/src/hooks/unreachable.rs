@@ -8,6 +8,7 @@
 
 use pgrx::prelude::*;
 
+use super::searches;
 use super::tree::elements;
 use crate::fold::constant_bool;
 
@@ -32,14 +33,30 @@ unsafe extern "C-unwind" fn paths(
         if let Some(next) = NEXT {
             next(root, relation, place, entry);
         }
-        if !(*entry).securityQuals.is_null() {
-            leave_out(relation);
+        if (*root).qual_security_level > 0 {
+            look(root, relation, entry);
         }
     }
 }
 
 #[pg_guard]
-unsafe extern "C-unwind" fn leave_out(relation: *mut pg_sys::RelOptInfo) {
+unsafe extern "C-unwind" fn look(
+    root: *mut pg_sys::PlannerInfo,
+    relation: *mut pg_sys::RelOptInfo,
+    entry: *mut pg_sys::RangeTblEntry,
+) {
+    // SAFETY: the arguments are PostgreSQL's own.
+    unsafe {
+        if !(*entry).securityQuals.is_null() {
+            leave_out(relation);
+        }
+        if !pg_sys::is_dummy_rel(relation) {
+            searches::look(root, relation, entry);
+        }
+    }
+}
+
+unsafe fn leave_out(relation: *mut pg_sys::RelOptInfo) {
     // SAFETY: reads the planner's conditions on the relation.
     unsafe {
         let conditions = elements::<pg_sys::RestrictInfo>((*relation).baserestrictinfo);

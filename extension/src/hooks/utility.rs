@@ -134,6 +134,12 @@ unsafe extern "C-unwind" fn look(planned: *mut pg_sys::PlannedStmt) -> *mut pg_s
     planned
 }
 
+/// What EXPLAIN tells of rows out of reach: estimates, and the pages that planning has read.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+const CLOSED_IN_EXPLAIN: [&CStr; 2] = [c"costs", c"buffers"];
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
+const CLOSED_IN_EXPLAIN: [&CStr; 3] = [c"costs", c"buffers", c"memory"];
+
 /// Estimates come from statistics of all rows, and EXPLAIN ANALYZE counts the rows that a filter
 /// removed: both tell of rows out of reach. People see the plan's shape.
 ///
@@ -161,13 +167,15 @@ unsafe fn explain(planned: *mut pg_sys::PlannedStmt) -> *mut pg_sys::PlannedStmt
                 );
             }
         }
-        let off = pg_sys::makeDefElem(
-            pg_sys::pstrdup(c"costs".as_ptr()),
-            pg_sys::makeString(pg_sys::pstrdup(c"off".as_ptr())).cast(),
-            -1,
-        );
-        // The last one counts.
-        (*statement).options = pg_sys::lappend((*statement).options, off.cast());
+        for closed in CLOSED_IN_EXPLAIN {
+            let off = pg_sys::makeDefElem(
+                pg_sys::pstrdup(closed.as_ptr()),
+                pg_sys::makeString(pg_sys::pstrdup(c"off".as_ptr())).cast(),
+                -1,
+            );
+            // The last one counts.
+            (*statement).options = pg_sys::lappend((*statement).options, off.cast());
+        }
         copy
     }
 }

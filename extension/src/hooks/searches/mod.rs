@@ -1,0 +1,131 @@
+//! Searches keep their index under the policy.
+//!
+//! PostgreSQL looks for an index only with conditions that may be evaluated before the policy: those
+//! whose operators it calls leakproof. Those of the closed list ([`celador_policy::leakproof`]) are
+//! offered to it as well, once what they compare with has been looked at.
+//!
+//! ```text
+//! SELECT FROM contacts WHERE email ILIKE '%acme%'         owner_id = 42 is the policy
+//!   Seq Scan         Filter: owner_id = 42 AND email ~~* '%acme%'
+//!   Bitmap Heap Scan Recheck Cond: email ~~* '%acme%'  Filter: owner_id = 42
+//! ```
+//!
+//! They are called leakproof while the paths by index are made, and not longer: where they are no index
+//! condition, they stay behind the policy, as they were. Nothing is put into the statement, so
+//! plans read as they always do, and there is nothing that a person could call.
+//!
+//! The other way round, [`speech`] sees to it that what PostgreSQL calls leakproof, and isn't
+//! silent, stays behind the policy.
+
+mod lookups;
+mod proof;
+mod speech;
+
+use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
+use pgrx::prelude::*;
+
+use super::tree::{elements, is_a};
+use crate::catalog;
+
+static ON: GucSetting<bool> = GucSetting::<bool>::new(true);
+
+/// Defines the setting. Called once, when the library is loaded.
+pub(crate) fn define_setting() {
+    GucRegistry::define_bool_guc(
+        c"celador.search_by_index",
+        c"Let searches that are known to tell nothing of hidden rows use an index.",
+        c"Off, only the operators that PostgreSQL calls leakproof do. The rows are the same.",
+        &ON,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+}
+
+/// A table's paths have been made: those of its searches are added.
+pub(super) unsafe fn look(
+    root: *mut pg_sys::PlannerInfo,
+    relation: *mut pg_sys::RelOptInfo,
+    entry: *mut pg_sys::RangeTblEntry,
+) {
+    // SAFETY: the planner's own structures.
+    unsafe {
+        if (*root).qual_security_level == 0
+            || (*entry).rtekind != pg_sys::RTEKind::RTE_RELATION
+            || !catalog::was_protected((*entry).relid)
+        {
+            return;
+        }
+        let is_plain = !(*entry).inh
+            && (*entry).tablesample.is_null()
+            && matches!((*entry).relkind as u8, b'r' | b'm');
+        if is_plain && !(*relation).indexlist.is_null() {
+            let marked = if ON.get() {
+                mark_all(relation)
+            } else {
+                Vec::new()
+            };
+            if !marked.is_empty() {
+                pg_sys::create_index_paths(root, relation);
+            }
+            lookups::leave_out_spoken(root, relation);
+            for condition in marked {
+                (*condition).leakproof = false;
+            }
+        }
+        speech::hold_back(root, relation);
+    }
+}
+
+/// Calls the table's conditions of the closed list leakproof, and returns them.
+unsafe fn mark_all(relation: *mut pg_sys::RelOptInfo) -> Vec<*mut pg_sys::RestrictInfo> {
+    // SAFETY: the planner's own structures.
+    unsafe {
+        let mut marked = Vec::new();
+        for list in [(*relation).baserestrictinfo, (*relation).joininfo] {
+            for condition in elements(list) {
+                mark(
+                    condition,
+                    (*relation).baserestrict_min_security,
+                    &mut marked,
+                );
+            }
+        }
+        marked
+    }
+}
+
+/// Marks a condition that would have to wait for the policy and needn't, and those within an OR.
+unsafe fn mark(
+    condition: *mut pg_sys::RestrictInfo,
+    before: pg_sys::Index,
+    marked: &mut Vec<*mut pg_sys::RestrictInfo>,
+) {
+    // SAFETY: the planner's own condition.
+    unsafe {
+        if (*condition).security_level <= before || (*condition).pseudoconstant {
+            return;
+        }
+        if !(*condition).leakproof && proof::is_proven((*condition).clause.cast()) {
+            (*condition).leakproof = true;
+            marked.push(condition);
+        }
+        mark_within((*condition).orclause.cast(), before, marked);
+    }
+}
+
+unsafe fn mark_within(
+    node: *mut pg_sys::Node,
+    before: pg_sys::Index,
+    marked: &mut Vec<*mut pg_sys::RestrictInfo>,
+) {
+    // SAFETY: an OR of conditions, or of ANDs of them, as the planner builds it.
+    unsafe {
+        if is_a(node.cast(), pg_sys::NodeTag::T_RestrictInfo) {
+            mark(node.cast(), before, marked);
+        } else if is_a(node.cast(), pg_sys::NodeTag::T_BoolExpr) {
+            for part in elements((*node.cast::<pg_sys::BoolExpr>()).args) {
+                mark_within(part, before, marked);
+            }
+        }
+    }
+}
