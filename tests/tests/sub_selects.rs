@@ -5,6 +5,7 @@ mod desk;
 
 use celador_tests::{Database, plan};
 use desk::{ids, number, run, text};
+use postgres::Client;
 
 /// Sellers own docs by a link table; notes hang on docs by a column, papers by another link table.
 const MORE: &str = "
@@ -107,6 +108,8 @@ fn whoever_asks_by_a_function_of_ones_own_meets_no_hidden_row() {
          $$ BEGIN IF t LIKE 'hidden%' THEN RAISE EXCEPTION 'told: %', t; END IF; RETURN true; END $$;
          CREATE FUNCTION pg_temp.tells_set(t text) RETURNS SETOF integer LANGUAGE plpgsql COST 0.0001 AS
          $$ BEGIN PERFORM pg_temp.tells(t); RETURN NEXT 1; END $$;
+         CREATE FUNCTION pg_temp.speaks() RETURNS boolean LANGUAGE plpgsql COST 0.0001 AS
+         $$ BEGIN RAISE EXCEPTION 'somebody is there'; END $$;
          CREATE FUNCTION pg_temp.not_told(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT pg_temp.tells($1)';
          CREATE OPERATOR pg_temp.<~> (leftarg = text, rightarg = text, function = pg_temp.not_told)",
     );
@@ -169,6 +172,38 @@ fn whoever_asks_by_a_function_of_ones_own_meets_no_hidden_row() {
             for sql in &ways {
                 let found = ids(&mut bea, sql);
                 assert_eq!(found, [1], "{sql}");
+            }
+        }
+        // Nor is anything called because a hidden row is there.
+        run(&mut bea, "RESET ALL");
+        let guess = "guess".to_owned();
+        let outcome = |client: &mut Client, sql: &str, guess: &str| {
+            let sql = sql.replace("guess", &format!("{t} = '{guess}'"));
+            let rows = client.query(&sql, &[]).map(|rows| rows.len());
+            rows.map_err(|error| error.to_string())
+        };
+        for sql in [
+            format!("SELECT id FROM {table} AS t WHERE {guess} AND pg_temp.speaks()"),
+            format!("SELECT id FROM {table} AS t WHERE {guess} AND (SELECT pg_temp.speaks())"),
+            format!("SELECT id FROM {table} AS t WHERE {guess} AND id = 1 / (id - id)"),
+            format!(
+                "SELECT id FROM {table} AS t WHERE {guess} AND id = (SELECT 1 / count(*) FROM countries WHERE code = 'no')"
+            ),
+            format!(
+                "SELECT id FROM {table} AS t WHERE {guess} AND id < (SELECT sum(1 / (length(code) - 2)) FROM countries)"
+            ),
+            format!(
+                "SELECT id FROM {table} AS t, LATERAL (SELECT pg_temp.speaks() AS x) AS l WHERE {guess} AND l.x"
+            ),
+            format!("SELECT id FROM {table} AS t WHERE {guess} AND id::text::date IS NOT NULL"),
+            format!(
+                "SELECT id FROM {table} AS t WHERE {guess} AND ('x' || current_setting('role'))::date > '2020-01-01'"
+            ),
+        ] {
+            for settings in ["", "SET enable_seqscan = off", "SET enable_nestloop = off"] {
+                run(&mut bea, &format!("RESET ALL; {settings}"));
+                let right = outcome(&mut bea, &sql, "hidden-200");
+                assert_eq!(right, outcome(&mut bea, &sql, "hidden-none"), "{sql}");
             }
         }
         // The function does tell, of what the person sees.

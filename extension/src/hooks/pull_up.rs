@@ -10,6 +10,7 @@ use std::ffi::c_void;
 
 use pgrx::prelude::*;
 
+use super::searches;
 use super::tree::{elements, is_a, is_locked};
 
 // The bindings are guarded; an error passes the walker as C would have it.
@@ -72,16 +73,27 @@ pub(super) unsafe fn add(query: *mut pg_sys::Query, condition: *mut pg_sys::Node
     }
 }
 
-/// What is looked at in a part of a statement.
+/// How a part of a statement is looked at.
+#[derive(Clone, Copy)]
 struct Look<'a> {
-    /// Whether functions count: what is computed from rows that have passed WHERE may tell of them.
-    functions: bool,
+    part: Part,
     /// Sub-selects of policies: they are Celador's own.
     own: &'a [*mut pg_sys::Query],
 }
 
-/// Whether the statement calls nothing that could tell of a row which isn't in its result, and holds
-/// nothing that isn't known here. What stands in the outermost SELECT list sees only rows of the result.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// Computed from rows of the result: only what is selected within counts.
+    Result,
+    /// The outermost WHERE, FROM and HAVING: what aggregates compute with has passed them.
+    Outermost,
+    /// A query within: whatever it computes, it may be asked for because of a hidden row.
+    Within,
+}
+
+/// Whether nothing in the statement could tell of a row which isn't in its result: neither by what it is
+/// given, nor by being called at all. What isn't known here might. What stands in the outermost
+/// SELECT list sees only rows of the result.
 pub(super) unsafe fn tells_nothing(
     statement: *mut pg_sys::Query,
     own: &[*mut pg_sys::Query],
@@ -94,59 +106,61 @@ pub(super) unsafe fn tells_nothing(
             pg_sys::CmdType::CMD_UPDATE,
             pg_sys::CmdType::CMD_DELETE,
         ];
-        if !commands.contains(&(*statement).commandType) {
-            return false;
-        }
-        let mut queries_only = Look {
-            functions: false,
-            own,
-        };
+        let look = |part| Look { part, own };
+        let mut result = look(Part::Result);
         let flags = pg_sys::QTW_IGNORE_RT_SUBQUERIES | pg_sys::QTW_IGNORE_CTE_SUBQUERIES;
-        !level_tells(statement, own)
+        commands.contains(&(*statement).commandType)
+            && !level_tells(statement, look(Part::Outermost))
             && !pg_sys::query_tree_walker(
                 statement,
                 Some(tells),
-                (&raw mut queries_only).cast(),
+                (&raw mut result).cast(),
                 flags as i32,
             )
     }
 }
 
-/// Whether a query inside tells of rows: its SELECT list may be moved to where they are read.
 unsafe fn query_tells(query: *mut pg_sys::Query, own: &[*mut pg_sys::Query]) -> bool {
-    if own.contains(&query) {
-        return false;
-    }
+    let within = Look {
+        part: Part::Within,
+        own,
+    };
     // SAFETY: as in `level_tells`.
-    unsafe { level_tells(query, own) || part_tells((*query).targetList.cast(), own) }
+    unsafe {
+        !own.contains(&query)
+            && (level_tells(query, within) || part_tells((*query).targetList.cast(), within))
+    }
 }
 
 /// Whether what a query's FROM, WHERE and HAVING hold tells of rows.
-unsafe fn level_tells(query: *mut pg_sys::Query, own: &[*mut pg_sys::Query]) -> bool {
+unsafe fn level_tells(query: *mut pg_sys::Query, look: Look<'_>) -> bool {
     // SAFETY: the query's own fields.
     unsafe {
-        let entries = elements::<pg_sys::RangeTblEntry>((*query).rtable);
-        entries.into_iter().any(|entry| entry_tells(entry, own))
-            || part_tells((*query).jointree.cast(), own)
-            || part_tells((*query).havingQual, own)
+        elements::<pg_sys::RangeTblEntry>((*query).rtable)
+            .into_iter()
+            .any(|entry| entry_tells(entry, look))
+            || part_tells((*query).jointree.cast(), look)
+            || part_tells((*query).havingQual, look)
+            || part_tells((*query).limitCount, look)
+            || part_tells((*query).limitOffset, look)
             || elements::<pg_sys::CommonTableExpr>((*query).cteList)
                 .into_iter()
-                .any(|with| query_tells((*with).ctequery.cast(), own))
+                .any(|with| query_tells((*with).ctequery.cast(), look.own))
     }
 }
 
-unsafe fn entry_tells(entry: *mut pg_sys::RangeTblEntry, own: &[*mut pg_sys::Query]) -> bool {
+unsafe fn entry_tells(entry: *mut pg_sys::RangeTblEntry, look: Look<'_>) -> bool {
     // SAFETY: the fields that belong to the entry's kind are read.
     unsafe {
         match (*entry).rtekind {
             pg_sys::RTEKind::RTE_RELATION => !(*entry).tablesample.is_null(),
-            pg_sys::RTEKind::RTE_SUBQUERY => query_tells((*entry).subquery, own),
-            pg_sys::RTEKind::RTE_JOIN => part_tells((*entry).joinaliasvars.cast(), own),
-            pg_sys::RTEKind::RTE_VALUES => part_tells((*entry).values_lists.cast(), own),
+            pg_sys::RTEKind::RTE_SUBQUERY => query_tells((*entry).subquery, look.own),
+            pg_sys::RTEKind::RTE_JOIN => part_tells((*entry).joinaliasvars.cast(), look),
+            pg_sys::RTEKind::RTE_VALUES => part_tells((*entry).values_lists.cast(), look),
             pg_sys::RTEKind::RTE_FUNCTION => {
                 elements::<pg_sys::RangeTblFunction>((*entry).functions)
                     .into_iter()
-                    .any(|function| part_tells((*function).funcexpr, own))
+                    .any(|function| part_tells((*function).funcexpr, look))
             }
             pg_sys::RTEKind::RTE_CTE | pg_sys::RTEKind::RTE_RESULT => false,
             // What is grouped by stands in the SELECT list as well.
@@ -157,11 +171,7 @@ unsafe fn entry_tells(entry: *mut pg_sys::RangeTblEntry, own: &[*mut pg_sys::Que
     }
 }
 
-unsafe fn part_tells(part: *mut pg_sys::Node, own: &[*mut pg_sys::Query]) -> bool {
-    let mut look = Look {
-        functions: true,
-        own,
-    };
+unsafe fn part_tells(part: *mut pg_sys::Node, mut look: Look<'_>) -> bool {
     // SAFETY: the walker gets back what it is given.
     unsafe { tells(part, (&raw mut look).cast()) }
 }
@@ -172,29 +182,28 @@ unsafe extern "C-unwind" fn tells(node: *mut pg_sys::Node, look: *mut c_void) ->
         if node.is_null() {
             return false;
         }
-        let known = &*look.cast::<Look<'_>>();
+        let known = *look.cast::<Look<'_>>();
         let tag = (*node).type_;
         if tag == pg_sys::NodeTag::T_Query {
             return query_tells(node.cast(), known.own);
         }
-        if !known.functions {
+        if known.part == Part::Result {
             return expression_tree_walker(node, Some(tells), look);
         }
         if AFTER_WHERE.contains(&tag) {
-            let mut queries_only = Look {
-                functions: false,
-                own: known.own,
+            let mut result = Look {
+                part: Part::Result,
+                ..known
             };
-            let look = (&raw mut queries_only).cast();
-            return expression_tree_walker(node, Some(tells), look);
+            return known.part == Part::Within
+                || expression_tree_walker(node, Some(tells), (&raw mut result).cast());
         }
-        if !KNOWN.contains(&tag)
+        if searches::is_proven(node) {
+            return false;
+        }
+        !KNOWN.contains(&tag)
             || pg_sys::check_functions_in_node(node, Some(is_leaky), std::ptr::null_mut())
-                && reads_a_row(node, std::ptr::null_mut())
-        {
-            return true;
-        }
-        expression_tree_walker(node, Some(tells), look)
+            || expression_tree_walker(node, Some(tells), look)
     }
 }
 
@@ -206,10 +215,11 @@ const AFTER_WHERE: [pg_sys::NodeTag; 3] = [
 ];
 
 /// What tells of nothing by itself: only the functions that it calls might.
-const KNOWN: [pg_sys::NodeTag; 27] = [
+const KNOWN: [pg_sys::NodeTag; 28] = [
     pg_sys::NodeTag::T_Var,
     pg_sys::NodeTag::T_Const,
     pg_sys::NodeTag::T_Param,
+    pg_sys::NodeTag::T_SQLValueFunction,
     pg_sys::NodeTag::T_FuncExpr,
     pg_sys::NodeTag::T_NamedArgExpr,
     pg_sys::NodeTag::T_OpExpr,
@@ -239,25 +249,4 @@ const KNOWN: [pg_sys::NodeTag; 27] = [
 unsafe extern "C-unwind" fn is_leaky(function: pg_sys::Oid, _: *mut c_void) -> bool {
     // SAFETY: a cache look-up.
     unsafe { !pg_sys::get_func_leakproof(function) }
-}
-
-/// Whether the node computes with what a row holds: a column, or what stands for one.
-unsafe extern "C-unwind" fn reads_a_row(node: *mut pg_sys::Node, context: *mut c_void) -> bool {
-    // SAFETY: node types are checked before they are read.
-    unsafe {
-        if node.is_null() {
-            return false;
-        }
-        let tag = (*node).type_;
-        if tag == pg_sys::NodeTag::T_Param {
-            return (*node.cast::<pg_sys::Param>()).paramkind != pg_sys::ParamKind::PARAM_EXTERN;
-        }
-        let is_row = [
-            pg_sys::NodeTag::T_Var,
-            pg_sys::NodeTag::T_CaseTestExpr,
-            pg_sys::NodeTag::T_SubLink,
-            pg_sys::NodeTag::T_Query,
-        ];
-        is_row.contains(&tag) || expression_tree_walker(node, Some(reads_a_row), context)
-    }
 }

@@ -21,6 +21,8 @@ mod lookups;
 mod proof;
 mod speech;
 
+pub(super) use proof::is_proven;
+
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
 

@@ -21,7 +21,7 @@ unsafe extern "C-unwind" {
 }
 
 /// Whether the condition can't fail, nor be noticed, whatever is in the row.
-pub(super) unsafe fn is_proven(node: *mut pg_sys::Node) -> bool {
+pub(in crate::hooks) unsafe fn is_proven(node: *mut pg_sys::Node) -> bool {
     // SAFETY: node types are checked before they are read.
     unsafe {
         if node.is_null() {
