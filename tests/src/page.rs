@@ -1,7 +1,8 @@
 //! A page of the documentation whose commands are run.
 //!
 //! Blocks marked `sh` and `sql` run one after the other; a block marked `text` right after one is what
-//! it prints. What is marked `sh elsewhere` can't run here; the page says what tests it.
+//! it prints. What is marked `sh elsewhere` can't run here; the page says what tests it. In the place of
+//! `sh restart`, which is for the reader's system, the cluster restarts.
 
 use std::io::Write;
 use std::path::Path;
@@ -44,6 +45,10 @@ pub fn run_page(
                 let mut psql = Command::new(install.program("psql"));
                 psql.args(["--quiet", "--set=ON_ERROR_STOP=1", "--file=-"]);
                 psql
+            }
+            "sh restart" => {
+                cluster.restart().expect("it restarts");
+                continue;
             }
             "text" | "toml" | "sh elsewhere" => continue,
             other => panic!("{page}:{}: nothing runs \"{other}\"", block.line),

@@ -1,9 +1,12 @@
 //! The extension isn't dropped while a table is protected: its policies would go, and leave the
 //! table open to all who have rights on it, or dark.
 
+use std::ffi::CStr;
+
 use pgrx::prelude::*;
 
 use super::injected;
+use super::tree::elements;
 use crate::{catalog, errors, spi};
 
 #[pg_guard]
@@ -14,6 +17,28 @@ pub(super) unsafe extern "C-unwind" fn dropped(extension: pg_sys::Oid) {
     if spi::is_internal() || !ours {
         return;
     }
+    refuse_while_needed();
+}
+
+/// `DROP EXTENSION celador`: without CASCADE, PostgreSQL would list hundreds of policies and triggers,
+/// and advise CASCADE.
+pub(super) unsafe fn refuse_statement(statement: *mut pg_sys::DropStmt) {
+    // SAFETY: extensions are named by strings.
+    unsafe {
+        if (*statement).removeType != pg_sys::ObjectType::OBJECT_EXTENSION || !pg_sys::superuser() {
+            return;
+        }
+        let names = elements::<pg_sys::String>((*statement).objects);
+        if names
+            .into_iter()
+            .any(|name| CStr::from_ptr((*name).sval) == c"celador")
+        {
+            refuse_while_needed();
+        }
+    }
+}
+
+fn refuse_while_needed() {
     let refuse = |what: String| {
         errors::raise(
             PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,

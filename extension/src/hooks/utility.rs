@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 
 use super::injected;
 use super::tree::elements;
-use super::{maintenance, owner_guard, statistics};
+use super::{extension, maintenance, owner_guard, statistics};
 use crate::watch::{Counter, Kind, Raising};
 use crate::{catalog, errors, identity, kept_snapshot, relations, session, spi};
 
@@ -116,6 +116,9 @@ unsafe extern "C-unwind" fn look(planned: *mut pg_sys::PlannedStmt) -> *mut pg_s
         let tag = (*statement).type_;
         if tag == pg_sys::NodeTag::T_FetchStmt || tag == pg_sys::NodeTag::T_DeclareCursorStmt {
             identity::close_cursors_of_others();
+        }
+        if tag == pg_sys::NodeTag::T_DropStmt {
+            extension::refuse_statement(statement.cast());
         }
         if tag == pg_sys::NodeTag::T_ExplainStmt {
             return explain(planned);

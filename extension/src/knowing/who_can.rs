@@ -63,7 +63,10 @@ fn who_can(
         .filter(|module| !tables.record(module, record).is_empty())
         .map(|module| reverse::who(policy, &everybody, &tables, module, record, action));
     // A record of several modules is in reach where each of them says so.
-    let found = of_modules.reduce(in_both).unwrap_or_default();
+    let found = of_modules.reduce(in_both).unwrap_or_else(|| {
+        notice!("there is no such record");
+        Found::new()
+    });
     let lines: Vec<_> = found
         .into_iter()
         .flat_map(|(id, ways)| {

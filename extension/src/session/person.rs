@@ -35,7 +35,7 @@ pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Ask
     let Some(facts) = facts(catalog, policy, key) else {
         return Err(Nobody::new(
             format!("there is no user \"{key}\""),
-            "Add the user to the directory, or correct who is signed in.",
+            "A user is named by key, not by login: correct it, or add the user to the directory.",
         ));
     };
     if !facts.active {

@@ -12,7 +12,8 @@ use crate::desk::{number, run};
 use crate::schema;
 
 const DATABASE: &str = "crm";
-const PEOPLE: [&str; 3] = ["sergio", "tomas", "marta"];
+/// A seller, a team lead, a manager.
+const PEOPLE: [(&str, &str); 3] = [("9", "sergio"), ("6", "tomas"), ("4", "marta")];
 const ACCOUNTS: &str = "SELECT count(*) FROM accounts";
 
 fn connect(cluster: &Cluster, role: &str) -> Client {
@@ -79,14 +80,23 @@ fn observed(document: &str) -> String {
 type Reach = BTreeMap<(String, String), i64>;
 
 fn simulated(client: &mut Client, document: &str) -> Reach {
-    let sql = "SELECT login, relation, before, after FROM celador.simulate_policy($1)
-               JOIN public.users ON id::text = \"user\" WHERE action = 'read' AND login IN (SELECT rolname FROM pg_roles)";
-    let rows = client.query(sql, &[&document]).expect("it is simulated");
+    let sql = "SELECT \"user\", relation, after FROM celador.simulate_policy($1, $2) WHERE action = 'read'";
+    let keys = PEOPLE.map(|(key, _)| key);
+    let rows = client
+        .query(sql, &[&document, &keys.as_slice()])
+        .expect("it is simulated");
+    let login = |key: String| {
+        let (_, login) = PEOPLE
+            .iter()
+            .find(|(known, _)| *known == key)
+            .expect("asked for");
+        (*login).to_owned()
+    };
     let reach: Reach = rows
         .iter()
-        .map(|row| ((row.get(0), row.get(1)), row.get(3)))
+        .map(|row| ((login(row.get(0)), row.get(1)), row.get(2)))
         .collect();
-    assert!(reach.len() > 1000, "{} cells", reach.len());
+    assert!(reach.len() > 100, "{} cells", reach.len());
     reach
 }
 
@@ -122,7 +132,7 @@ pub(crate) fn whole(server: &Install) {
     // Observed: nothing is hidden, and what would be is counted for each person.
     load(&mut superuser, &observed(&document)).expect("it loads");
     let all = number(&mut superuser, ACCOUNTS);
-    for person in PEOPLE {
+    for (_, person) in PEOPLE {
         let mut client = connect(&cluster, person);
         assert_eq!(number(&mut client, ACCOUNTS), all, "{person}");
         let changed = client
@@ -147,19 +157,14 @@ pub(crate) fn whole(server: &Install) {
     let statements = "SELECT sum(statements)::bigint FROM celador.observed() WHERE login = 'sergio' AND module = 'accounts'";
     assert_eq!(number(&mut superuser, statements), 2);
 
-    // Loaded: what was simulated, to the row, for everybody and every table.
-    assert_eq!(reach, simulated(&mut superuser, &document));
+    // Loaded: what was simulated, to the row, in every table.
     load(&mut superuser, &document).expect("it loads");
     let mut found = Reach::new();
-    let logins: std::collections::BTreeSet<&String> =
-        reach.keys().map(|(login, _)| login).collect();
-    for login in logins {
+    for (_, login) in PEOPLE {
         let mut client = connect(&cluster, login);
-        for (_, relation) in reach.keys().filter(|(whose, _)| whose == login) {
-            // A grant of the CRM's that is missing isn't the policy's.
-            if let Ok(row) = client.query_one(&format!("SELECT count(*) FROM {relation}"), &[]) {
-                found.insert((login.clone(), relation.clone()), row.get(0));
-            }
+        for (cell, _) in reach.iter().filter(|((whose, _), _)| whose == login) {
+            let read = format!("SELECT count(*) FROM {}", cell.1);
+            found.insert(cell.clone(), number(&mut client, &read));
         }
     }
     assert_eq!(reach, found);
@@ -182,13 +187,16 @@ pub(crate) fn whole(server: &Install) {
     // Gone.
     run(
         &mut superuser,
-        "SELECT celador.uninstall(); DROP EXTENSION celador; DROP SCHEMA celador; DROP ROLE crm_tables;
-         ALTER SYSTEM RESET shared_preload_libraries",
+        "SELECT celador.uninstall(); DROP EXTENSION celador; DROP SCHEMA celador; DROP ROLE crm_tables",
+    );
+    run(
+        &mut superuser,
+        "ALTER SYSTEM RESET shared_preload_libraries",
     );
     cluster.restart().expect("it restarts");
     assert_eq!(schema(&cluster, server, DATABASE), before.0);
     same_lines(&rights(&mut connect(&cluster, "postgres")), &before.1);
-    for person in PEOPLE.iter().chain(["crm_app"].iter()) {
+    for person in PEOPLE.map(|(_, login)| login).iter().chain(&["crm_app"]) {
         assert_eq!(number(&mut connect(&cluster, person), ACCOUNTS), all);
     }
 }
