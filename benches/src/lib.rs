@@ -55,28 +55,38 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         extension_dir: copy.extension_dir()?,
     };
     extension::install_into(&places, &install, Profile::Release)?;
-    let mut report = measure(&copy, arguments)?;
+    let mut report = measure(&copy, arguments, &write)?;
     if arguments.measures("process") {
         eprintln!("What needs no server");
         report.figures.extend(in_process::measure()?);
     }
-    let results = workspace().join("target/benches");
-    fs::create_dir_all(&results)?;
-    let numbers = results.join("numbers.json");
-    fs::write(&numbers, serde_json::to_string_pretty(&report)?)
-        .with_context(|| format!("can't write {}", numbers.display()))?;
-    let text = report.markdown();
-    fs::write(results.join("report.md"), &text)?;
-    println!("{text}");
-    eprintln!("all numbers: {}", numbers.display());
+    write(&report)?;
+    println!("{}", report.markdown());
+    eprintln!("all numbers: target/benches/numbers.json");
     Ok(())
 }
 
-/// Measures with an installation that has the extension in it.
+/// Writes what has been measured so far: a run may take hours, and end before it is done.
+fn write(report: &Report) -> Result<()> {
+    let results = workspace().join("target/benches");
+    fs::create_dir_all(&results)?;
+    fs::write(results.join("report.md"), report.markdown())?;
+    fs::write(
+        results.join("numbers.json"),
+        serde_json::to_string_pretty(report)?,
+    )
+    .with_context(|| format!("can't write to {}", results.display()))
+}
+
+/// Measures with an installation that has the extension in it. Each table that is done is handed on.
 ///
 /// # Errors
 /// As [`run`].
-pub fn measure(install: &Install, arguments: &Arguments) -> Result<Report> {
+pub fn measure(
+    install: &Install,
+    arguments: &Arguments,
+    done: &dyn Fn(&Report) -> Result<()>,
+) -> Result<Report> {
     let size = arguments.size()?;
     let databases = Databases::set_up(install, size, arguments.dir.clone())?;
     let mut report = Report::new(&databases, size, arguments.timeout)?;
@@ -92,16 +102,16 @@ pub fn measure(install: &Install, arguments: &Arguments) -> Result<Report> {
             cells::measure(&databases, staff, group, arguments)?
         };
         report.cells.extend(cells);
+        done(&report)?;
     }
     if arguments.measures("identity") {
         eprintln!("Identity and access");
         let times = arguments.rounds * 20;
-        report
-            .figures
-            .extend(identity::switch(&databases, staff, times, timeout)?);
-        report
-            .figures
-            .extend(identity::access(&databases, staff, timeout)?);
+        let switch = identity::switch(&databases, staff, times, timeout)?;
+        report.figures.extend(switch);
+        let access = identity::access(&databases, staff, timeout)?;
+        report.figures.extend(access);
+        done(&report)?;
     }
     if arguments.measures("wide") {
         eprintln!("Many roles and tables");

@@ -26,8 +26,12 @@ fn a_small_run_measures_everything() {
     let pg = celador_tests::major().to_string();
     let mut words = SMALL.to_vec();
     words.extend(["--pg", &pg]);
-    let report = measure(celador_tests::install(), &Arguments::parse_from(words))
-        .expect("every form of every statement gives the same rows");
+    let report = measure(
+        celador_tests::install(),
+        &Arguments::parse_from(words),
+        &|_| Ok(()),
+    )
+    .expect("every form of every statement gives the same rows");
     let json = serde_json::to_value(&report).expect("a report is JSON");
     let cells = json["cells"].as_array().expect("cells");
     let groups: BTreeSet<&str> = cells
