@@ -3,16 +3,17 @@
 mod closed;
 mod read;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use celador_policy::PolicySet;
+use celador_policy::directory::{Asked, PersonStatements};
 use pgrx::prelude::*;
 
 use crate::fold::Question;
-use crate::hooks::observe::Asked;
-use crate::spi::Kept;
+use crate::hooks::observe;
+use crate::spi::{Kept, Reads};
 use crate::version::Unfit;
 use crate::{errors, hooks, plan_memory, plan_stamp, relations, session};
 
@@ -57,6 +58,8 @@ pub(crate) struct Catalog {
     pub(crate) questions_asked: HashMap<pg_sys::Oid, Question>,
     /// The relations whose invalidations tell of a new policy, and of a change of the directory.
     pub(crate) signals: [pg_sys::Oid; 2],
+    /// The statements that tell of one person.
+    person_statements: OnceCell<PersonStatements>,
     /// Statements by text: prepared once.
     kept: RefCell<HashMap<String, Rc<Kept>>>,
     /// What is asked of one record of a module: by module and cell, a statement for each table.
@@ -68,7 +71,7 @@ pub(crate) struct Catalog {
 }
 
 /// How often relations had changed when it was written, and what is asked.
-type Observing = (u64, Option<Rc<Asked>>);
+type Observing = (u64, Option<Rc<observe::Asked>>);
 
 /// The relations whose invalidations tell of changes.
 #[derive(Clone, Copy)]
@@ -220,6 +223,7 @@ impl Catalog {
             act_as: self.act_as,
             questions_asked: self.questions_asked.clone(),
             signals: self.signals,
+            person_statements: OnceCell::default(),
             kept: RefCell::default(),
             questions: RefCell::default(),
             materialized: RefCell::default(),
@@ -237,8 +241,8 @@ impl Catalog {
     pub(crate) fn asked_of(
         &self,
         table: pg_sys::Oid,
-        write: impl FnOnce() -> Option<Asked>,
-    ) -> Option<Rc<Asked>> {
+        write: impl FnOnce() -> Option<observe::Asked>,
+    ) -> Option<Rc<observe::Asked>> {
         let changes = RELATION_CHANGES.get();
         if let Some((as_of, known)) = self.observing.borrow().get(&table)
             && *as_of == changes
@@ -279,6 +283,29 @@ impl Catalog {
         let written = Rc::new(write());
         self.questions.borrow_mut().insert(key, Rc::clone(&written));
         written
+    }
+
+    /// Runs one of the directory's statements as of now. Inside [`spi::connected`], with the rights
+    /// that it is run with.
+    pub(crate) fn ask_directory(&self, sql: &str, asked: Asked<'_>) -> Vec<Vec<Option<String>>> {
+        let list = match asked {
+            Asked::One(value) => return self.kept(sql, 1).rows(&[value], Reads::Latest),
+            Asked::Each(list) => list,
+        };
+        let known = self.kept.borrow().get(sql).map(Rc::clone);
+        let kept = known.unwrap_or_else(|| {
+            let kept = Rc::new(Kept::prepare_listed(sql));
+            let key = sql.to_owned();
+            self.kept.borrow_mut().insert(key, Rc::clone(&kept));
+            kept
+        });
+        kept.rows_listed(list, Reads::Latest)
+    }
+
+    /// The statements that tell of one person.
+    pub(crate) fn person_statements(&self, policy: &PolicySet) -> &PersonStatements {
+        self.person_statements
+            .get_or_init(|| PersonStatements::of(policy))
     }
 
     /// The statement, prepared once with `count` parameters of the type.

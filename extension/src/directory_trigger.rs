@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use celador_policy::directory::sql;
+use celador_policy::directory::{sql, tree};
 use celador_policy::{TableName, quote};
 use pgrx::prelude::*;
 
@@ -14,6 +14,10 @@ use crate::{errors, relations};
 
 /// The names of these triggers begin so.
 pub(crate) const PREFIX: &str = "~celador_directory_";
+
+/// The rows that a statement has changed, as these triggers name them: as they were, and as they are.
+pub(crate) const OLD: &str = "celador_old";
+pub(crate) const NEW: &str = "celador_new";
 
 raw_function!(
     /// `celador.directory_changed(column, …)`: after a statement on a table of the directory.
@@ -139,15 +143,15 @@ unsafe fn directory_changed(data: *mut pg_sys::TriggerData) {
                 owner,
                 &format!(
                     "SELECT EXISTS (({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old}))",
-                    old = rows("celador_old"),
-                    new = rows("celador_new")
+                    old = rows(OLD),
+                    new = rows(NEW)
                 ),
             ),
             pg_sys::TRIGGER_EVENT_INSERT => {
-                is_true(data, owner, "SELECT EXISTS (SELECT FROM celador_new)")
+                is_true(data, owner, &format!("SELECT EXISTS (SELECT FROM {NEW})"))
             }
             pg_sys::TRIGGER_EVENT_DELETE => {
-                is_true(data, owner, "SELECT EXISTS (SELECT FROM celador_old)")
+                is_true(data, owner, &format!("SELECT EXISTS (SELECT FROM {OLD})"))
             }
             _ => true,
         }
@@ -156,37 +160,52 @@ unsafe fn directory_changed(data: *mut pg_sys::TriggerData) {
         return;
     }
     signal("directory_version");
-    // SAFETY: as above.
-    let removing =
-        unsafe { (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK != pg_sys::TRIGGER_EVENT_INSERT };
-    // SAFETY: as above.
-    let relation = unsafe { (*(*data).tg_relation).rd_id };
     if let Some(catalog) = catalog::current() {
-        keep_promises(&catalog, relation, removing);
+        // SAFETY: as above.
+        unsafe { keep_promises(&catalog, data) };
     }
 }
 
 /// Runs a statement over the rows that a statement has changed.
-unsafe fn is_true(data: *mut pg_sys::TriggerData, owner: pg_sys::Oid, sql: &str) -> bool {
-    spi::with_rights_of(owner, || {
+unsafe fn over_changes(
+    data: *mut pg_sys::TriggerData,
+    role: pg_sys::Oid,
+    sql: &str,
+) -> Vec<Vec<Option<String>>> {
+    spi::with_rights_of(role, || {
         spi::connected(|| {
             // SAFETY: makes the transition tables known to this connection.
             if unsafe { pg_sys::SPI_register_trigger_data(data) } < 0 {
                 errors::fault("the changed rows can't be read");
             }
-            let rows = spi::run_with(sql, &[], true);
-            rows.first()
-                .and_then(|row| row.first().cloned().flatten())
-                .as_deref()
-                == Some("t")
+            spi::run_with(sql, &[], true)
         })
     })
+}
+
+/// Whether that is true of the rows that a statement has changed.
+unsafe fn is_true(data: *mut pg_sys::TriggerData, owner: pg_sys::Oid, sql: &str) -> bool {
+    // SAFETY: the caller's.
+    let rows = unsafe { over_changes(data, owner, sql) };
+    rows.first()
+        .and_then(|row| row.first().cloned().flatten())
+        .as_deref()
+        == Some("t")
 }
 
 /// What must be true of the directory after every change of it: the trees are trees, the number
 /// of groups is within its limit, and certain roles have a holder. What one table alone tells is
 /// asked where it has changed.
-fn keep_promises(catalog: &std::rc::Rc<Catalog>, changed: pg_sys::Oid, removing: bool) {
+unsafe fn keep_promises(catalog: &std::rc::Rc<Catalog>, data: *mut pg_sys::TriggerData) {
+    // SAFETY: the trigger's data lives as long as the call.
+    let (relation, event) = unsafe {
+        (
+            (*(*data).tg_relation).rd_id,
+            (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK,
+        )
+    };
+    let removing = event != pg_sys::TRIGGER_EVENT_INSERT;
+    let writes = event == pg_sys::TRIGGER_EVENT_INSERT || event == pg_sys::TRIGGER_EVENT_UPDATE;
     let Some(policy) = &catalog.policy else {
         return;
     };
@@ -202,29 +221,35 @@ fn keep_promises(catalog: &std::rc::Rc<Catalog>, changed: pg_sys::Oid, removing:
     };
     let first =
         |rows: &[Vec<Option<String>>]| rows.first().and_then(|row| row.first().cloned().flatten());
-    let cycles = [
+    let trees = [
+        (tree::of_groups(directory), "a group would be below itself"),
         (
-            sql::group_cycle(directory),
-            "a group would be below itself",
-            &directory.groups.source.table,
-        ),
-        (
-            sql::supervisor_cycle(directory),
+            tree::of_supervisors(directory),
             "somebody would supervise himself or herself",
-            directory.supervision_table(),
         ),
     ];
     // One that is gone by its name is asked too, and an error says so.
     let tells = |table: &TableName| {
-        relations::relation(&table.schema, &table.name).is_none() || is_heir(table, changed)
+        relations::relation(&table.schema, &table.name).is_none() || is_heir(table, relation)
     };
-    for (statement, problem, table) in cycles {
-        if let Some(statement) = statement.filter(|_| tells(table))
-            && first(&ask(&statement)).as_deref() == Some("t")
-        {
+    for (tree, problem) in trees {
+        let Some(tree) = tree.filter(|tree| writes && tells(tree.table())) else {
+            continue;
+        };
+        // SAFETY: the trigger's data lives as long as the call.
+        let nodes = unsafe { over_changes(data, spi::superuser(), &tree.nodes_in(NEW)) };
+        let nodes = nodes.into_iter().filter_map(|row| row.into_iter().next()?);
+        let circle = spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| {
+                tree.is_circle_above(nodes.collect(), &mut |sql, asked| {
+                    catalog.ask_directory(sql, asked)
+                })
+            })
+        });
+        if circle {
             errors::raise(
                 PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
-                format!("{problem}, through table {table}"),
+                format!("{problem}, through table {}", tree.table()),
                 "Choose another group or supervisor above.",
             );
         }

@@ -6,24 +6,18 @@
 //! Plans that call functions in SQL are marked as well: such a function keeps its own plans for
 //! as long as the plan that calls it.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::rc::Rc;
+use std::cell::Cell;
 
 use pgrx::prelude::*;
 
 use crate::errors;
-use crate::session::Person;
+use crate::session::{self, Person};
 
 /// The stamp stands among the things whose change makes a plan invalid, as one of a cache that
 /// PostgreSQL doesn't have.
 const STAMP: i32 = -1;
-/// How many people's stamps are remembered, to give the same access the same stamp again.
-const REMEMBERED: usize = 64;
-
 thread_local! {
     static LAST: Cell<u32> = const { Cell::new(0) };
-    static KNOWN: RefCell<VecDeque<Rc<Person>>> = const { RefCell::new(VecDeque::new()) };
     /// By what the cache of plans knows plans that are marked; 0: nothing is marked yet.
     static MARK: Cell<u32> = const { Cell::new(0) };
     /// The stamp of the answers that the planner has asked for while it plans a statement.
@@ -43,11 +37,7 @@ pub(crate) struct Mark {
 /// A stamp for a person whose access has just been computed: the known one, if it is the same as
 /// somebody's before.
 pub(crate) fn of(person: &Person) -> u32 {
-    let known = KNOWN.with_borrow(|known| {
-        let same = known.iter().find(|known| known.has_same_access(person));
-        same.map(|known| known.stamp)
-    });
-    known.unwrap_or_else(|| {
+    session::stamp_of_same(person).unwrap_or_else(|| {
         let next = LAST.get().checked_add(1).unwrap_or_else(|| {
             errors::raise(
                 PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
@@ -58,15 +48,6 @@ pub(crate) fn of(person: &Person) -> u32 {
         LAST.set(next);
         next
     })
-}
-
-/// Remembers a person for [`of`].
-pub(crate) fn remember(person: &Rc<Person>) {
-    KNOWN.with_borrow_mut(|known| {
-        known.retain(|known| known.stamp != person.stamp);
-        known.truncate(REMEMBERED - 1);
-        known.push_front(Rc::clone(person));
-    });
 }
 
 /// The planner has been given an answer of the person with that stamp.

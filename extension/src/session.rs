@@ -2,6 +2,7 @@
 //!
 //! Within one statement it doesn't change: it is renewed where a statement begins.
 
+mod known;
 mod person;
 
 use std::cell::{Cell, RefCell};
@@ -17,6 +18,7 @@ use crate::catalog::{self, Catalog};
 use crate::identity::{self, Source, Who};
 use crate::watch::{self, Counter, Kind};
 use crate::{errors, hooks, plan_memory, plan_stamp};
+pub(crate) use known::stamp_of_same;
 pub(crate) use person::{Person, can_be, person_of};
 
 /// Why nobody asks.

@@ -121,7 +121,7 @@ impl Reads {
 pub(crate) fn read(sql: &str, values: &[&str], reads: Reads) -> Vec<Vec<Option<String>>> {
     let types = vec![pg_sys::TEXTOID; values.len()];
     // SPI_finish frees what isn't kept.
-    let plan = prepare(sql, &types);
+    let plan = prepare(sql, &types, 0);
     // SAFETY: as many values as parameters.
     unsafe { execute(plan, text_datums(values), reads) }
 }
@@ -133,12 +133,18 @@ fn text_datums(values: &[&str]) -> Vec<pg_sys::Datum> {
         .collect()
 }
 
-fn prepare(sql: &str, types: &[pg_sys::Oid]) -> pg_sys::SPIPlanPtr {
+fn prepare(sql: &str, types: &[pg_sys::Oid], options: u32) -> pg_sys::SPIPlanPtr {
     let text = c_string(sql);
     let mut types = types.to_vec();
     // SAFETY: the text and the types outlive the call.
-    let plan =
-        unsafe { pg_sys::SPI_prepare(text.as_ptr(), types.len() as i32, types.as_mut_ptr()) };
+    let plan = unsafe {
+        pg_sys::SPI_prepare_cursor(
+            text.as_ptr(),
+            types.len() as i32,
+            types.as_mut_ptr(),
+            options as i32,
+        )
+    };
     if plan.is_null() {
         crate::errors::fault("a statement of Celador's own can't be prepared");
     }
@@ -176,7 +182,7 @@ unsafe fn execute(
     }
 }
 
-/// A statement that is prepared once and kept. All its parameters are text.
+/// A statement that is prepared once and kept.
 pub(crate) struct Kept {
     plan: pg_sys::SPIPlanPtr,
 }
@@ -189,7 +195,17 @@ impl Kept {
 
     /// Prepares a statement with parameters of these types. Inside [`connected`].
     pub(crate) fn prepare_typed(sql: &str, types: &[pg_sys::Oid]) -> Self {
-        let plan = prepare(sql, types);
+        Self::keep(prepare(sql, types, 0))
+    }
+
+    /// Prepares a statement over a list of texts, `$1`, that is planned for each list: a few keys are
+    /// looked up, many are not. Inside [`connected`].
+    pub(crate) fn prepare_listed(sql: &str) -> Self {
+        let types = [pg_sys::TEXTARRAYOID];
+        Self::keep(prepare(sql, &types, pg_sys::CURSOR_OPT_CUSTOM_PLAN))
+    }
+
+    fn keep(plan: pg_sys::SPIPlanPtr) -> Self {
         // SAFETY: moves the plan to a context that lives until it is freed.
         if unsafe { pg_sys::SPI_keepplan(plan) } != 0 {
             crate::errors::fault("a statement of Celador's own can't be kept");
@@ -216,6 +232,13 @@ impl Kept {
     /// Runs the statement read-only and returns its rows, each value as text.
     pub(crate) fn rows(&self, values: &[&str], reads: Reads) -> Vec<Vec<Option<String>>> {
         self.rows_of(text_datums(values), reads)
+    }
+
+    /// Runs a statement of [`Self::prepare_listed`].
+    pub(crate) fn rows_listed(&self, list: &[String], reads: Reads) -> Vec<Vec<Option<String>>> {
+        let list = list.iter().map(String::as_str).collect::<Vec<_>>();
+        let list = list.into_datum().unwrap_or(pg_sys::Datum::from(0));
+        self.rows_of(vec![list], reads)
     }
 
     /// Like [`Self::rows`], with values of the statement's own parameter types; none is NULL.

@@ -1,8 +1,10 @@
 //! What one person may do: computed from the policy and what the directory tells.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::action::Action;
+use crate::around::{Around, GroupsOf, OwnersOf};
 use crate::directory::{Facts, HeldRole, ShareLevel};
 use crate::document::ScopeName;
 use crate::key_set::KeySet;
@@ -17,6 +19,7 @@ pub struct Access {
     roles: BTreeMap<String, Vec<Option<String>>>,
     settings: BTreeSet<String>,
     restricted: BTreeSet<String>,
+    around: Around,
 }
 
 /// The rows of a module that one person reaches in one way: any of these.
@@ -25,9 +28,9 @@ pub struct Reach {
     /// All of them.
     pub all: bool,
     /// Key name → owners whose rows are in reach.
-    pub owners: BTreeMap<String, KeySet>,
+    pub owners: Arc<BTreeMap<String, KeySet>>,
     /// Groups whose rows are in reach.
-    pub groups: KeySet,
+    pub groups: Arc<KeySet>,
     /// Rows that the person created.
     pub created: bool,
     /// Rows without owner.
@@ -66,6 +69,7 @@ impl Access {
             },
             settings: BTreeSet::new(),
             restricted: BTreeSet::new(),
+            around: Around::default(),
             facts,
         };
         for (name, setting) in &policy.settings {
@@ -174,39 +178,31 @@ impl Access {
         if !self.facts.active {
             return reach;
         }
+        let mut sets = (OwnersOf::default(), GroupsOf::default());
+        let mut add = |scope: &GrantScope, level| {
+            self.add(&mut reach, &mut sets, scope, module, level, now);
+        };
         match cell {
             CellRef::Action(action) => {
-                for held in self
-                    .grants(policy, module, *action)
-                    .filter(|held| held.counts)
-                {
-                    self.add(
-                        &mut reach,
-                        &held.grant.scope,
-                        module,
-                        share_level(*action),
-                        now,
-                    );
+                let held = self.grants(policy, module, *action);
+                for held in held.filter(|held| held.counts) {
+                    add(&held.grant.scope, share_level(*action));
                 }
             }
             CellRef::AssignTo(bound) => {
                 let held = self.grants(policy, module, Action::Assign);
                 for held in held.filter(|held| held.counts && held.grant.to == *bound) {
-                    self.add(&mut reach, &held.grant.scope, module, None, now);
+                    add(&held.grant.scope, None);
                 }
             }
             CellRef::Scopes(scopes) => {
                 for &scope in scopes {
-                    self.add(
-                        &mut reach,
-                        &GrantScope::Plain(scope),
-                        module,
-                        Some(ShareLevel::Read),
-                        now,
-                    );
+                    add(&GrantScope::Plain(scope), Some(ShareLevel::Read));
                 }
             }
         }
+        reach.owners = self.around.owners(sets.0, &self.facts);
+        reach.groups = self.around.groups(sets.1, &self.facts);
         reach
     }
 
@@ -235,37 +231,25 @@ impl Access {
     fn add(
         &self,
         reach: &mut Reach,
+        sets: &mut (OwnersOf, GroupsOf),
         scope: &GrantScope,
         module: &str,
         level: Option<ShareLevel>,
         now: f64,
     ) {
         let facts = &self.facts;
-        let mut own = |more: &BTreeMap<String, Vec<String>>, me: bool| {
-            let mine = me.then_some(&facts.keys);
-            for (key, values) in mine.into_iter().flatten().chain(more) {
-                reach
-                    .owners
-                    .entry(key.clone())
-                    .or_default()
-                    .extend(values.iter().map(String::as_str));
-            }
-        };
         match scope {
             GrantScope::Plain(ScopeName::All) => reach.all = true,
-            GrantScope::Plain(ScopeName::Own) => own(&BTreeMap::new(), true),
-            GrantScope::Plain(ScopeName::Reports) => own(&facts.reports, true),
-            GrantScope::Plain(ScopeName::Colleagues) => own(&facts.colleagues, false),
-            GrantScope::Plain(ScopeName::ColleaguesTree) => own(&facts.colleagues_tree, false),
+            GrantScope::Plain(
+                scope @ (ScopeName::Own
+                | ScopeName::Reports
+                | ScopeName::Colleagues
+                | ScopeName::ColleaguesTree),
+            ) => sets.0.add(*scope),
+            GrantScope::Plain(scope @ (ScopeName::Group | ScopeName::GroupTree)) => {
+                sets.1.add(*scope);
+            }
             GrantScope::Plain(ScopeName::Created) => reach.created = true,
-            GrantScope::Plain(ScopeName::Group) => {
-                reach.groups.extend(facts.groups.iter().map(String::as_str));
-            }
-            GrantScope::Plain(ScopeName::GroupTree) => {
-                reach
-                    .groups
-                    .extend(facts.groups_below.iter().map(String::as_str));
-            }
             GrantScope::Plain(ScopeName::Unassigned) => reach.unassigned = true,
             GrantScope::Plain(ScopeName::Shared) => {
                 let live = facts.shares.iter().filter(|share| {

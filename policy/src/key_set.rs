@@ -7,25 +7,23 @@ use rustc_hash::FxHashSet;
 /// Keys of people, groups or records. Written as text, asked for in the column's own type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KeySet {
-    texts: HashSet<Box<str>>,
     // Asked for each row. The keys are the directory's, not an attacker's.
     integers: FxHashSet<i64>,
     uuids: FxHashSet<u128>,
+    /// Those that are neither.
+    others: HashSet<Box<str>>,
 }
 
 impl KeySet {
     /// Adds a key as PostgreSQL prints it.
     pub fn insert(&mut self, key: &str) {
-        // "042" and "+42" are other texts than the one that PostgreSQL prints for 42.
-        if let Ok(integer) = key.parse::<i64>()
-            && integer.to_string() == key
-        {
+        if let Some(integer) = parse_integer(key) {
             self.integers.insert(integer);
-        }
-        if let Some(uuid) = parse_uuid(key) {
+        } else if let Some(uuid) = parse_uuid(key) {
             self.uuids.insert(uuid);
+        } else {
+            self.others.insert(key.into());
         }
-        self.texts.insert(key.into());
     }
 
     /// Whether the integer is in the set.
@@ -40,7 +38,13 @@ impl KeySet {
 
     /// Whether the text is in the set.
     pub fn has_text(&self, key: &str) -> bool {
-        self.texts.contains(key)
+        if let Some(integer) = parse_integer(key) {
+            self.has_integer(integer)
+        } else if let Some(uuid) = parse_uuid(key) {
+            self.has_uuid(uuid)
+        } else {
+            self.others.contains(key)
+        }
     }
 
     /// The keys that are integers, in their order.
@@ -54,20 +58,23 @@ impl KeySet {
     }
 
     /// All keys as text, in their order.
-    pub fn texts(&self) -> Vec<&str> {
-        let mut texts: Vec<&str> = self.texts.iter().map(AsRef::as_ref).collect();
+    pub fn texts(&self) -> Vec<String> {
+        let integers = self.integers.iter().map(i64::to_string);
+        let uuids = self.uuids.iter().map(|uuid| print_uuid(*uuid));
+        let others = self.others.iter().map(|key| String::from(&**key));
+        let mut texts: Vec<String> = integers.chain(uuids).chain(others).collect();
         texts.sort_unstable();
         texts
     }
 
     /// How many keys there are.
     pub fn len(&self) -> usize {
-        self.texts.len()
+        self.integers.len() + self.uuids.len() + self.others.len()
     }
 
     /// Whether there is no key.
     pub fn is_empty(&self) -> bool {
-        self.texts.is_empty()
+        self.len() == 0
     }
 }
 
@@ -85,6 +92,21 @@ fn sorted<T: Copy + Ord>(keys: &FxHashSet<T>) -> Vec<T> {
     keys
 }
 
+/// Only the form that PostgreSQL prints: "042" and "+42" are other texts than 42.
+fn parse_integer(text: &str) -> Option<i64> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let printed = digits.starts_with(|first: char| matches!(first, '1'..='9')) || text == "0";
+    if printed { text.parse().ok() } else { None }
+}
+
+fn print_uuid(uuid: u128) -> String {
+    let mut text = format!("{uuid:032x}");
+    for at in [20, 16, 12, 8] {
+        text.insert(at, '-');
+    }
+    text
+}
+
 /// Only the form that PostgreSQL prints: `a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11`.
 pub(crate) fn parse_uuid(text: &str) -> Option<u128> {
     let printed = text.len() == 36
@@ -92,8 +114,11 @@ pub(crate) fn parse_uuid(text: &str) -> Option<u128> {
             8 | 13 | 18 | 23 => c == '-',
             _ => matches!(c, '0'..='9' | 'a'..='f'),
         });
+    if !printed {
+        return None;
+    }
     let digits: String = text.chars().filter(|&c| c != '-').collect();
-    u128::from_str_radix(&digits, 16).ok().filter(|_| printed)
+    u128::from_str_radix(&digits, 16).ok()
 }
 
 #[cfg(test)]

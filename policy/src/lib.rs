@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod action;
+mod around;
 pub mod check;
 pub mod directory;
 pub mod discover;

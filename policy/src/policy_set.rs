@@ -417,6 +417,30 @@ impl PolicySet {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// The scopes that a role's cells name, also those that bound an assignment or are asked of
+    /// another record.
+    pub fn scopes_of(&self, role: &str) -> BTreeSet<ScopeName> {
+        let modules = self.permissions.get(role).into_iter().flatten();
+        let grants = modules.flat_map(|(_, actions)| actions.values()).flatten();
+        let mut scopes = BTreeSet::new();
+        for grant in grants {
+            match &grant.scope {
+                GrantScope::Plain(scope) => {
+                    scopes.insert(*scope);
+                }
+                GrantScope::Parent(via) | GrantScope::Related(via) => match &via.cell {
+                    CellRef::Scopes(written) | CellRef::AssignTo(Some(written)) => {
+                        scopes.extend(written);
+                    }
+                    CellRef::Action(_) | CellRef::AssignTo(None) => {}
+                },
+                GrantScope::Rule(_) => {}
+            }
+            scopes.extend(grant.to.iter().flatten());
+        }
+        scopes
+    }
+
     /// The cell that decides where a policy names `cell`: the rows of a configuration module are
     /// written by customising.
     pub fn writing_cell(&self, module: &str, cell: &CellRef) -> CellRef {

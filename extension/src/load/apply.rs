@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use celador_policy::directory::sql;
+use celador_policy::directory::{sql, tree};
 use celador_policy::policy_set::Placement;
 use celador_policy::row_policy::PERMISSIVE;
 use celador_policy::{PolicySet, TableName, quote};
@@ -346,12 +346,6 @@ pub(super) fn check_directory() {
             spi::connected(|| spi::read(&sql, &[], Reads::Latest))
         })
     };
-    let is_true = |rows: Vec<Vec<Option<String>>>| {
-        rows.first()
-            .and_then(|row| row.first().cloned().flatten())
-            .as_deref()
-            == Some("t")
-    };
     let refuse = |message: String, hint: &str| {
         errors::raise(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -359,27 +353,26 @@ pub(super) fn check_directory() {
             hint,
         )
     };
-    if let Some(statement) = sql::group_cycle(directory)
-        && is_true(ask(statement))
-    {
-        refuse(
-            format!(
-                "the groups of {} form a circle",
-                directory.groups.source.table
-            ),
+    let trees = [
+        (
+            tree::of_groups(directory),
+            "groups",
             "Correct the groups above each other.",
-        );
-    }
-    if let Some(statement) = sql::supervisor_cycle(directory)
-        && is_true(ask(statement))
-    {
-        refuse(
-            format!(
-                "the supervisors of {} form a circle",
-                directory.supervision_table()
-            ),
+        ),
+        (
+            tree::of_supervisors(directory),
+            "supervisors",
             "Correct who supervises whom.",
-        );
+        ),
+    ];
+    for (tree, what, hint) in trees {
+        let Some(tree) = tree else { continue };
+        if tree::has_circle(&tree::as_edges(ask(tree.edges()))) {
+            refuse(
+                format!("the {what} of {} form a circle", tree.table()),
+                hint,
+            );
+        }
     }
     if let Some(statement) = sql::login_twice(directory)
         && let Some(login) = ask(statement)

@@ -8,7 +8,7 @@ use celador_policy::{PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
 use super::found::{Found, find_tables};
-use crate::directory_trigger::PREFIX;
+use crate::directory_trigger::{NEW, OLD, PREFIX};
 use crate::giving::ROLES;
 use crate::{guard, relations};
 
@@ -403,13 +403,13 @@ fn directory_triggers(name: &str, columns: &BTreeSet<String>) -> Vec<String> {
     let arguments = arguments.join(", ");
     let mut ddl = Vec::new();
     for (event, tables) in [
-        ("INSERT", " REFERENCING NEW TABLE AS celador_new"),
+        ("INSERT", format!(" REFERENCING NEW TABLE AS {NEW}")),
         (
             "UPDATE",
-            " REFERENCING OLD TABLE AS celador_old NEW TABLE AS celador_new",
+            format!(" REFERENCING OLD TABLE AS {OLD} NEW TABLE AS {NEW}"),
         ),
-        ("DELETE", " REFERENCING OLD TABLE AS celador_old"),
-        ("TRUNCATE", ""),
+        ("DELETE", format!(" REFERENCING OLD TABLE AS {OLD}")),
+        ("TRUNCATE", String::new()),
     ] {
         let trigger = quote::name(&format!("{PREFIX}{}", event.to_lowercase()));
         ddl.push(format!(

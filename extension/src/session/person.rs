@@ -1,18 +1,18 @@
 //! A person, with what the directory tells and what that person may do.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use celador_policy::directory::{Facts, sql};
-use celador_policy::policy_set::{CellRef, Owner};
+use celador_policy::directory::{Facts, Unreadable};
+use celador_policy::policy_set::CellRef;
 use celador_policy::{Access, PolicySet, Reach};
 use pgrx::prelude::*;
 
-use super::{Asker, Nobody, now, policy_of};
+use super::{Asker, Nobody, known, now, policy_of};
 use crate::catalog::Catalog;
 use crate::identity::Source;
-use crate::spi::{self, Reads};
+use crate::spi;
 use crate::{errors, plan_stamp};
 
 /// A person, with what that person may do.
@@ -29,9 +29,14 @@ pub(crate) struct Person {
     reaches: RefCell<HashMap<String, BTreeMap<String, Rc<Reach>>>>,
 }
 
-/// The person with that `user` key.
+/// The person with that `user` key: known, or computed.
 pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Asker {
     let policy = policy_of(catalog)?;
+    if let Some(person) = known::find(catalog, key, source) {
+        return Ok(person);
+    }
+    // A change that is told of from here on is seen again.
+    let told = super::directory_version();
     let Some(facts) = facts(catalog, policy, key) else {
         return Err(Nobody::new(
             format!("there is no user \"{key}\""),
@@ -45,7 +50,9 @@ pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Ask
         ));
     }
     let access = Access::compute(policy, facts);
-    Ok(Person::new(catalog, access, source))
+    let person = Person::new(catalog, access, source);
+    known::remember(&person, told);
+    Ok(person)
 }
 
 fn facts(catalog: &Rc<Catalog>, policy: &PolicySet, key: &str) -> Option<Facts> {
@@ -53,38 +60,23 @@ fn facts(catalog: &Rc<Catalog>, policy: &PolicySet, key: &str) -> Option<Facts> 
     if !can_be(key, &user.type_name) {
         return None;
     }
-    let statement = sql::facts(&policy.directory, &key_names(policy));
-    let rows = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| catalog.kept(&statement, 1).rows(&[key], Reads::Latest))
+    let told = spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            let statements = catalog.person_statements(policy);
+            statements.read(policy, key, &mut |sql, asked| {
+                catalog.ask_directory(sql, asked)
+            })
+        })
     });
-    let json = match rows.as_slice() {
-        [] => return None,
-        [row] => row.first().cloned().flatten()?,
-        [..] => errors::raise(
+    match told {
+        Ok(facts) => facts,
+        Err(several @ Unreadable::Several(_)) => errors::raise(
             PgSqlErrorCode::ERRCODE_CARDINALITY_VIOLATION,
-            format!("several users have the key \"{key}\""),
+            several.to_string(),
             "Make the key unique in the users' table.",
         ),
-    };
-    match serde_json::from_str(&json) {
-        Ok(facts) => Some(facts),
-        Err(error) => errors::fault(format!(
-            "what the directory tells of a user can't be read: {error}"
-        )),
+        Err(form @ Unreadable::Form(_)) => errors::fault(form.to_string()),
     }
-}
-
-/// The names of the keys by which records name people.
-fn key_names(policy: &PolicySet) -> BTreeSet<String> {
-    let owners = policy
-        .modules
-        .values()
-        .flat_map(|module| &module.owners)
-        .map(|owner| match owner {
-            Owner::Column(column) => column.key.clone(),
-            Owner::Link(_, key) => key.clone(),
-        });
-    owners.chain(["user".to_owned()]).collect()
 }
 
 /// Whether a text can be a value of a key's type; one that can't names nothing.
@@ -116,9 +108,19 @@ impl Person {
             reaches: RefCell::default(),
         };
         person.stamp = plan_stamp::of(&person);
-        let person = Rc::new(person);
-        plan_stamp::remember(&person);
-        person
+        Rc::new(person)
+    }
+
+    /// How many keys the person holds in memory.
+    pub(super) fn keys_held(&self) -> usize {
+        let facts = self.access.facts();
+        let sets = [&facts.reports, &facts.colleagues, &facts.colleagues_tree];
+        let people: usize = sets
+            .into_iter()
+            .flat_map(|set| set.values())
+            .map(Vec::len)
+            .sum();
+        people + facts.groups_below.len() + facts.group_nodes.len() + facts.shares.len()
     }
 
     /// Whether whatever a policy asks has the same answer for both, as they were computed.

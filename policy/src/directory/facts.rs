@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that the directory tells about one person. Keys are text, as PostgreSQL prints
-/// them.
+/// What the directory tells about one person: keys are text, as PostgreSQL prints them. Of the sets
+/// `groups_below`, `reports`, `colleagues` and `colleagues_tree` those that no role of the person's
+/// asks for are left empty.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     /// The `user` key.
@@ -26,14 +27,18 @@ pub struct Facts {
     /// The groups that the person is a member of.
     pub groups: Vec<String>,
     /// Those groups and all below them.
+    #[serde(default)]
     pub groups_below: Vec<String>,
     /// Those groups and all above them.
     pub group_nodes: Vec<GroupNode>,
     /// Keys of everybody under the person's supervision, by key name.
+    #[serde(default)]
     pub reports: BTreeMap<String, Vec<String>>,
     /// Keys of the members of the person's groups, by key name.
+    #[serde(default)]
     pub colleagues: BTreeMap<String, Vec<String>>,
     /// Keys of the members of those groups and the groups below them, by key name.
+    #[serde(default)]
     pub colleagues_tree: BTreeMap<String, Vec<String>>,
     /// Values of settings for everybody, or for one of `group_nodes`.
     pub settings: Vec<SettingValue>,

@@ -1,6 +1,6 @@
 //! Pieces of the directory's SQL: typed expressions, and tables with their filters.
 
-use super::{Said, Source};
+use super::{Directory, Said, Source};
 use crate::policy_set::Column;
 use crate::predicate::RenderedColumn;
 use crate::quote;
@@ -57,6 +57,23 @@ pub(super) fn common_type<'a>(columns: impl IntoIterator<Item = &'a Column>) -> 
         Some(first) if types.all(|other| other == first) => first.to_owned(),
         Some(_) | None => "pg_catalog.text".to_owned(),
     }
+}
+
+/// The type in which groups are compared.
+pub(super) fn group_type(directory: &Directory) -> String {
+    let groups = &directory.groups;
+    let tree = [Some(&groups.key), groups.parent.as_ref()];
+    let members = directory.memberships.iter();
+    common_type(
+        tree.into_iter()
+            .flatten()
+            .chain(members.map(|membership| &membership.group)),
+    )
+}
+
+/// The texts of `$1` as rows `a(k)` of a type, whose values they print.
+pub(super) fn listed(type_name: &str) -> String {
+    format!("pg_catalog.unnest(CAST($1 AS {type_name}[])) AS a(k)")
 }
 
 /// `table AS alias`.

@@ -1,21 +1,24 @@
 //! The directory: users, groups, memberships, roles held, shares and values of settings.
 //!
-//! One text of SQL reads it, through either door: [`sql::facts`] tells everything about one
-//! person as one JSON value, which becomes [`Facts`].
+//! The same texts of SQL read it, through either door: [`PersonStatements`] tell about one person
+//! what becomes [`Facts`].
 
 pub mod everybody;
 mod facts;
 mod fragment;
 pub mod listing;
+mod person;
 mod reader;
+mod sets;
 pub mod sql;
-mod supervision;
+pub mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 pub use facts::{Facts, GroupNode, HeldRole, SettingValue, Share, ShareLevel};
+pub use person::{Ask, Asked, PersonStatements, Unreadable};
 
 use crate::policy_set::{Column, KeyColumn};
 use crate::predicate::Predicate;
@@ -239,14 +242,6 @@ impl RoleHeld {
 }
 
 impl Directory {
-    /// The table that tells who supervises whom.
-    pub fn supervision_table(&self) -> &TableName {
-        match &self.users.supervision {
-            Some(Supervision::Table(tree)) => &tree.source.table,
-            Some(Supervision::Column(_)) | None => &self.users.source.table,
-        }
-    }
-
     /// The columns, by table, that say who a person is and what is in that person's reach: keys,
     /// login, whether active, who is above, attributes, and the group in the people's own table.
     /// Roles and memberships in tables of their own are left out.

@@ -1,17 +1,15 @@
-//! The statement that tells everything about one person.
+//! The statement that tells about one person whatever PostgreSQL finds by that person's own keys. The
+//! sets of people and groups around are read by [`super::sets`].
 
-use std::collections::BTreeSet;
-
-use super::fragment::{Typed, common_type, from, said_as, where_all};
-use super::sql::{active, is_key};
+use super::fragment::{Typed, from, group_type, said_as, where_all};
+use super::sql::active;
 use super::{Directory, Elsewhere, Holder, Said, Told, ToldElsewhere};
 use crate::policy_set::{Column, KeyColumn};
 use crate::quote;
 
-/// Everything about one person, as one statement.
+/// What concerns one person alone, as one statement.
 pub(super) struct Reader<'a> {
     pub(super) directory: &'a Directory,
-    pub(super) keys: &'a BTreeSet<String>,
 }
 
 impl Reader<'_> {
@@ -31,8 +29,7 @@ impl Reader<'_> {
              SELECT CAST(pg_catalog.jsonb_build_object(\
              'user', {user}, 'login', {login}{logins}, 'active', {active}, 'keys', {keys}, \
              'attributes', {attributes}, 'roles', {roles}, \
-             'groups', {groups}, 'groups_below', {below}, 'group_nodes', {nodes}, \
-             'reports', {reports}, 'colleagues', {colleagues}, 'colleagues_tree', {colleagues_tree}, \
+             'groups', {groups}, 'group_nodes', {nodes}, \
              'settings', {settings}, 'shares', {shares}) AS pg_catalog.text) \
              FROM {table} WHERE {mine}",
             ctes = self.ctes(),
@@ -67,15 +64,9 @@ impl Reader<'_> {
             ),
             roles = self.roles(),
             groups = list("SELECT CAST(my_groups.g AS pg_catalog.text) FROM my_groups"),
-            below = list(
-                "SELECT CAST(groups_below.g AS pg_catalog.text) FROM groups_below WHERE groups_below.g IS NOT NULL"
-            ),
             nodes = "(SELECT COALESCE(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(\
                      'key', CAST(up.g AS pg_catalog.text), 'name', up.name, 'parent', CAST(up.parent AS pg_catalog.text))), \
                      '[]'::pg_catalog.jsonb) FROM groups_up AS up)",
-            reports = self.reports(),
-            colleagues = self.people("colleagues"),
-            colleagues_tree = self.people("colleagues_tree"),
             settings = self.settings(),
             shares = self.shares(),
             table = from(&users.source, "u"),
@@ -122,7 +113,7 @@ impl Reader<'_> {
     }
 
     /// `column` holds my key.
-    pub(super) fn is_me(&self, alias: &str, column: &KeyColumn) -> String {
+    fn is_me(&self, alias: &str, column: &KeyColumn) -> String {
         let value = Typed::column(alias, &column.column);
         let me = self.me(&column.key);
         if me.type_name == "pg_catalog.text[]" {
@@ -132,24 +123,9 @@ impl Reader<'_> {
         }
     }
 
-    fn group_type(&self) -> String {
-        let groups = &self.directory.groups;
-        common_type(
-            [Some(&groups.key), groups.parent.as_ref()]
-                .into_iter()
-                .flatten()
-                .chain(
-                    self.directory
-                        .memberships
-                        .iter()
-                        .map(|membership| &membership.group),
-                ),
-        )
-    }
-
     fn ctes(&self) -> String {
         let groups = &self.directory.groups;
-        let group_type = self.group_type();
+        let group_type = group_type(self.directory);
         let typed =
             |alias: &str, column: &Column| Typed::column(alias, column).as_type(&group_type);
         let mine: Vec<String> = self
@@ -172,19 +148,10 @@ impl Reader<'_> {
                 )
             })
             .collect();
-        let (below, above) = match &groups.parent {
-            None => (String::new(), "NULL".to_owned()),
-            Some(parent) => (
-                format!(
-                    " UNION SELECT {} FROM groups_below AS b JOIN {} ON {} OPERATOR(pg_catalog.=) b.g WHERE {}",
-                    typed("g", &groups.key),
-                    from(&groups.source, "g"),
-                    typed("g", parent),
-                    where_all(&groups.source, "g", &[])
-                ),
-                typed("g", parent),
-            ),
-        };
+        let above = groups
+            .parent
+            .as_ref()
+            .map_or("NULL".to_owned(), |parent| typed("g", parent));
         let name = groups
             .name
             .as_ref()
@@ -200,14 +167,9 @@ impl Reader<'_> {
         let key = typed("g", &groups.key);
         format!(
             "my_groups(g) AS ({mine}), \
-             groups_below(g) AS (SELECT my_groups.g FROM my_groups{below}), \
              groups_up(g, name, parent) AS ({node} FROM {table} WHERE {filter} AND {key} OPERATOR(pg_catalog.=) ANY (SELECT my_groups.g FROM my_groups) \
-             UNION {node} FROM {table} JOIN groups_up AS up ON up.parent OPERATOR(pg_catalog.=) {key} WHERE {filter}), \
-             {reports}, colleagues(p) AS ({colleagues}), colleagues_tree(p) AS ({colleagues_tree})",
+             UNION {node} FROM {table} JOIN groups_up AS up ON up.parent OPERATOR(pg_catalog.=) {key} WHERE {filter})",
             mine = mine.join(" UNION "),
-            reports = self.supervised(),
-            colleagues = self.members("my_groups"),
-            colleagues_tree = self.members("groups_below"),
         )
     }
 
@@ -229,71 +191,6 @@ impl Reader<'_> {
         )
     }
 
-    /// The members of the groups in the CTE `groups`, by `user` key.
-    fn members(&self, groups: &str) -> String {
-        let users = &self.directory.users;
-        let group_type = self.group_type();
-        let parts: Vec<String> = self.directory.memberships.iter().map(|membership| {
-            format!(
-                "SELECT {} FROM {groups} AS mine JOIN {} ON {} OPERATOR(pg_catalog.=) mine.g JOIN {} ON {} WHERE {}",
-                Typed::column("u", &users.keys["user"]).sql,
-                from(&membership.source, "m"),
-                Typed::column("m", &membership.group).as_type(&group_type),
-                from(&users.source, "u"),
-                is_key(self.directory, "u", &Typed::column("m", &membership.user.column), &membership.user.key),
-                where_all(&membership.source, "m", &[where_all(&users.source, "u", &[])])
-            )
-        }).collect();
-        parts.join(" UNION ")
-    }
-
-    /// The keys of the people in the CTE `people`, by key name.
-    fn people(&self, people: &str) -> String {
-        self.people_with(people, |_| None)
-    }
-
-    /// The same, where `given` finds the keys of some names otherwise.
-    pub(super) fn people_with(
-        &self,
-        people: &str,
-        given: impl Fn(&String) -> Option<String>,
-    ) -> String {
-        let users = &self.directory.users;
-        self.object(self.keys.iter().map(|name| {
-            let inner = if let Some(given) = given(name) {
-                given
-            } else if name == "user" {
-                format!("SELECT CAST(p.p AS pg_catalog.text) FROM {people} AS p")
-            } else if let Some(column) = users.keys.get(name) {
-                format!(
-                    "SELECT {} FROM {people} AS p JOIN {} ON {} OPERATOR(pg_catalog.=) p.p",
-                    Typed::column("x", column).text(),
-                    from(&users.source, "x"),
-                    Typed::column("x", &users.keys["user"]).sql
-                )
-            } else {
-                let place = &users.more_keys[name];
-                let person = Typed {
-                    sql: "p.p".to_owned(),
-                    type_name: users.keys["user"].type_name.clone(),
-                };
-                format!(
-                    "SELECT {} FROM {people} AS p JOIN {} ON {} WHERE {}",
-                    Typed::column("x", &place.value).text(),
-                    from(&place.source, "x"),
-                    Typed::column("x", &place.user).equals(&person),
-                    where_all(&place.source, "x", &[])
-                )
-            };
-            (
-                name,
-                list(&format!(
-                    "SELECT found.k FROM ({inner}) AS found(k) WHERE found.k IS NOT NULL"
-                )),
-            )
-        }))
-    }
-
     fn roles(&self) -> String {
         let parts: Vec<String> = self.directory.roles_held.iter().enumerate().map(|(index, held)| {
             let (condition, group) = self.held_by("r", &held.holder);
@@ -313,7 +210,7 @@ impl Reader<'_> {
             Holder::User(column) => (self.is_me(alias, column), "NULL".to_owned()),
             Holder::Group(column) => {
                 let group = Typed::column(alias, column);
-                let group_type = self.group_type();
+                let group_type = group_type(self.directory);
                 let condition = if group.type_name == group_type {
                     format!(
                         "{} OPERATOR(pg_catalog.=) ANY (SELECT mine.g FROM my_groups AS mine)",

@@ -1,10 +1,6 @@
 //! The SQL that reads the directory.
 
-use std::collections::BTreeSet;
-
 use super::fragment::{Typed, from, where_all};
-use super::reader::Reader;
-pub use super::supervision::supervisor_cycle;
 use super::{Active, ActiveTable, Directory, Holder, Told, ToldElsewhere};
 
 /// Finds the people who log in as the database role `$1`: one column, the `user` key as text.
@@ -112,32 +108,6 @@ pub fn group_count(directory: &Directory) -> String {
     )
 }
 
-/// Whether the groups' tree has a cycle: one boolean.
-pub fn group_cycle(directory: &Directory) -> Option<String> {
-    let groups = &directory.groups;
-    let parent = groups.parent.as_ref()?;
-    Some(cycle(
-        &from(&groups.source, "n"),
-        &Typed::column("n", &groups.key),
-        &Typed::column("n", parent),
-    ))
-}
-
-/// Climbs from the top: an edge whose node isn't met on the way down is part of a cycle, or below
-/// one.
-pub(super) fn cycle(table: &str, key: &Typed, above: &Typed) -> String {
-    format!(
-        "WITH RECURSIVE edge(node, above) AS (SELECT {key}, {above} FROM {table} WHERE {above_sql} IS NOT NULL), \
-         root(node) AS (SELECT {key} FROM {table} WHERE {above_sql} IS NULL \
-         UNION SELECT edge.node FROM edge WHERE NOT EXISTS (SELECT FROM edge AS e WHERE e.node OPERATOR(pg_catalog.=) edge.above) \
-         UNION SELECT edge.node FROM edge JOIN root ON root.node OPERATOR(pg_catalog.=) edge.above) \
-         SELECT EXISTS (SELECT FROM edge WHERE NOT EXISTS (SELECT FROM root WHERE root.node OPERATOR(pg_catalog.=) edge.node))",
-        key = key.text(),
-        above = above.text(),
-        above_sql = above.sql,
-    )
-}
-
 /// Lists the active people who hold a role, as `(user key, source, value)`, all text but the
 /// source. Roles implied by others are not among them.
 pub fn holders(directory: &Directory) -> String {
@@ -218,15 +188,6 @@ pub fn roles_of_group(directory: &Directory) -> Option<String> {
         })
         .collect();
     (!parts.is_empty()).then(|| parts.join(" UNION ALL "))
-}
-
-/// Tells everything about the person whose `user` key is `$1` (in that key's own type): at most
-/// one row with one `text` value, the JSON of [`super::Facts`]. `keys` are the names of the
-/// person's keys that records are owned by.
-///
-/// The recursive parts use UNION, so a cycle ends them instead of running for ever.
-pub fn facts(directory: &Directory, keys: &BTreeSet<String>) -> String {
-    Reader { directory, keys }.statement()
 }
 
 fn any(conditions: Vec<String>) -> String {

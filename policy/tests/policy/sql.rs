@@ -1,6 +1,6 @@
 //! The generated SQL: what each table of the small CRM is protected by, and how its directory is read.
 
-use celador_policy::directory::sql;
+use celador_policy::directory::{PersonStatements, sql, tree};
 use celador_policy::document::ScopeName;
 use celador_policy::policy_set::{CellRef, LinkKind, ParentTarget, Via};
 use celador_policy::row_policy::followed::{self, Compared, Followed};
@@ -180,19 +180,23 @@ fn the_directory_is_read_with_these_statements() {
             .keys()
             .chain(directory.users.more_keys.keys())
             .cloned();
+        let person = PersonStatements::with_keys(directory, keys.collect());
+        let trees = [tree::of_groups(directory), tree::of_supervisors(directory)];
         let statements = [
-            Some(sql::facts(directory, &keys.collect())),
             sql::user_by_login(directory),
             sql::login_twice(directory),
             Some(sql::group_count(directory)),
-            sql::group_cycle(directory),
-            sql::supervisor_cycle(directory),
             Some(sql::holders(directory)),
             Some(sql::active_users(directory)),
         ];
-        let all: String = statements
-            .into_iter()
-            .flatten()
+        let all: String = (person.all().into_iter().map(str::to_owned))
+            .chain(
+                trees
+                    .iter()
+                    .flatten()
+                    .flat_map(|tree| [tree.edges(), tree.above(), tree.nodes_in("celador_new")]),
+            )
+            .chain(statements.into_iter().flatten())
             .map(|sql| sql + ";\n")
             .collect();
         assert_same(name, golden, &all);
