@@ -30,7 +30,8 @@ pub(super) unsafe fn leave_out_spoken(
         // They may have been preferred to others, which are made again.
         (*relation).pathlist = std::ptr::null_mut();
         (*relation).partial_pathlist = std::ptr::null_mut();
-        let bitmaps = std::mem::replace(&mut *(&raw mut pg_sys::enable_bitmapscan), false);
+        let bitmaps = pg_sys::enable_bitmapscan;
+        pg_sys::enable_bitmapscan = false;
         pg_sys::create_index_paths(root, relation);
         pg_sys::enable_bitmapscan = bitmaps;
         (*relation).pathlist = without(relation, (*relation).pathlist);
