@@ -194,19 +194,23 @@ fn the_depth_of_the_stack_tells_nothing() {
     let database = stage();
     let mut ruth = Session::of(&database, "find_ruth");
     ruth.set(DEEP);
-    // Each letter a step deeper, in the one row whose number it is.
-    let long = "%N%a%m%e%o%f%n%u%m%b%e%r%1%2%3%4";
+    database.run(
+        "INSERT INTO find.things (id, owner_id, name) VALUES (9000, 3, repeat('abcdefghij', 10))",
+    );
+    // Each letter goes a step deeper.
+    let right = "%a%b%c%d%e%f%g%h%i%j".repeat(10);
+    let wrong = right.replacen("%a", "%Z", 1);
     let outcomes = |ruth: &mut Session, pattern: &str| {
         ruth.run(&format!(
             "SELECT string_agg(yard.deep(levels, '{pattern}'), ',' ORDER BY levels) FROM generate_series(300, 800) AS levels"
         ))
     };
-    let hidden = outcomes(&mut ruth, long);
+    let hidden = outcomes(&mut ruth, &right);
     assert!(
         hidden.contains("none") && hidden.contains("too deep"),
         "{hidden}"
     );
-    assert_eq!(hidden, outcomes(&mut ruth, &format!("{long}%x")));
+    assert_eq!(hidden, outcomes(&mut ruth, &wrong));
 }
 
 /// A statement over protected tables begins with room for its policy, or not at all.
