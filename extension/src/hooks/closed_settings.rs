@@ -44,10 +44,7 @@ pub(super) fn install() {
         }
         FOUND.set(Some((limit.cast(), plan.cast())));
         // Loaded with the session: the role's own settings and the connection's are there already.
-        let is_superuser = pg_sys::GetConfigOption(c"is_superuser".as_ptr(), true, false);
-        if pg_sys::IsUnderPostmaster
-            && (is_superuser.is_null() || CStr::from_ptr(is_superuser) != c"on")
-        {
+        if pg_sys::IsUnderPostmaster && !super::is_superuser() {
             close();
         }
     }

@@ -27,6 +27,7 @@ pub(crate) mod tree;
 mod unreachable;
 mod utility;
 
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pgrx::pg_sys;
@@ -52,6 +53,15 @@ pub(crate) fn install() {
     executor::install();
     unreachable::install();
     utility::install();
+}
+
+/// Whether the session is a superuser's, as PostgreSQL tells clients: no catalog is read.
+fn is_superuser() -> bool {
+    // SAFETY: reads a setting that PostgreSQL has.
+    unsafe {
+        let told = pg_sys::GetConfigOption(c"is_superuser".as_ptr(), true, false);
+        !told.is_null() && CStr::from_ptr(told) == c"on"
+    }
 }
 
 /// The covering call that [`covered`] is about: left in a plan, it ends the statement.

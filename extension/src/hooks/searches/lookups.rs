@@ -10,7 +10,8 @@
 
 use pgrx::prelude::*;
 
-use super::speech::calls_others;
+use super::proof::is_proven;
+use super::speech::{calls_others, is_of_statement};
 use crate::hooks::tree::elements;
 
 /// Takes out the ways by index on which others' functions would be asked again.
@@ -23,7 +24,7 @@ pub(super) unsafe fn leave_out_spoken(
         let paths = |list| elements::<pg_sys::Path>(list).into_iter();
         if !paths((*relation).pathlist)
             .chain(paths((*relation).partial_pathlist))
-            .any(|path| asks_again(relation, path))
+            .any(|path| asks_again(root, path))
         {
             return;
         }
@@ -34,8 +35,8 @@ pub(super) unsafe fn leave_out_spoken(
         pg_sys::enable_bitmapscan = false;
         pg_sys::create_index_paths(root, relation);
         pg_sys::enable_bitmapscan = bitmaps;
-        (*relation).pathlist = without(relation, (*relation).pathlist);
-        (*relation).partial_pathlist = without(relation, (*relation).partial_pathlist);
+        (*relation).pathlist = without(root, (*relation).pathlist);
+        (*relation).partial_pathlist = without(root, (*relation).partial_pathlist);
         pg_sys::create_tidscan_paths(root, relation);
         let all = |workers| {
             pg_sys::create_seqscan_path(root, relation, (*relation).lateral_relids, workers)
@@ -55,12 +56,12 @@ pub(super) unsafe fn leave_out_spoken(
     }
 }
 
-unsafe fn without(relation: *mut pg_sys::RelOptInfo, list: *mut pg_sys::List) -> *mut pg_sys::List {
+unsafe fn without(root: *mut pg_sys::PlannerInfo, list: *mut pg_sys::List) -> *mut pg_sys::List {
     // SAFETY: rebuilds a list of paths.
     unsafe {
         let mut kept = std::ptr::null_mut();
         for path in elements::<pg_sys::Path>(list) {
-            if !asks_again(relation, path) {
+            if !asks_again(root, path) {
                 kept = pg_sys::lappend(kept, path.cast());
             }
         }
@@ -69,32 +70,29 @@ unsafe fn without(relation: *mut pg_sys::RelOptInfo, list: *mut pg_sys::List) ->
 }
 
 /// Whether rows that an index has found are asked something again that calls others' functions.
-unsafe fn asks_again(relation: *mut pg_sys::RelOptInfo, path: *mut pg_sys::Path) -> bool {
+unsafe fn asks_again(root: *mut pg_sys::PlannerInfo, path: *mut pg_sys::Path) -> bool {
     // SAFETY: node types are checked before they are read.
     unsafe {
         let tag = (*path).type_;
         if tag == pg_sys::NodeTag::T_BitmapHeapPath {
-            calls(
-                relation,
-                (*path.cast::<pg_sys::BitmapHeapPath>()).bitmapqual,
-            )
+            calls(root, (*path.cast::<pg_sys::BitmapHeapPath>()).bitmapqual)
         } else if tag == pg_sys::NodeTag::T_IndexPath {
             let index = (*path.cast::<pg_sys::IndexPath>()).indexinfo;
-            (*index).relam != pg_sys::BTREE_AM_OID && calls(relation, path)
+            (*index).relam != pg_sys::BTREE_AM_OID && calls(root, path)
         } else {
             false
         }
     }
 }
 
-unsafe fn calls(relation: *mut pg_sys::RelOptInfo, path: *mut pg_sys::Path) -> bool {
+unsafe fn calls(root: *mut pg_sys::PlannerInfo, path: *mut pg_sys::Path) -> bool {
     // SAFETY: node types are checked before they are read.
     unsafe {
         let tag = (*path).type_;
         let any = |list| {
             elements::<pg_sys::Path>(list)
                 .into_iter()
-                .any(|path| calls(relation, path))
+                .any(|path| calls(root, path))
         };
         if tag == pg_sys::NodeTag::T_BitmapAndPath {
             any((*path.cast::<pg_sys::BitmapAndPath>()).bitmapquals)
@@ -105,8 +103,8 @@ unsafe fn calls(relation: *mut pg_sys::RelOptInfo, path: *mut pg_sys::Path) -> b
                 .into_iter()
                 .map(|clause| (*clause).rinfo)
                 .any(|asked| {
-                    (*asked).security_level > (*relation).baserestrict_min_security
-                        && calls_others((*asked).clause.cast())
+                    let clause = (*asked).clause.cast();
+                    is_of_statement(root, asked) && calls_others(clause) && !is_proven(clause)
                 })
         } else {
             true

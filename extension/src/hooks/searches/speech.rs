@@ -15,6 +15,9 @@ use pgrx::prelude::*;
 
 use crate::hooks::tree::{elements, is_a};
 
+/// A cost that puts a condition before all others of its level.
+const FIRST: f64 = -1e-9;
+
 // The bindings of these are guarded. Called directly, an error passes the walker as C would have
 // it: nothing of Rust's waits in its frames.
 unsafe extern "C-unwind" {
@@ -33,7 +36,7 @@ unsafe extern "C-unwind" {
     fn list_member_int(list: *const pg_sys::List, number: i32) -> bool;
 }
 
-/// Takes the mark off the conditions of a table, and of what is below it, that would be noticed.
+/// Puts the conditions of a table, and of what is below it, that would be noticed behind the policy.
 pub(super) unsafe fn hold_back(root: *mut pg_sys::PlannerInfo, relation: *mut pg_sys::RelOptInfo) {
     // SAFETY: the planner's own structures.
     unsafe {
@@ -53,6 +56,7 @@ pub(super) unsafe fn hold_back(root: *mut pg_sys::PlannerInfo, relation: *mut pg
 unsafe fn hold_back_of(root: *mut pg_sys::PlannerInfo, relation: *mut pg_sys::RelOptInfo) {
     // SAFETY: the planner's own structures.
     unsafe {
+        let level = (*root).qual_security_level;
         let asked = elements::<pg_sys::ParamPathInfo>((*relation).ppilist)
             .into_iter()
             .map(|asked| (*asked).ppi_clauses);
@@ -62,16 +66,46 @@ unsafe fn hold_back_of(root: *mut pg_sys::PlannerInfo, relation: *mut pg_sys::Re
             .chain(asked)
             .flat_map(|list| elements::<pg_sys::RestrictInfo>(list))
         {
-            if (*condition).leakproof
-                && (*condition).security_level > 0
-                && pg_sys::ffi::pg_guard_ffi_boundary(|| {
-                    speaks((*condition).clause.cast(), root.cast())
-                })
-            {
+            if !is_of_statement(root, condition) {
+                continue;
+            }
+            let speaks = speaks_in(root, (*condition).clause.cast());
+            if speaks && (*condition).security_level < level {
+                // First of what comes behind the policy: it may stand for a condition of the policy's.
+                (*condition).security_level = level;
+                (*condition).eval_cost.startup = 0.0;
+                (*condition).eval_cost.per_tuple = FIRST;
+            } else if speaks {
                 (*condition).leakproof = false;
             }
         }
     }
+}
+
+/// Whether the condition is the statement's, and not the policy's alone. What follows from both, as
+/// `b = 2` does from `a = 2` and `a = b`, counts as the policy's for PostgreSQL.
+pub(super) unsafe fn is_of_statement(
+    root: *mut pg_sys::PlannerInfo,
+    condition: *mut pg_sys::RestrictInfo,
+) -> bool {
+    // SAFETY: the planner's own structures.
+    unsafe {
+        let level = (*root).qual_security_level;
+        let classes = [
+            (*condition).parent_ec,
+            (*condition).left_ec,
+            (*condition).right_ec,
+        ];
+        (*condition).security_level >= level
+            || classes
+                .into_iter()
+                .any(|class| !class.is_null() && (*class).ec_max_security >= level)
+    }
+}
+
+unsafe fn speaks_in(root: *mut pg_sys::PlannerInfo, clause: *mut pg_sys::Node) -> bool {
+    // SAFETY: an expression of the planner's.
+    unsafe { pg_sys::ffi::pg_guard_ffi_boundary(|| speaks(clause, root.cast())) }
 }
 
 /// Whether something in the expression could be noticed by whoever wrote it.
