@@ -13,6 +13,7 @@ mod giving;
 pub mod key_set;
 pub mod lint;
 pub mod matrix;
+pub mod permissions;
 mod placement;
 pub mod policy_set;
 pub mod predicate;
