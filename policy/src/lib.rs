@@ -14,6 +14,7 @@ pub mod key_set;
 pub mod leakproof;
 pub mod lint;
 pub mod matrix;
+pub mod permissions;
 mod placement;
 pub mod policy_set;
 pub mod predicate;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::Action;
 use crate::directory::Directory;
 use crate::document::{ModuleMode, NoIdentity, ScopeName};
+use crate::permissions::{self, Permissions};
 use crate::predicate::Predicate;
 use crate::schema::TableName;
 
@@ -25,8 +26,9 @@ pub struct PolicySet {
     pub schemas: Vec<String>,
     /// The roles.
     pub roles: BTreeMap<String, Role>,
-    /// Role → module → action → what is granted. Wildcards are written out.
-    pub permissions: BTreeMap<String, BTreeMap<String, BTreeMap<Action, Vec<Grant>>>>,
+    /// What roles may.
+    #[serde(with = "permissions")]
+    pub permissions: Permissions,
     /// The restrictions by name.
     pub restrictions: BTreeMap<String, Restriction>,
     /// The settings by name.

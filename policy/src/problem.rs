@@ -67,6 +67,11 @@ impl Collector {
         self.problems.is_empty()
     }
 
+    /// How many were noted so far.
+    pub(crate) fn len(&self) -> usize {
+        self.problems.len()
+    }
+
     /// `Ok` if nothing was noted; otherwise the problems, with lines looked up in `text`.
     pub(crate) fn finish(self, text: &str) -> Result<(), Problems> {
         if self.problems.is_empty() {

@@ -1,19 +1,21 @@
 //! The cells of the matrix: which rows a role's action reaches.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
 
 use super::Checker;
 use super::rules::setting_rule;
 use crate::action::Action;
 use crate::document::{Cell, Scope, ScopeName, ScopeTerm};
+use crate::permissions::{self, Cells, Permissions};
 use crate::policy_set::{Grant, GrantScope, GroupPlace, Owner, ParentTarget, PolicySet};
 
 /// Every scope, for remedies.
 const SCOPES: &str = "own, created, reports, group, group_tree, colleagues, colleagues_tree, \
                       unassigned, shared, parent, related, rule:NAME or all";
-
-/// Role → module → action → grants.
-type Permissions = BTreeMap<String, BTreeMap<String, BTreeMap<Action, Vec<Grant>>>>;
 
 /// Where a scope is written.
 pub(super) struct Place<'a> {
@@ -31,35 +33,45 @@ impl Checker<'_> {
     /// The cells, with wildcards written out.
     pub(super) fn permissions(&mut self, set: &mut PolicySet) {
         let mut permissions = Permissions::new();
+        // Where many roles have the same cell it is checked once.
+        let mut known: FxHashMap<(&str, bool, &Cell), Arc<Cells>> = FxHashMap::default();
+        let all: Vec<String> = set.modules.keys().cloned().collect();
         for (role, cells) in &self.document.matrix.permissions {
+            let mut of_role = BTreeMap::new();
             for (written, cell) in cells {
                 let wildcard = written == "*";
-                let modules: Vec<String> = if wildcard {
-                    set.modules.keys().cloned().collect()
-                } else if set.modules.contains_key(written) {
-                    vec![written.clone()]
+                let modules = if wildcard {
+                    all.as_slice()
+                } else if let Ok(at) = all.binary_search(written) {
+                    &all[at..=at]
                 } else {
                     self.unmapped.insert(written.clone());
                     continue;
                 };
                 for module in modules {
-                    let path = ["permissions", role, written];
-                    let grants = self.cell(set, &path, &module, cell, wildcard);
-                    let target = permissions
-                        .entry(role.clone())
-                        .or_default()
-                        .entry(module)
-                        .or_default();
-                    for (action, grants) in grants {
-                        let known = target.entry(action).or_default();
-                        known.extend(grants);
-                        known.sort();
-                        known.dedup();
-                    }
+                    let question = (module.as_str(), wildcard, cell);
+                    let cells = match known.get(&question) {
+                        Some(cells) => Arc::clone(cells),
+                        None => {
+                            let problems = self.problems.len();
+                            let path = ["permissions", role, written];
+                            let cells = Arc::new(self.cell(set, &path, module, cell, wildcard));
+                            // What is wrong with it is said of each role.
+                            if self.problems.len() == problems {
+                                known.insert(question, Arc::clone(&cells));
+                            }
+                            cells
+                        }
+                    };
+                    add(of_role.entry(module.clone()), cells);
                 }
+            }
+            if !of_role.is_empty() {
+                permissions.insert(role.clone(), of_role);
             }
         }
         self.setters(set, &mut permissions);
+        permissions::share(&mut permissions);
         set.permissions = permissions;
         self.depth(set);
     }
@@ -79,11 +91,8 @@ impl Checker<'_> {
                 continue;
             }
             for role in &setting.set_by {
-                let cell = permissions
-                    .entry(role.clone())
-                    .or_default()
-                    .entry("settings".to_owned())
-                    .or_default();
+                let of_role = permissions.entry(role.clone()).or_default();
+                let cell = Arc::make_mut(of_role.entry("settings".to_owned()).or_default());
                 for action in [Action::Read, Action::Create, Action::Update, Action::Delete] {
                     cell.entry(action).or_default().push(Grant {
                         scope: GrantScope::Rule(rule.clone()),
@@ -103,8 +112,8 @@ impl Checker<'_> {
         module: &str,
         cell: &Cell,
         wildcard: bool,
-    ) -> BTreeMap<Action, Vec<Grant>> {
-        let mut grants: BTreeMap<Action, Vec<Grant>> = BTreeMap::new();
+    ) -> Cells {
+        let mut grants = Cells::new();
         for (written, scopes) in &cell.actions {
             let path = [path, &[written.as_str()]].concat();
             let actions: Vec<Action> = match (written.as_str(), Action::from_name(written)) {
@@ -131,6 +140,10 @@ impl Checker<'_> {
                     grants.entry(action).or_default().extend(grant);
                 }
             }
+        }
+        for grants in grants.values_mut() {
+            grants.sort();
+            grants.dedup();
         }
         grants
     }
@@ -310,6 +323,24 @@ impl Checker<'_> {
     pub(super) fn lacks(&self, module: &str, lacking: &str) -> bool {
         let map = self.document.mapping.modules.get(module);
         map.is_none_or(|map| map.lacks.contains(lacking))
+    }
+}
+
+/// Adds cells to those that another key has given the same role in the same module.
+fn add(known: Entry<'_, String, Arc<Cells>>, cells: Arc<Cells>) {
+    match known {
+        Entry::Vacant(empty) => {
+            empty.insert(cells);
+        }
+        Entry::Occupied(mut known) => {
+            let known = Arc::make_mut(known.get_mut());
+            for (action, grants) in cells.iter() {
+                let known = known.entry(*action).or_default();
+                known.extend(grants.iter().cloned());
+                known.sort();
+                known.dedup();
+            }
+        }
     }
 }
 

@@ -204,7 +204,7 @@ fn edges(set: &PolicySet) -> Edges {
     let mut edges = Edges::new();
     for (role, modules) in &set.permissions {
         for (module, actions) in modules {
-            for (&action, grants) in actions {
+            for (&action, grants) in actions.iter() {
                 for grant in grants {
                     let (via, scope) = match &grant.scope {
                         GrantScope::Parent(via) => (via, "parent"),

@@ -41,7 +41,7 @@ pub struct RoleRule {
 }
 
 /// `[permissions.ROLE.MODULE]`: action → scopes. `"*"` as an action stands for all of them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct Cell {
     /// By field: rendering → scopes, and `write` → scopes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -52,7 +52,7 @@ pub struct Cell {
 }
 
 /// A scope: `"own"`, or `{ scope = "own", when = "setting" }` with what narrows it.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Scope {
     /// Only its name.
@@ -62,7 +62,7 @@ pub enum Scope {
 }
 
 /// A scope with what narrows it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScopeTerm {
     /// The scope's name.

@@ -28,7 +28,7 @@ pub fn lines(policy: &PolicySet) -> Vec<Line> {
     let mut lines = Vec::new();
     for (role, modules) in &policy.permissions {
         for (module, actions) in modules {
-            for (action, grants) in actions {
+            for (action, grants) in actions.iter() {
                 let mut by_setting: BTreeMap<Option<&str>, (BTreeSet<String>, Depth)> =
                     BTreeMap::new();
                 for grant in grants {
