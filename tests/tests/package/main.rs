@@ -146,7 +146,7 @@ fn schema(cluster: &Cluster, install: &Install, database: &str) -> String {
             .arg("--schema-only")
             .arg(cluster.url("postgres", database)),
     );
-    let lines = dump.lines().filter(|line| !line.contains("restrict "));
+    let lines = dump.lines().filter(|line| !line.starts_with('\\'));
     lines.collect::<Vec<_>>().join("\n")
 }
 
