@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cells::{CELADOR, Cell};
 use crate::databases::{Databases, Size};
 use crate::figures::{Bound, Figure};
-use crate::groups::Group;
+use crate::groups::{Goal, Group};
 use crate::peers::Peer;
 
 /// What was measured.
@@ -94,8 +94,21 @@ impl Report {
                     .filter(|figure| figure.goal.is_some())
                     .count()
         );
-        for cell in cells {
-            let _ = writeln!(text, "- {}", self.named(cell));
+        for (at, cell) in cells.iter().enumerate() {
+            let is_same =
+                |other: &&Cell| other.group == cell.group && other.operation == cell.operation;
+            if cells[..at].iter().any(is_same) {
+                continue;
+            }
+            let of = cells[at..].iter().copied().filter(is_same);
+            let people: Vec<String> = of.map(|cell| self.over(cell)).collect();
+            let (title, goal) = (cell.group.title(), goal(cell.goal));
+            let _ = writeln!(
+                text,
+                "- {title}, {} ({goal}): {}",
+                cell.operation,
+                people.join("; ")
+            );
         }
         for figure in figures {
             let _ = writeln!(
@@ -164,23 +177,24 @@ impl Report {
         format!(">{} s", self.timeout)
     }
 
-    fn named(&self, cell: &Cell) -> String {
-        let under = cell.of(CELADOR);
-        let or_more = match cell.goal.or_microseconds {
-            0.0 => String::new(),
-            more => format!(" or +{more} µs"),
-        };
+    /// Somebody for whom a statement takes too long.
+    fn over(&self, cell: &Cell) -> String {
+        let prepared = if cell.prepared { ", prepared" } else { "" };
+        let took = cell.of(CELADOR);
+        let took = took.map_or_else(|| self.stopped(), |took| number(took, "ms"));
         format!(
-            "{}, {} as {}, {}: {} ({} by hand, {} under Celador; goal {}{or_more})",
-            cell.group.title(),
-            cell.operation,
+            "{}{prepared} {} ({took}, by hand {})",
             cell.who,
-            how(cell.prepared),
             self.ratio(cell, CELADOR),
-            self.by_hand(cell),
-            under.map_or_else(|| self.stopped(), |took| number(took, "ms")),
-            cell.goal.times,
+            self.by_hand(cell)
         )
+    }
+}
+
+fn goal(goal: Goal) -> String {
+    match goal.or_microseconds {
+        0.0 => format!("goal {}", goal.times),
+        more => format!("goal {} or +{more} µs", goal.times),
     }
 }
 
