@@ -36,7 +36,7 @@ const CLOSED_OF_BACKENDS: [&str; 2] = ["io", "wal"];
 /// statement's the tables that its policy has asked.
 const LOCKS: &str = "pg_lock_status";
 /// What functions in C of other extensions begin with that count what statements do.
-const OF_EXTENSIONS: [&[u8]; 2] = [b"pg_stat_", b"pg_qualstats"];
+const OF_EXTENSIONS: [&[u8]; 3] = [b"pg_stat_", b"pg_qualstats", b"pg_buffercache"];
 /// `c` in `pg_language`.
 const C: u32 = 13;
 

@@ -19,7 +19,7 @@ pub(super) unsafe fn leave_out_spoken(
     root: *mut pg_sys::PlannerInfo,
     relation: *mut pg_sys::RelOptInfo,
 ) {
-    // SAFETY: the planner's own structures; the setting is put back.
+    // SAFETY: the planner's own structures.
     unsafe {
         let paths = |list| elements::<pg_sys::Path>(list).into_iter();
         if !paths((*relation).pathlist)
@@ -31,10 +31,9 @@ pub(super) unsafe fn leave_out_spoken(
         // They may have been preferred to others, which are made again.
         (*relation).pathlist = std::ptr::null_mut();
         (*relation).partial_pathlist = std::ptr::null_mut();
-        let bitmaps = pg_sys::enable_bitmapscan;
-        pg_sys::enable_bitmapscan = false;
+        let without_bitmaps = WithoutBitmaps::begin();
         pg_sys::create_index_paths(root, relation);
-        pg_sys::enable_bitmapscan = bitmaps;
+        drop(without_bitmaps);
         (*relation).pathlist = without(root, (*relation).pathlist);
         (*relation).partial_pathlist = without(root, (*relation).partial_pathlist);
         pg_sys::create_tidscan_paths(root, relation);
@@ -53,6 +52,27 @@ pub(super) unsafe fn leave_out_spoken(
                 pg_sys::add_partial_path(relation, all(workers));
             }
         }
+    }
+}
+
+/// While it lives, bitmaps are the last choice; put back after an error too.
+struct WithoutBitmaps(bool);
+
+impl WithoutBitmaps {
+    fn begin() -> Self {
+        // SAFETY: a backend has one thread.
+        unsafe {
+            let before = pg_sys::enable_bitmapscan;
+            pg_sys::enable_bitmapscan = false;
+            Self(before)
+        }
+    }
+}
+
+impl Drop for WithoutBitmaps {
+    fn drop(&mut self) {
+        // SAFETY: a backend has one thread.
+        unsafe { pg_sys::enable_bitmapscan = self.0 }
     }
 }
 
