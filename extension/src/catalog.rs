@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 
 use crate::fold::Question;
 use crate::hooks::observe;
-use crate::spi::{Kept, Reads};
+use crate::spi::{self, Kept, Reads};
 use crate::version::Unfit;
 use crate::{errors, hooks, plan_memory, plan_stamp, relations, session};
 
@@ -299,7 +299,7 @@ impl Catalog {
             self.kept.borrow_mut().insert(key, Rc::clone(&kept));
             kept
         });
-        kept.rows_listed(list, Reads::Latest)
+        spi::in_memory(|| kept.rows_listed(list, Reads::Latest))
     }
 
     /// The statements that tell of one person.

@@ -210,7 +210,8 @@ fn schema_changed(of_extension: bool) {
     let Some(mut catalog) = catalog::current() else {
         return;
     };
-    if of_extension && catalog.sees_all() && matches!(catalog.unfit, Some(Unfit::Policy(_))) {
+    let unread = matches!(catalog.unfit, Some(Unfit::Policy(_) | Unfit::Unreadable(_)));
+    if of_extension && catalog.sees_all() && unread {
         load::compile_again();
         let Some(renewed) = catalog::current() else {
             return;

@@ -272,20 +272,21 @@ pub(crate) unsafe fn read_rows() -> Vec<Vec<Option<String>>> {
             return Vec::new();
         }
         let descriptor = (*table).tupdesc;
-        let columns = (*descriptor).natts;
+        // Most values are texts, which need no output function.
+        let texts: Vec<bool> = (1..=(*descriptor).natts)
+            .map(|column| pg_sys::SPI_gettypeid(descriptor, column) == pg_sys::TEXTOID)
+            .collect();
         let rows = (0..pg_sys::SPI_processed as usize)
             .map(|at| {
                 let tuple = *(*table).vals.add(at);
-                (1..=columns)
-                    .map(|column| {
-                        let text = pg_sys::SPI_getvalue(tuple, descriptor, column);
-                        (!text.is_null()).then(|| {
-                            let owned = std::ffi::CStr::from_ptr(text)
-                                .to_string_lossy()
-                                .into_owned();
-                            pg_sys::pfree(text.cast());
-                            owned
-                        })
+                (1..)
+                    .zip(&texts)
+                    .map(|(column, is_text)| {
+                        if *is_text {
+                            text_of(tuple, descriptor, column)
+                        } else {
+                            printed(tuple, descriptor, column)
+                        }
                     })
                     .collect()
             })
@@ -293,6 +294,85 @@ pub(crate) unsafe fn read_rows() -> Vec<Vec<Option<String>>> {
         pg_sys::SPI_freetuptable(table);
         rows
     }
+}
+
+/// A column of type text.
+unsafe fn text_of(
+    tuple: pg_sys::HeapTuple,
+    descriptor: pg_sys::TupleDesc,
+    column: i32,
+) -> Option<String> {
+    // SAFETY: the value is a text, and lives as long as the tuple; a copy is freed.
+    unsafe {
+        let mut is_null = false;
+        let value = pg_sys::SPI_getbinval(tuple, descriptor, column, &mut is_null);
+        if is_null {
+            return None;
+        }
+        let stored = value.cast_mut_ptr::<pg_sys::varlena>();
+        let text = pg_sys::pg_detoast_datum_packed(stored);
+        let bytes = std::slice::from_raw_parts(
+            pgrx::varlena::vardata_any(text).cast::<u8>(),
+            pgrx::varlena::varsize_any_exhdr(text),
+        );
+        let owned = String::from_utf8_lossy(bytes).into_owned();
+        if text != stored {
+            pg_sys::pfree(text.cast());
+        }
+        Some(owned)
+    }
+}
+
+/// A column as its type's output function prints it.
+unsafe fn printed(
+    tuple: pg_sys::HeapTuple,
+    descriptor: pg_sys::TupleDesc,
+    column: i32,
+) -> Option<String> {
+    // SAFETY: the text is PostgreSQL's copy, and freed.
+    unsafe {
+        let text = pg_sys::SPI_getvalue(tuple, descriptor, column);
+        (!text.is_null()).then(|| {
+            let owned = std::ffi::CStr::from_ptr(text)
+                .to_string_lossy()
+                .into_owned();
+            pg_sys::pfree(text.cast());
+            owned
+        })
+    }
+}
+
+/// Has what `work` plans planned for tables that are in memory, as the directory's are: PostgreSQL
+/// takes a thousand look-ups for reads of a disk, and reads the whole table instead.
+pub(crate) fn in_memory<T>(work: impl FnOnce() -> T) -> T {
+    /// Ends the level of settings; while an error unwinds, the transaction does.
+    struct Level(i32);
+    impl Drop for Level {
+        fn drop(&mut self) {
+            if !std::thread::panicking() {
+                // SAFETY: ends the level that was begun below.
+                unsafe { pg_sys::AtEOXact_GUC(true, self.0) }
+            }
+        }
+    }
+    // SAFETY: begins a nested level of settings.
+    let _level = Level(unsafe { pg_sys::NewGUCNestLevel() });
+    for cost in [c"seq_page_cost", c"random_page_cost"] {
+        // SAFETY: name and value are strings that outlive the call.
+        unsafe {
+            pg_sys::set_config_option(
+                cost.as_ptr(),
+                c"0.05".as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+    }
+    work()
 }
 
 /// Opens SPI around `work`.

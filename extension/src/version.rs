@@ -16,6 +16,8 @@ pub(crate) enum Unfit {
     Objects(String),
     /// The objects fit; the live policy was compiled by another version, or by one that didn't say.
     Policy(Option<String>),
+    /// The live policy can't be read, and why: it was written over, or by an unfinished version.
+    Unreadable(String),
 }
 
 impl Unfit {
@@ -40,6 +42,9 @@ impl Unfit {
                 "the live policy was compiled by Celador {}, and this is {LIBRARY}",
                 version.as_deref().unwrap_or("0.1.0")
             ),
+            Self::Unreadable(why) => {
+                format!("the live policy can't be read by this version of the library: {why}")
+            }
         }
     }
 
@@ -57,6 +62,9 @@ impl Unfit {
                 "ALTER EXTENSION celador UPDATE, as a superuser, compiles it again; or \
                 load a policy."
                     .to_owned()
+            }
+            Self::Unreadable(_) => {
+                "Load the policy again: SELECT celador.load_policy(document).".to_owned()
             }
         }
     }
@@ -77,7 +85,7 @@ pub(crate) fn require_objects() {
     if let Some(unfit) = catalog::current().and_then(|catalog| catalog.unfit.clone()) {
         match unfit {
             Unfit::Objects(_) => unfit.refuse(),
-            Unfit::Policy(_) => {}
+            Unfit::Policy(_) | Unfit::Unreadable(_) => {}
         }
     }
 }

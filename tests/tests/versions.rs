@@ -218,6 +218,24 @@ fn what_another_library_compiled_is_not_read() {
         run(&mut superuser, &remedy);
         assert_eq!(ids(&mut bea, "SELECT id FROM cases"), [2], "{remedy}");
     }
+    // What this version wrote and can't read: the DBA gets in all the same.
+    for remedy in [
+        "ALTER EXTENSION celador UPDATE".to_owned(),
+        format!(
+            "SELECT celador.load_policy($doc${}$doc$)",
+            document(desk::MATRIX)
+        ),
+    ] {
+        run(
+            &mut superuser,
+            "UPDATE celador.policy SET compiled = '{\"modules\": 7}'",
+        );
+        let refused = all_refused(&mut bea);
+        assert!(refused.message.contains("can't be read"), "{refused:?}");
+        assert_eq!(number(&mut superuser, "SELECT count(*) FROM cases"), 6);
+        run(&mut superuser, &remedy);
+        assert_eq!(ids(&mut bea, "SELECT id FROM cases"), [2], "{remedy}");
+    }
     // A document that doesn't fit the tables any more: the update works, and says so; people wait
     // for a load.
     run(

@@ -1,8 +1,7 @@
 //! Reads the catalog from the tables of schema `celador`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use celador_policy::PolicySet;
 use pgrx::prelude::*;
 
 use super::{Catalog, Signals};
@@ -26,27 +25,22 @@ pub(super) fn read(signals: Signals) -> Option<Catalog> {
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
     plan_stamp::mark_by(covered);
-    let read = || {
-        (
-            spi::read(LIVE, &[], Reads::Latest),
-            oids("SELECT view::pg_catalog.oid FROM celador.registered_views"),
-            oids("SELECT relation::pg_catalog.oid FROM celador.protected WHERE observed"),
-            spi::read(PAUSED, &[], Reads::Latest),
-            oids("SELECT role::pg_catalog.oid FROM celador.guarded_owners"),
-            spi::read("SELECT FROM celador.adopted", &[], Reads::Latest).len(),
-            spi::read(FUNCTIONS, &[], Reads::Latest),
-        )
-    };
-    let (live, registered, observed, paused, guarded, adopted, functions) =
-        spi::with_rights_of(spi::superuser(), || spi::connected(read));
+    let (live, mut lists, functions) = spi::with_rights_of(spi::superuser(), || {
+        spi::connected(|| {
+            (
+                spi::read(LIVE, &[], Reads::Latest),
+                Lists::read(LISTS),
+                spi::read(&functions(), &[], Reads::Latest),
+            )
+        })
+    });
+    let observed = lists.oids("observed");
+    let paused = lists.of("paused");
     let paused = paused
         .into_iter()
-        .filter_map(|row| {
-            let mut row = row.into_iter();
-            let relation = row.next()??.parse::<u32>().ok()?;
-            Some((pg_sys::Oid::from(relation), row.next()?))
-        })
+        .filter_map(|(relation, reason)| Some((oid(&relation)?, reason)))
         .collect();
+    let adopted = lists.of("adopted").pop();
     let mut unfit = None;
     let mut revision = None;
     let policy = match live.into_iter().next().map(<[Option<String>; 3]>::try_from) {
@@ -55,7 +49,9 @@ pub(super) fn read(signals: Signals) -> Option<Catalog> {
         Some(Ok([Some(json), by, number])) => match Unfit::of_policy(by.as_deref()) {
             None => {
                 revision = number.and_then(|number| number.parse().ok());
-                Some(understood(&json))
+                serde_json::from_str(&json)
+                    .inspect_err(|error| unfit = Some(Unfit::Unreadable(error.to_string())))
+                    .ok()
             }
             other => {
                 unfit = other;
@@ -71,10 +67,12 @@ pub(super) fn read(signals: Signals) -> Option<Catalog> {
         policy,
         revision: revision.unwrap_or(0),
         observed,
-        registered,
+        registered: lists.oids("registered"),
         paused,
-        guarded,
-        adopted,
+        guarded: lists.oids("guarded"),
+        adopted: adopted
+            .and_then(|(count, _)| count.parse().ok())
+            .unwrap_or(0),
         covered,
         still_readable,
         readable_now,
@@ -100,22 +98,55 @@ pub(super) fn read(signals: Signals) -> Option<Catalog> {
 const LIVE: &str = "SELECT p.compiled, p.compiled_by, p.revision FROM celador.policy AS p \
     ORDER BY p.revision DESC LIMIT 1";
 
-const PAUSED: &str = "SELECT relation::pg_catalog.oid, reason FROM celador.paused";
+/// What is short, in one statement: a new session waits for each.
+const LISTS: &str = "\
+SELECT 'registered', CAST(CAST(v.view AS pg_catalog.oid) AS pg_catalog.text), NULL FROM celador.registered_views AS v
+UNION ALL SELECT 'observed', CAST(CAST(x.relation AS pg_catalog.oid) AS pg_catalog.text), NULL
+  FROM celador.protected AS x WHERE x.observed
+UNION ALL SELECT 'paused', CAST(CAST(z.relation AS pg_catalog.oid) AS pg_catalog.text), z.reason FROM celador.paused AS z
+UNION ALL SELECT 'guarded', CAST(CAST(g.role AS pg_catalog.oid) AS pg_catalog.text), NULL FROM celador.guarded_owners AS g
+UNION ALL SELECT 'adopted', CAST(pg_catalog.count(*) AS pg_catalog.text), NULL FROM celador.adopted";
+
+/// The rows of several lists: the list's name, what is listed, and something about it.
+struct Lists(HashMap<String, Vec<(String, Option<String>)>>);
+
+impl Lists {
+    /// Runs a statement that returns them. Inside [`spi::connected`].
+    fn read(sql: &str) -> Self {
+        let mut lists: HashMap<String, Vec<(String, Option<String>)>> = HashMap::new();
+        for row in spi::read(sql, &[], Reads::Latest) {
+            let mut row = row.into_iter();
+            if let (Some(Some(list)), Some(Some(listed)), Some(about)) =
+                (row.next(), row.next(), row.next())
+            {
+                lists.entry(list).or_default().push((listed, about));
+            }
+        }
+        Self(lists)
+    }
+
+    fn of(&mut self, list: &str) -> Vec<(String, Option<String>)> {
+        self.0.remove(list).unwrap_or_default()
+    }
+
+    fn oids(&mut self, list: &str) -> HashSet<pg_sys::Oid> {
+        let listed = self.of(list).into_iter();
+        listed.filter_map(|(listed, _)| oid(&listed)).collect()
+    }
+}
+
+fn oid(text: &str) -> Option<pg_sys::Oid> {
+    text.parse::<u32>().ok().map(pg_sys::Oid::from)
+}
 
 /// What is in every version's tables under the same names: which tables are protected, and who is
 /// exempt; and whether the rest can be read.
 fn read_basis() -> Catalog {
     watch::count(Counter::PolicyReads, 1);
-    let (version, protected, maintenance) = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| {
-            (
-                spi::read(VERSION, &[], Reads::Latest),
-                oids("SELECT relation::pg_catalog.oid FROM celador.protected"),
-                oids("SELECT role::pg_catalog.oid FROM celador.maintenance_roles"),
-            )
-        })
-    });
-    let version = version.into_iter().flatten().next().flatten();
+    let mut lists = spi::with_rights_of(spi::superuser(), || spi::connected(|| Lists::read(BASIS)));
+    let version = lists.of("version").pop().map(|(version, _)| version);
+    let protected = lists.oids("protected");
+    let maintenance = lists.oids("maintenance");
     // SAFETY: cache look-ups.
     let of_others = unsafe {
         let own = pg_sys::get_namespace_oid(c"celador".as_ptr(), true);
@@ -133,30 +164,21 @@ fn read_basis() -> Catalog {
     }
 }
 
-const VERSION: &str = "SELECT e.extversion FROM pg_catalog.pg_extension AS e \
-    WHERE e.extname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name";
+const BASIS: &str = "\
+SELECT 'version', e.extversion, NULL FROM pg_catalog.pg_extension AS e
+  WHERE e.extname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name
+UNION ALL SELECT 'protected', CAST(CAST(x.relation AS pg_catalog.oid) AS pg_catalog.text), NULL FROM celador.protected AS x
+UNION ALL SELECT 'maintenance', CAST(CAST(m.role AS pg_catalog.oid) AS pg_catalog.text), NULL
+  FROM celador.maintenance_roles AS m";
 
-/// The OIDs that a query returns. Inside [`spi::connected`].
-fn oids(sql: &str) -> HashSet<pg_sys::Oid> {
-    spi::read(sql, &[], Reads::Latest)
-        .into_iter()
-        .filter_map(|row| row.first()?.as_ref()?.parse::<u32>().ok())
-        .map(pg_sys::Oid::from)
-        .collect()
+/// Finds the functions by name, not by schema: that has no index.
+fn functions() -> String {
+    let names = Question::NAMES.map(|(name, _)| format!("'{name}'"));
+    format!(
+        "SELECT p.oid, p.proname FROM pg_catalog.pg_proc AS p \
+         JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace \
+         WHERE n.nspname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name \
+         AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY[{}]::pg_catalog.name[])",
+        names.join(", ")
+    )
 }
-
-fn understood(json: &str) -> PolicySet {
-    match serde_json::from_str(json) {
-        Ok(policy) => policy,
-        Err(error) => errors::raise(
-            PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
-            format!("the loaded policy can't be read by this version of the library: {error}"),
-            "Load the policy again: SELECT celador.load_policy(document).",
-        ),
-    }
-}
-
-const FUNCTIONS: &str = "\
-SELECT p.oid, p.proname FROM pg_catalog.pg_proc AS p
-JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace
-WHERE n.nspname OPERATOR(pg_catalog.=) 'celador'::pg_catalog.name";

@@ -53,29 +53,32 @@ pub(crate) enum Question {
 }
 
 impl Question {
+    /// What the functions of schema `celador` ask, by their names.
+    pub(crate) const NAMES: [(&'static str, Self); 18] = [
+        ("all_in_reach", Self::AllInReach),
+        ("holds", Self::Holds),
+        ("restricted", Self::Restricted),
+        ("is_known", Self::IsKnown),
+        ("owner_in_reach", Self::Set(Set::Owners)),
+        ("group_in_reach", Self::Set(Set::Groups)),
+        ("creator_in_reach", Self::Set(Set::Created)),
+        ("creator_is_me", Self::Set(Set::Mine)),
+        ("share_in_reach", Self::Set(Set::Shared)),
+        ("my_key", Self::MyKey),
+        ("my_attribute", Self::MyAttribute),
+        ("has_role", Self::HasRole),
+        ("record_in_reach", Self::Record),
+        ("child_in_reach", Self::Child),
+        ("parent_in_reach", Self::Parent),
+        ("related_in_reach", Self::Related),
+        ("link_in_reach", Self::Link),
+        ("unlinked_in_reach", Self::Unlinked),
+    ];
+
     /// The question that the function `celador.NAME` asks.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "all_in_reach" => Self::AllInReach,
-            "holds" => Self::Holds,
-            "restricted" => Self::Restricted,
-            "is_known" => Self::IsKnown,
-            "owner_in_reach" => Self::Set(Set::Owners),
-            "group_in_reach" => Self::Set(Set::Groups),
-            "creator_in_reach" => Self::Set(Set::Created),
-            "creator_is_me" => Self::Set(Set::Mine),
-            "share_in_reach" => Self::Set(Set::Shared),
-            "my_key" => Self::MyKey,
-            "my_attribute" => Self::MyAttribute,
-            "has_role" => Self::HasRole,
-            "record_in_reach" => Self::Record,
-            "child_in_reach" => Self::Child,
-            "parent_in_reach" => Self::Parent,
-            "related_in_reach" => Self::Related,
-            "link_in_reach" => Self::Link,
-            "unlinked_in_reach" => Self::Unlinked,
-            _ => return None,
-        })
+        let mut names = Self::NAMES.into_iter();
+        names.find_map(|(known, question)| (known == name).then_some(question))
     }
 }
 

@@ -1,13 +1,12 @@
 //! The whole directory, read once and kept until policy or directory change.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use celador_policy::PolicySet;
 use celador_policy::directory::everybody::{self as sql, Listed};
 use celador_policy::directory::{GroupNode, SettingValue};
-use celador_policy::reverse::{Everybody, Person};
+use celador_policy::reverse::Everybody;
 
 use crate::catalog::Catalog;
 use crate::session;
@@ -45,59 +44,53 @@ fn ask(sql: &str) -> Rows {
     spi::read(sql, &[], Reads::Latest)
 }
 
-/// The two texts of each row; rows without the first are left out.
-fn pairs(sql: &str) -> impl Iterator<Item = (String, Option<String>)> {
+/// The two texts of each row; rows that lack one are left out.
+fn pairs(sql: &str) -> impl Iterator<Item = (String, String)> + use<> {
     ask(sql).into_iter().filter_map(|row| {
         let mut row = row.into_iter();
-        Some((row.next()??, row.next()?))
+        Some((row.next()??, row.next()??))
     })
 }
 
-/// What a statement lists of people: the name of the key, the key, and what.
-fn told(listed: Option<Listed>) -> Vec<(String, String, String)> {
-    let Some(Listed {
-        sql,
-        key: Some(key),
-    }) = listed
-    else {
-        return Vec::new();
-    };
-    pairs(&sql)
-        .filter_map(|(person, told)| Some((key.clone(), person, told?)))
-        .collect()
+/// What a statement lists of people: the name of the key, and for each the key and what is told.
+fn told(listed: Option<Listed>) -> Option<(String, impl Iterator<Item = (String, String)>)> {
+    let listed = listed?;
+    Some((listed.key?, pairs(&listed.sql)))
 }
 
 fn read(policy: &PolicySet) -> Everybody {
     let directory = &policy.directory;
-    let mut everybody = Everybody::new(people(policy));
-    for (key, person, login) in told(sql::logins(directory)) {
-        everybody.add_login(&key, &person, &login);
-    }
-    for (attribute, listed) in sql::more_attributes(directory) {
-        for (key, person, value) in told(Some(listed)) {
-            everybody.add_told(attribute, &key, &person, &value);
+    let mut everybody = people(policy);
+    if let Some((key, logins)) = told(sql::logins(directory)) {
+        for (person, login) in logins {
+            everybody.add_login(&key, &person, &login);
         }
     }
-    let groups = ask(&sql::groups(directory)).into_iter().filter_map(|row| {
+    for (attribute, listed) in sql::more_attributes(directory) {
+        if let Some((key, values)) = told(Some(listed)) {
+            for (person, value) in values {
+                everybody.add_told(attribute, &key, &person, &value);
+            }
+        }
+    }
+    for row in ask(&sql::groups(directory)) {
         let mut row = row.into_iter();
-        Some(GroupNode {
-            key: row.next()??,
-            name: row.next()?,
-            parent: row.next()?,
-        })
-    });
-    everybody.add_groups(groups, directory.groups.source.filter.is_some());
+        if let (Some(Some(key)), Some(name), Some(parent)) = (row.next(), row.next(), row.next()) {
+            everybody.add_group(GroupNode { key, name, parent });
+        }
+    }
     for listed in sql::memberships(directory) {
-        for (key, person, group) in told(Some(listed)) {
-            everybody.add_member(&key, &person, &group);
+        if let Some((key, members)) = told(Some(listed)) {
+            for (person, group) in members {
+                everybody.add_member(&key, &person, &group);
+            }
         }
     }
     for (source, listed) in sql::roles_held(directory).iter().enumerate() {
         for (holder, value) in pairs(&listed.sql) {
-            match (&listed.key, value) {
-                (Some(key), Some(value)) => everybody.add_held(key, &holder, source, &value),
-                (None, Some(value)) => everybody.add_group_held(&holder, source, &value),
-                (_, None) => {}
+            match &listed.key {
+                Some(key) => everybody.add_held(key, &holder, source, &value),
+                None => everybody.add_group_held(&holder, source, &value),
             }
         }
     }
@@ -115,47 +108,38 @@ fn read(policy: &PolicySet) -> Everybody {
     }
     if let Some(tree) = sql::supervision(directory) {
         for (person, supervisor) in pairs(&tree) {
-            if let Some(supervisor) = supervisor {
-                everybody.add_above(&person, &supervisor);
-            }
+            everybody.add_above(&person, &supervisor);
         }
     }
     everybody
 }
 
-fn people(policy: &PolicySet) -> Vec<Person> {
+fn people(policy: &PolicySet) -> Everybody {
     let users = &policy.directory.users;
-    let mut people = Vec::new();
-    let mut place: BTreeMap<String, usize> = BTreeMap::new();
+    let mut everybody = Everybody::new(&policy.directory);
     for row in ask(&sql::people(&policy.directory)) {
         let mut row = row.into_iter();
         let mut next = || row.next().flatten();
         let Some(user) = next() else { continue };
-        let mut person = Person::default();
-        person.logins.extend(next());
-        person.active = next().as_deref() == Some("t");
-        person.supervisor = next();
+        let (login, active) = (next(), next().as_deref() == Some("t"));
+        let id = everybody.add_person(user, login, active, next());
         for name in users.keys.keys() {
-            person
-                .keys
-                .insert(name.clone(), next().into_iter().collect());
+            if let Some(key) = next() {
+                everybody.add_key(id, name, key);
+            }
         }
-        for name in users.attributes.keys() {
-            person
-                .told
-                .insert(name.clone(), next().into_iter().collect());
-        }
-        place.insert(user.clone(), people.len());
-        person.user = user;
-        people.push(person);
-    }
-    for (name, sql) in sql::more_keys(&policy.directory) {
-        for (user, value) in pairs(&sql) {
-            if let (Some(id), Some(value)) = (place.get(&user), value) {
-                let keys = people[*id].keys.entry(name.to_owned());
-                keys.or_default().push(value);
+        for attribute in 0..users.attributes.len() {
+            if let Some(told) = next() {
+                everybody.tell(id, attribute, told);
             }
         }
     }
-    people
+    for (name, sql) in sql::more_keys(&policy.directory) {
+        for (user, key) in pairs(&sql) {
+            for id in everybody.with_key("user", &user).to_vec() {
+                everybody.add_key(id, name, key.clone());
+            }
+        }
+    }
+    everybody
 }

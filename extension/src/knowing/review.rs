@@ -47,7 +47,8 @@ fn access_review() -> TableIterator<
         .map(|(id, person)| {
             let access = everybody.access(policy, id);
             let names = access.facts().group_nodes.iter();
-            let mut groups: Vec<String> = person.groups().iter().cloned().collect();
+            let groups = everybody.groups_of(id).into_iter();
+            let mut groups: Vec<String> = groups.map(str::to_owned).collect();
             for group in &mut groups {
                 let node = names.clone().find(|node| node.key == *group);
                 if let Some(name) = node.and_then(|node| node.name.as_ref()) {

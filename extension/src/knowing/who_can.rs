@@ -223,9 +223,12 @@ impl Tables<'_> {
         spi::with_rights_of(spi::superuser(), || {
             spi::connected(|| {
                 let mut shares = Vec::new();
-                for listed in listing::shares_of(&self.policy.directory) {
-                    let kept = self.catalog.kept(&listed.sql, 2);
-                    for row in kept.rows(&[module, record], Reads::Latest) {
+                for listed in listing::shares_of(&self.policy.directory, module) {
+                    if !session::can_be(record, &listed.record_type) {
+                        continue;
+                    }
+                    let kept = self.catalog.kept(&listed.sql, 1);
+                    for row in kept.rows(&[record], Reads::Latest) {
                         let mut row = row.into_iter().flatten();
                         if let (Some(holder), Some(level)) = (row.next(), row.next()) {
                             shares.push((listed.key.clone(), holder, level));

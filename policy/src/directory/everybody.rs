@@ -3,8 +3,9 @@
 
 use super::fragment::{Typed, from, said_as, where_all};
 use super::sql::active;
-use super::{Directory, Holder, Source, Supervision, Told, ToldElsewhere};
+use super::{Directory, Holder, Said, Source, Supervision, Told, ToldElsewhere};
 use crate::policy_set::Column;
+use crate::quote;
 
 /// A statement over one table, and which of the person's keys its first column holds; `None`: a
 /// group's.
@@ -214,23 +215,38 @@ pub fn settings(directory: &Directory) -> String {
     )
 }
 
-/// Lists the live shares of the record `$2` of the module `$1`, for each source of shares: the
-/// holder, and the level.
-pub fn shares_of(directory: &Directory) -> Vec<Listed> {
-    directory
-        .shares
-        .iter()
-        .map(|share| {
+/// Shares of a record, as one of their sources tells them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharesOf {
+    /// The statement: `(holder, level)`, both text. `$1` is the record's key.
+    pub sql: String,
+    /// Which of the person's keys names the holder; `None`: it is a group.
+    pub key: Option<String>,
+    /// The type of the record's key, which `$1` must be a value of.
+    pub record_type: String,
+}
+
+/// Lists the live shares of a record of the module, for each source that has any of that module.
+///
+/// ```sql
+/// SELECT CAST(s."user_id" AS pg_catalog.text), CAST(s."level" AS pg_catalog.text) FROM "crm"."shares" AS s
+/// WHERE s."record" OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.int8) AND … AND s."user_id" IS NOT NULL
+/// ```
+pub fn shares_of(directory: &Directory, module: &str) -> Vec<SharesOf> {
+    let shares = directory.shares.iter();
+    shares
+        .filter_map(|share| {
+            let holder = Typed::column("s", share.holder.column());
+            let record = Typed::column("s", &share.record);
             let mut conditions = vec![
-                format!("{} OPERATOR(pg_catalog.=) $1", said_as(&share.module)),
                 format!(
-                    "{} OPERATOR(pg_catalog.=) $2",
-                    Typed::column("s", &share.record).text()
+                    "{} OPERATOR(pg_catalog.=) CAST($1 AS {})",
+                    record.sql, record.type_name
                 ),
-                format!(
-                    "{} IS NOT NULL",
-                    Typed::column("s", share.holder.column()).sql
-                ),
+                // 042 is another key than 42.
+                format!("{} OPERATOR(pg_catalog.=) $1", record.text()),
+                says(&share.module, module)?,
+                format!("{} IS NOT NULL", holder.sql),
             ];
             if let Some(expires) = &share.expires {
                 let column = Typed::column("s", expires).sql;
@@ -238,16 +254,41 @@ pub fn shares_of(directory: &Directory) -> Vec<Listed> {
                     "({column} IS NULL OR {column} OPERATOR(pg_catalog.>) pg_catalog.clock_timestamp())"
                 ));
             }
-            Listed {
+            Some(SharesOf {
                 sql: format!(
                     "SELECT {}, {} FROM {} WHERE {}",
-                    Typed::column("s", share.holder.column()).text(),
+                    holder.text(),
                     said_as(&share.level),
                     from(&share.source, "s"),
                     where_all(&share.source, "s", &conditions)
                 ),
                 key: key_of(&share.holder),
-            }
+                record_type: share.record.type_name.clone(),
+            })
         })
         .collect()
+}
+
+/// The row of `s` says `what`; `None`: none does.
+fn says(said: &Said, what: &str) -> Option<String> {
+    let one_of = |column: &Column, words: &[&str]| {
+        let words: Vec<String> = words
+            .iter()
+            .map(|word| format!("{}::pg_catalog.text", quote::text(word)))
+            .collect();
+        format!(
+            "{} OPERATOR(pg_catalog.=) ANY (ARRAY[{}])",
+            Typed::column("s", column).text(),
+            words.join(", ")
+        )
+    };
+    match said {
+        Said::Always(value) => (value == what).then(|| "true".to_owned()),
+        Said::Column(column) => Some(one_of(column, &[what])),
+        Said::Words(column, words) => {
+            let meant = words.iter().filter(|(_, meaning)| *meaning == what);
+            let meant: Vec<&str> = meant.map(|(word, _)| word.as_str()).collect();
+            (!meant.is_empty()).then(|| one_of(column, &meant))
+        }
+    }
 }

@@ -5,6 +5,7 @@
 //! the record's side: its owners and those above them, its groups and those above them.
 
 mod everybody;
+mod groups;
 mod reached;
 mod row;
 

@@ -2,8 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt::Write as _;
 use std::rc::Rc;
 
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::groups::GroupId;
 use super::row::is_the_same_for_all;
 use super::{Everybody, PersonId, Pointing, Row};
 use crate::access::{Access, share_level};
@@ -49,24 +53,39 @@ pub struct Way {
 /// The record's side of one record: those above, around and named by it.
 #[derive(Debug, Default)]
 pub(super) struct Around {
-    reports: HashSet<PersonId>,
-    owners: HashSet<PersonId>,
-    creators: HashSet<PersonId>,
-    groups: HashSet<String>,
-    groups_up: HashSet<String>,
-    owner_groups: HashSet<String>,
-    owner_groups_up: HashSet<String>,
-    shared: Vec<(HashSet<PersonId>, Option<String>, ShareLevel)>,
+    reports: FxHashSet<PersonId>,
+    owners: FxHashSet<PersonId>,
+    creators: FxHashSet<PersonId>,
+    groups: FxHashSet<GroupId>,
+    groups_up: FxHashSet<GroupId>,
+    owner_groups: FxHashSet<GroupId>,
+    owner_groups_up: FxHashSet<GroupId>,
+    shared: Vec<(FxHashSet<PersonId>, Option<GroupId>, ShareLevel)>,
+}
+
+/// A person who is asked about. Most have the access of many others, as far as roles and switches
+/// go: those are of one class.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    id: PersonId,
+    class: usize,
+    access: &'a Access,
+}
+
+/// A grant that counts, and how it is held.
+struct Held<'a> {
+    grant: &'a Grant,
+    role: Rc<str>,
+    group: Option<Rc<str>>,
 }
 
 struct Asking<'a> {
     policy: &'a PolicySet,
     everybody: &'a Everybody,
     records: &'a dyn Records,
-    decided: RefCell<HashMap<Decided, bool>>,
+    /// What is granted to a class in a module, for an action.
+    held: RefCell<HashMap<(usize, String, Action), Rc<[Held<'a>]>>>,
 }
-
-type Decided = (String, String, String, Vec<Option<String>>);
 
 /// Who reaches the record of a module for an action, and in which ways, in the order of
 /// [`Everybody`]. Nobody where there is no such record.
@@ -78,69 +97,96 @@ pub fn who(
     record: &str,
     action: Action,
 ) -> Vec<(PersonId, Vec<Way>)> {
-    let asking = Asking {
-        policy,
-        everybody,
-        records,
-        decided: RefCell::default(),
-    };
+    let asking = Asking::new(policy, everybody, records);
     let rows = records.record(module, record);
-    let named: HashSet<&str> = policy
-        .restrictions
-        .values()
-        .flat_map(|restriction| &restriction.users)
-        .map(String::as_str)
-        .collect();
-    let alike = everybody.alike();
-    let mut of_alike: HashMap<usize, Rc<Access>> = HashMap::new();
-    let mut found = Vec::new();
-    for id in everybody.holders() {
-        let person = &everybody.people()[id];
-        let is_named = named.contains(person.user.as_str())
-            || (person.logins.iter()).any(|login| named.contains(login.as_str()));
-        // Most have the access of many others, as far as roles and switches go.
-        let access = if is_named {
-            Rc::new(everybody.access(policy, id))
-        } else {
-            let access = of_alike
-                .entry(alike[id])
-                .or_insert_with(|| Rc::new(everybody.access(policy, id)));
-            Rc::clone(access)
-        };
-        let mut ways = BTreeSet::new();
-        for row in &rows {
-            ways.extend(asking.ways(id, &access, module, row, action));
-        }
-        if !ways.is_empty() {
-            found.push((id, ways.into_iter().collect()));
-        }
-    }
-    found
+    asking.each(|asker| {
+        rows.iter()
+            .flat_map(|row| asking.ways(asker, module, row, action))
+            .collect()
+    })
 }
 
-impl Asking<'_> {
-    /// The ways in which a person reaches a record for an action; none if a restriction forbids.
-    fn ways(
-        &self,
-        id: PersonId,
-        access: &Access,
-        module: &str,
-        row: &Row,
-        action: Action,
-    ) -> Vec<Way> {
-        let mut ways = self.granted(id, access, module, row, action, false);
-        if action == Action::Read && self.may_claim(id, access, module, row) {
-            ways.extend(self.granted(id, access, module, row, Action::Claim, true));
+impl<'a> Asking<'a> {
+    fn new(policy: &'a PolicySet, everybody: &'a Everybody, records: &'a dyn Records) -> Self {
+        Self {
+            policy,
+            everybody,
+            records,
+            held: RefCell::default(),
         }
-        if !ways.is_empty() && self.is_restricted(id, access, module, row, &CellRef::Action(action))
-        {
+    }
+
+    /// Asks about everybody who holds a role. Who has no way isn't told.
+    fn each(&self, ways: impl Fn(Asker<'_>) -> BTreeSet<Way>) -> Vec<(PersonId, Vec<Way>)> {
+        let restrictions = self.policy.restrictions.values();
+        let named: HashSet<&str> = restrictions
+            .flat_map(|restriction| &restriction.users)
+            .map(String::as_str)
+            .collect();
+        let alike = self.everybody.alike();
+        let mut of_alike: FxHashMap<usize, (usize, Rc<Access>)> = FxHashMap::default();
+        let mut classes = 0;
+        let mut found = Vec::new();
+        for id in self.everybody.holders() {
+            let person = &self.everybody.people()[id];
+            let is_named = named.contains(person.user.as_str())
+                || (person.logins.iter()).any(|login| named.contains(login.as_str()));
+            let mut new = || {
+                classes += 1;
+                (classes, Rc::new(self.everybody.access(self.policy, id)))
+            };
+            let (class, access) = if is_named {
+                new()
+            } else {
+                of_alike.entry(alike[id]).or_insert_with(new).clone()
+            };
+            let access = &access;
+            let ways = ways(Asker { id, class, access });
+            if !ways.is_empty() {
+                found.push((id, ways.into_iter().collect()));
+            }
+        }
+        found
+    }
+
+    /// The grants of a cell that count for a person.
+    fn held(&self, asker: Asker<'_>, module: &str, action: Action) -> Rc<[Held<'a>]> {
+        let question = (asker.class, module.to_owned(), action);
+        if let Some(known) = self.held.borrow().get(&question) {
+            return Rc::clone(known);
+        }
+        let mut held = Vec::new();
+        for (role, group) in asker.access.roles_with_groups() {
+            let counts = |grant: &&Grant| {
+                let when = grant.when.as_ref();
+                when.is_none_or(|setting| asker.access.setting(setting))
+            };
+            let grants = self.policy.grants(role, module, action).iter();
+            held.extend(grants.filter(counts).map(|grant| Held {
+                grant,
+                role: role.into(),
+                group: group.map(Rc::from),
+            }));
+        }
+        let held: Rc<[Held<'a>]> = held.into();
+        self.held.borrow_mut().insert(question, Rc::clone(&held));
+        held
+    }
+
+    /// The ways in which a person reaches a record for an action; none if a restriction forbids.
+    fn ways(&self, asker: Asker<'_>, module: &str, row: &Row, action: Action) -> Vec<Way> {
+        let mut ways = self.granted(asker, module, row, action, false);
+        if action == Action::Read && self.may_claim(asker, module, row) {
+            ways.extend(self.granted(asker, module, row, Action::Claim, true));
+        }
+        if !ways.is_empty() && self.is_restricted(asker, module, row, &CellRef::Action(action)) {
             ways.clear();
         }
         ways
     }
 
     /// What can be claimed can be read, unless a restriction narrows claiming alone.
-    fn may_claim(&self, id: PersonId, access: &Access, module: &str, row: &Row) -> bool {
+    fn may_claim(&self, asker: Asker<'_>, module: &str, row: &Row) -> bool {
         let cell = CellRef::Action(Action::Claim);
         !self.policy.modules[module].owners.is_empty()
             && row.owners.is_empty()
@@ -151,13 +197,12 @@ impl Asking<'_> {
                     let actions = &self.policy.restrictions[*name].actions;
                     actions.contains(&Action::Claim) && !actions.contains(&Action::Read)
                 })
-                .any(|(name, _)| self.narrows(id, access, module, row, name, &cell))
+                .any(|(name, _)| self.narrows(asker, module, row, name, &cell))
     }
 
     fn granted(
         &self,
-        id: PersonId,
-        access: &Access,
+        asker: Asker<'_>,
         module: &str,
         row: &Row,
         action: Action,
@@ -167,13 +212,13 @@ impl Asking<'_> {
             return Vec::new();
         }
         let action = self.policy.writing_action(module, action);
-        access
-            .grants(self.policy, module, action)
-            .filter(|held| held.counts && self.reaches(id, access, module, row, held.grant, action))
+        self.held(asker, module, action)
+            .iter()
+            .filter(|held| self.reaches(asker, module, row, held.grant, action))
             .map(|held| Way {
                 scope: held.grant.scope.name(),
-                role: held.role.to_owned(),
-                group: held.group.map(str::to_owned),
+                role: held.role.to_string(),
+                group: held.group.as_deref().map(str::to_owned),
                 when: held.grant.when.clone(),
                 claim,
             })
@@ -182,15 +227,16 @@ impl Asking<'_> {
 
     fn reaches(
         &self,
-        id: PersonId,
-        access: &Access,
+        asker: Asker<'_>,
         module: &str,
         row: &Row,
         grant: &Grant,
         action: Action,
     ) -> bool {
         match &grant.scope {
-            GrantScope::Plain(scope) => self.is_in(id, module, row, *scope, share_level(action)),
+            GrantScope::Plain(scope) => {
+                self.is_in(asker.id, module, row, *scope, share_level(action))
+            }
             GrantScope::Parent(via) => row
                 .parents
                 .iter()
@@ -198,59 +244,41 @@ impl Asking<'_> {
                 .any(|(target, record)| {
                     let rows = self.records.record(target, record);
                     rows.iter()
-                        .any(|row| self.is_in_cell(id, access, target, row, &via.cell))
+                        .any(|row| self.is_in_cell(asker, target, row, &via.cell))
                 }),
-            GrantScope::Related(via) => self.is_related(id, access, module, row, via),
+            GrantScope::Related(via) => self.is_related(asker, module, row, via),
             GrantScope::Rule(rule) => match row.rules.get(rule) {
                 Some(holds) => *holds,
-                None => self.decide(id, module, row, Asked::Rule(rule)),
+                None => self.decide(asker.id, module, row, Asked::Rule(rule)),
             },
         }
     }
 
-    fn is_related(
-        &self,
-        id: PersonId,
-        access: &Access,
-        module: &str,
-        row: &Row,
-        via: &Via,
-    ) -> bool {
+    fn is_related(&self, asker: Asker<'_>, module: &str, row: &Row, via: &Via) -> bool {
         let pointing = self
             .records
             .pointing(module, &row.record, via.module.as_deref());
         pointing.iter().any(|(other, rows)| {
             rows.iter()
-                .any(|row| self.is_in_cell(id, access, other, row, &via.cell))
+                .any(|row| self.is_in_cell(asker, other, row, &via.cell))
         })
     }
 
     /// The record is in the reach that the cell names, and no restriction forbids it.
-    fn is_in_cell(
-        &self,
-        id: PersonId,
-        access: &Access,
-        module: &str,
-        row: &Row,
-        cell: &CellRef,
-    ) -> bool {
+    fn is_in_cell(&self, asker: Asker<'_>, module: &str, row: &Row, cell: &CellRef) -> bool {
         match cell {
-            CellRef::Action(action) => !self.ways(id, access, module, row, *action).is_empty(),
+            CellRef::Action(action) => !self.ways(asker, module, row, *action).is_empty(),
             CellRef::Scopes(scopes) => {
                 scopes
                     .iter()
-                    .any(|scope| self.is_in(id, module, row, *scope, Some(ShareLevel::Read)))
-                    && !self.is_restricted(id, access, module, row, cell)
+                    .any(|scope| self.is_in(asker.id, module, row, *scope, Some(ShareLevel::Read)))
+                    && !self.is_restricted(asker, module, row, cell)
             }
             CellRef::AssignTo(bound) => {
-                access
-                    .grants(self.policy, module, Action::Assign)
-                    .any(|held| {
-                        held.counts
-                            && held.grant.to == *bound
-                            && self.reaches(id, access, module, row, held.grant, Action::Assign)
-                    })
-                    && !self.is_restricted(id, access, module, row, cell)
+                self.held(asker, module, Action::Assign).iter().any(|held| {
+                    held.grant.to == *bound
+                        && self.reaches(asker, module, row, held.grant, Action::Assign)
+                }) && !self.is_restricted(asker, module, row, cell)
             }
         }
     }
@@ -265,101 +293,85 @@ impl Asking<'_> {
     ) -> bool {
         let around = self.around(module, row);
         let person = &self.everybody.people()[id];
-        let of =
-            |groups: &HashSet<String>| person.groups().iter().any(|group| groups.contains(group));
         match scope {
             ScopeName::All => true,
             ScopeName::Own => around.owners.contains(&id),
             ScopeName::Reports => around.owners.contains(&id) || around.reports.contains(&id),
             ScopeName::Created => around.creators.contains(&id),
-            ScopeName::Group => of(&around.groups),
-            ScopeName::GroupTree => of(&around.groups_up),
-            ScopeName::Colleagues => of(&around.owner_groups),
-            ScopeName::ColleaguesTree => of(&around.owner_groups_up),
+            ScopeName::Group => person.is_in(&around.groups),
+            ScopeName::GroupTree => person.is_in(&around.groups_up),
+            ScopeName::Colleagues => person.is_in(&around.owner_groups),
+            ScopeName::ColleaguesTree => person.is_in(&around.owner_groups_up),
             ScopeName::Unassigned => {
                 !self.policy.modules[module].owners.is_empty() && row.owners.is_empty()
             }
             ScopeName::Shared => around.shared.iter().any(|(people, group, given)| {
                 level.is_some_and(|needed| *given >= needed)
                     && (people.contains(&id)
-                        || group
-                            .as_ref()
-                            .is_some_and(|group| person.groups().contains(group)))
+                        || group.is_some_and(|group| person.groups().contains(&group)))
             }),
             // The check turns these into grants of their own.
             ScopeName::Parent | ScopeName::Related => false,
         }
     }
 
-    fn is_restricted(
-        &self,
-        id: PersonId,
-        access: &Access,
-        module: &str,
-        row: &Row,
-        cell: &CellRef,
-    ) -> bool {
+    fn is_restricted(&self, asker: Asker<'_>, module: &str, row: &Row, cell: &CellRef) -> bool {
         let cell = self.policy.writing_cell(module, cell);
         self.policy
             .restrictions_on(module)
-            .any(|(name, _)| self.narrows(id, access, module, row, name, &cell))
+            .any(|(name, _)| self.narrows(asker, module, row, name, &cell))
     }
 
     /// The restriction applies, and what it demands doesn't hold.
     fn narrows(
         &self,
-        id: PersonId,
-        access: &Access,
+        asker: Asker<'_>,
         module: &str,
         row: &Row,
         name: &str,
         cell: &CellRef,
     ) -> bool {
-        access.restricted(self.policy, name, cell)
+        asker.access.restricted(self.policy, name, cell)
             && match self.policy.restrictions[name].modules.get(module) {
                 None => false,
                 Some(None) => true,
                 Some(Some(_)) => match row.restrictions.get(name) {
                     Some(holds) => !holds,
-                    None => !self.decide(id, module, row, Asked::Restriction(name)),
+                    None => !self.decide(asker.id, module, row, Asked::Restriction(name)),
                 },
             }
     }
 
     /// Asks a predicate that depends on who asks, once for all who are alike in what it names.
     fn decide(&self, id: PersonId, module: &str, row: &Row, asked: Asked<'_>) -> bool {
-        let predicate = match asked {
-            Asked::Rule(rule) => self.policy.modules[module].rules.get(rule),
-            Asked::Restriction(name) => self.policy.restrictions[name]
-                .modules
-                .get(module)
-                .and_then(Option::as_ref),
+        let (kind, name, predicate) = match asked {
+            Asked::Rule(rule) => ("rule", rule, self.policy.modules[module].rules.get(rule)),
+            Asked::Restriction(name) => {
+                let modules = &self.policy.restrictions[name].modules;
+                (
+                    "restriction",
+                    name,
+                    modules.get(module).and_then(Option::as_ref),
+                )
+            }
         };
         let Some(predicate) = predicate.filter(|predicate| !is_the_same_for_all(predicate)) else {
             return false;
         };
-        let person = &self.everybody.people()[id];
-        let mut named: Vec<Option<String>> = predicate
-            .attributes()
-            .iter()
-            .map(|name| person.attribute(name).cloned())
-            .collect();
-        if !(predicate.keys().is_empty() && predicate.roles().is_empty()) {
-            named.push(Some(person.user.clone()));
+        let user = &self.everybody.people()[id].user;
+        // What it depends on, written so that no two are the same text.
+        let mut question = format!("{kind} {name:?}");
+        for attribute in predicate.attributes() {
+            let _ = write!(question, " {:?}", self.everybody.attribute(id, attribute));
         }
-        let key = (
-            module.to_owned(),
-            row.record.clone(),
-            format!("{asked:?}"),
-            named,
-        );
-        if let Some(known) = self.decided.borrow().get(&key) {
+        if !(predicate.keys().is_empty() && predicate.roles().is_empty()) {
+            let _ = write!(question, " of {user:?}");
+        }
+        if let Some(known) = row.decided.borrow().get(&question) {
             return *known;
         }
-        let holds = self
-            .records
-            .holds_for(module, &row.record, asked, &person.user);
-        self.decided.borrow_mut().insert(key, holds);
+        let holds = self.records.holds_for(module, &row.record, asked, user);
+        row.decided.borrow_mut().insert(question, holds);
         holds
     }
 
@@ -372,24 +384,29 @@ impl Asking<'_> {
     fn look_around(&self, module: &str, row: &Row) -> Around {
         let everybody = self.everybody;
         let mut around = Around::default();
-        let up = |groups: &HashSet<String>| -> HashSet<String> {
-            let mut found = HashSet::new();
+        let up = |groups: &FxHashSet<GroupId>| -> FxHashSet<GroupId> {
+            let mut found = FxHashSet::default();
             for group in groups {
-                everybody.up(group, &mut found);
+                everybody.groups().up(*group, &mut found);
             }
-            found.into_iter().map(str::to_owned).collect()
+            found
         };
         for (name, value) in &row.owners {
             around
                 .reports
                 .extend(everybody.above(self.policy, name, value));
             for owner in everybody.with_key(name, value) {
-                around.owners.insert(owner);
-                let groups = everybody.people()[owner].groups();
-                around.owner_groups.extend(groups.iter().cloned());
+                around.owners.insert(*owner);
+                around
+                    .owner_groups
+                    .extend(everybody.people()[*owner].groups());
             }
         }
-        around.groups.extend(row.groups.iter().cloned());
+        // Nobody is in a group that nobody has spoken of.
+        let groups = row.groups.iter();
+        around
+            .groups
+            .extend(groups.filter_map(|group| everybody.groups().find(group)));
         around.groups_up = up(&around.groups);
         around.owner_groups_up = up(&around.owner_groups);
         if let (Some(creator), Some(value)) = (&self.policy.modules[module].creator, &row.creator) {
@@ -402,12 +419,14 @@ impl Asking<'_> {
                 continue;
             };
             around.shared.push(match key {
-                Some(key) => (
-                    everybody.with_key(key, holder).into_iter().collect(),
-                    None,
-                    level,
-                ),
-                None => (HashSet::new(), Some(holder.clone()), level),
+                Some(key) => {
+                    let people = everybody.with_key(key, holder);
+                    (people.iter().copied().collect(), None, level)
+                }
+                None => {
+                    let group = everybody.groups().find(holder);
+                    (FxHashSet::default(), group, level)
+                }
             });
         }
         around

@@ -1,7 +1,9 @@
 //! What decides about a record: read by one statement, the same whoever is asked about.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
 
 use super::reached::Around;
 use crate::policy_set::{GroupPlace, Module, Owner, ParentTarget, PolicySet};
@@ -31,6 +33,8 @@ pub struct Row {
     pub shares: Vec<(Option<String>, String, String)>,
     /// Who is around it, once that was asked.
     pub(super) around: OnceCell<Around>,
+    /// Whether what depends on who asks holds, for what was asked so far.
+    pub(super) decided: RefCell<FxHashMap<String, bool>>,
 }
 
 /// Records that point to another: their module, and which they are.
