@@ -18,10 +18,13 @@ use pgrx::prelude::*;
 use crate::watch::Kind;
 use crate::{catalog, errors, identity, session, spi};
 
-/// Those of `pg_stat_get_…` that count neither rows nor blocks. A function that isn't known is closed.
-const OPEN: [&str; 9] = [
+/// Those of `pg_stat_get_…` that count neither rows nor blocks that a statement has looked at. A function
+/// that isn't known is closed. How many rows a table has is told by `pg_class.reltuples` as well, and
+/// applications ask for it before they count.
+const OPEN: [&str; 10] = [
     "activity",
     "archiver",
+    "live_tuples",
     "progress_info",
     "replication_slot",
     "snapshot_timestamp",
