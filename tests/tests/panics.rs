@@ -12,7 +12,7 @@ fn a_panic_becomes_an_error_and_nothing_else() {
         ("start", "SELECT count(*) FROM accounts"),
         ("run", "SELECT count(*) FROM accounts"),
         ("utility", "EXPLAIN SELECT 1"),
-        ("drop", "DROP EXTENSION celador CASCADE"),
+        ("drop", "DROP EXTENSION plpgsql CASCADE"),
         ("guard", "UPDATE opportunities SET name = name WHERE id = 1"),
         ("event", "CREATE TABLE elsewhere (id int)"),
     ] {
