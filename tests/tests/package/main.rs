@@ -147,7 +147,17 @@ fn schema(cluster: &Cluster, install: &Install, database: &str) -> String {
             .arg(cluster.url("postgres", database)),
     );
     let lines = dump.lines().filter(|line| !line.starts_with('\\'));
-    lines.collect::<Vec<_>>().join("\n")
+    lines.map(unnamed).collect::<Vec<_>>().join("\n")
+}
+
+/// Since 18 NOT NULL has a name, which a script from 15 doesn't say.
+fn unnamed(line: &str) -> String {
+    match line.split_once(" CONSTRAINT ") {
+        Some((column, rest)) if rest.ends_with("_not_null NOT NULL,") => {
+            format!("{column} NOT NULL,")
+        }
+        Some(_) | None => line.to_owned(),
+    }
 }
 
 #[test]
