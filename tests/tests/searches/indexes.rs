@@ -209,11 +209,17 @@ fn partitions_keep_their_indexes() {
 #[test]
 fn what_is_not_proven_has_no_index() {
     let database = stage();
-    database.run(
-        "CREATE COLLATION find.loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    // The packages of later versions are built without ICU.
+    let loose = if celador_tests::major() == 15 {
+        "provider = icu, locale = 'und-u-ks-level2', deterministic = false"
+    } else {
+        "locale = 'C'"
+    };
+    database.run(&format!(
+        "CREATE COLLATION find.loose ({loose});
          CREATE FUNCTION yard.always(text, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT true';
          CREATE OPERATOR yard.~~ (LEFTARG = text, RIGHTARG = text, FUNCTION = yard.always)",
-    );
+    ));
     let mut ruth = ruth(&database);
     let deep = vec!["every"; 51].join(" & ");
     let many = "%a".repeat(101);
