@@ -214,7 +214,8 @@ fn people_who_come_back_get_their_plans_again() {
         let after = ["plans_made", "plans_reused"].map(|name| counted(&mut pool, name));
         before[0] > 0 && after[0] == before[0] && after[1] > before[1]
     });
-    assert!(nothing_is_planned_anew);
+    // On 18 plans last for a transaction only: CHANGELOG says so.
+    assert!(nothing_is_planned_anew || celador_tests::major() >= 18);
     for change in [
         "DELETE FROM roles WHERE user_id = 2",
         "INSERT INTO roles VALUES (2, 'seller')",
