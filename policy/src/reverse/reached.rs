@@ -79,12 +79,15 @@ struct Held<'a> {
     group: Option<Rc<str>>,
 }
 
+/// A class of people, a module and an action.
+type HeldBy = (usize, String, Action);
+
 struct Asking<'a> {
     policy: &'a PolicySet,
     everybody: &'a Everybody,
     records: &'a dyn Records,
     /// What is granted to a class in a module, for an action.
-    held: RefCell<HashMap<(usize, String, Action), Rc<[Held<'a>]>>>,
+    held: RefCell<HashMap<HeldBy, Rc<[Held<'a>]>>>,
 }
 
 /// Who reaches the record of a module for an action, and in which ways, in the order of
