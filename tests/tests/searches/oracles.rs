@@ -59,10 +59,6 @@ fn what_runs_before_the_policy_is_not_noticed() {
 /// As the other table's side of a join, on the way to an index.
 #[test]
 fn what_a_join_asks_is_not_noticed() {
-    // Open on 18, and named in SECURITY.md.
-    if celador_tests::major() >= 18 {
-        return;
-    }
     for enable in ["hashjoin", "nestloop", "mergejoin"] {
         tells_nothing(
             &[
@@ -71,6 +67,9 @@ fn what_a_join_asks_is_not_noticed() {
                 &format!("SET enable_{enable} = on"),
                 "SELECT 1 FROM find.staff AS s, find.notes AS n WHERE n.body = 'GUESS' AND s.id = CASE WHEN yard.speaks() = 7 THEN n.thing_id ELSE 0 END",
                 "SELECT 1 FROM find.staff AS s LEFT JOIN find.notes AS n ON n.body = 'GUESS' AND s.id = CASE WHEN yard.speaks() = 7 THEN n.thing_id ELSE 0 END",
+                "SELECT 1 FROM find.staff AS s LEFT JOIN find.notes AS n ON n.body = 'GUESS' AND s.id = n.thing_id WHERE s.id = yard.speaks() - 5",
+                "SELECT 1 FROM find.staff AS s FULL JOIN find.notes AS n ON n.body = 'GUESS' AND s.id = CASE WHEN yard.speaks() = 7 THEN n.thing_id ELSE 0 END",
+                "SELECT 1 FROM find.staff AS s FULL JOIN (SELECT * FROM find.notes AS n WHERE n.body = 'GUESS') AS n ON s.id = CASE WHEN yard.speaks() = 7 THEN n.thing_id ELSE 0 END WHERE COALESCE(s.id, CASE WHEN yard.speaks() = 7 THEN n.thing_id ELSE 0 END) = 2",
             ],
             "note on hidden7@example.net",
             "note on nobody7@example.net",

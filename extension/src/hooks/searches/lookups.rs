@@ -11,7 +11,7 @@
 use pgrx::prelude::*;
 
 use super::proof::is_proven;
-use super::speech::{calls_others, is_of_statement};
+use super::speech::{OfPolicy, calls_others};
 use crate::hooks::tree::elements;
 
 /// Takes out the ways by index on which others' functions would be asked again.
@@ -21,10 +21,11 @@ pub(super) unsafe fn leave_out_spoken(
 ) {
     // SAFETY: the planner's own structures.
     unsafe {
+        let of_policy = OfPolicy::of(root, (*relation).relid);
         let paths = |list| elements::<pg_sys::Path>(list).into_iter();
         if !paths((*relation).pathlist)
             .chain(paths((*relation).partial_pathlist))
-            .any(|path| asks_again(root, path))
+            .any(|path| asks_again(&of_policy, path))
         {
             return;
         }
@@ -34,8 +35,8 @@ pub(super) unsafe fn leave_out_spoken(
         let without_bitmaps = WithoutBitmaps::begin();
         pg_sys::create_index_paths(root, relation);
         drop(without_bitmaps);
-        (*relation).pathlist = without(root, (*relation).pathlist);
-        (*relation).partial_pathlist = without(root, (*relation).partial_pathlist);
+        (*relation).pathlist = without(&of_policy, (*relation).pathlist);
+        (*relation).partial_pathlist = without(&of_policy, (*relation).partial_pathlist);
         pg_sys::create_tidscan_paths(root, relation);
         let all = |workers| {
             pg_sys::create_seqscan_path(root, relation, (*relation).lateral_relids, workers)
@@ -76,12 +77,12 @@ impl Drop for WithoutBitmaps {
     }
 }
 
-unsafe fn without(root: *mut pg_sys::PlannerInfo, list: *mut pg_sys::List) -> *mut pg_sys::List {
+unsafe fn without(of_policy: &OfPolicy, list: *mut pg_sys::List) -> *mut pg_sys::List {
     // SAFETY: rebuilds a list of paths.
     unsafe {
         let mut kept = std::ptr::null_mut();
         for path in elements::<pg_sys::Path>(list) {
-            if !asks_again(root, path) {
+            if !asks_again(of_policy, path) {
                 kept = pg_sys::lappend(kept, path.cast());
             }
         }
@@ -90,29 +91,32 @@ unsafe fn without(root: *mut pg_sys::PlannerInfo, list: *mut pg_sys::List) -> *m
 }
 
 /// Whether rows that an index has found are asked something again that calls others' functions.
-unsafe fn asks_again(root: *mut pg_sys::PlannerInfo, path: *mut pg_sys::Path) -> bool {
+unsafe fn asks_again(of_policy: &OfPolicy, path: *mut pg_sys::Path) -> bool {
     // SAFETY: node types are checked before they are read.
     unsafe {
         let tag = (*path).type_;
         if tag == pg_sys::NodeTag::T_BitmapHeapPath {
-            calls(root, (*path.cast::<pg_sys::BitmapHeapPath>()).bitmapqual)
+            calls(
+                of_policy,
+                (*path.cast::<pg_sys::BitmapHeapPath>()).bitmapqual,
+            )
         } else if tag == pg_sys::NodeTag::T_IndexPath {
             let index = (*path.cast::<pg_sys::IndexPath>()).indexinfo;
-            (*index).relam != pg_sys::BTREE_AM_OID && calls(root, path)
+            (*index).relam != pg_sys::BTREE_AM_OID && calls(of_policy, path)
         } else {
             false
         }
     }
 }
 
-unsafe fn calls(root: *mut pg_sys::PlannerInfo, path: *mut pg_sys::Path) -> bool {
+unsafe fn calls(of_policy: &OfPolicy, path: *mut pg_sys::Path) -> bool {
     // SAFETY: node types are checked before they are read.
     unsafe {
         let tag = (*path).type_;
         let any = |list| {
             elements::<pg_sys::Path>(list)
                 .into_iter()
-                .any(|path| calls(root, path))
+                .any(|path| calls(of_policy, path))
         };
         if tag == pg_sys::NodeTag::T_BitmapAndPath {
             any((*path.cast::<pg_sys::BitmapAndPath>()).bitmapquals)
@@ -124,7 +128,7 @@ unsafe fn calls(root: *mut pg_sys::PlannerInfo, path: *mut pg_sys::Path) -> bool
                 .map(|clause| (*clause).rinfo)
                 .any(|asked| {
                     let clause = (*asked).clause.cast();
-                    is_of_statement(root, asked) && calls_others(clause) && !is_proven(clause)
+                    !of_policy.has(asked) && calls_others(clause) && !is_proven(clause)
                 })
         } else {
             true

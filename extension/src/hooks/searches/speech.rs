@@ -57,6 +57,7 @@ unsafe fn hold_back_of(root: *mut pg_sys::PlannerInfo, relation: *mut pg_sys::Re
     // SAFETY: the planner's own structures.
     unsafe {
         let level = (*root).qual_security_level;
+        let of_policy = OfPolicy::of(root, (*relation).relid);
         let asked = elements::<pg_sys::ParamPathInfo>((*relation).ppilist)
             .into_iter()
             .map(|asked| (*asked).ppi_clauses);
@@ -66,7 +67,7 @@ unsafe fn hold_back_of(root: *mut pg_sys::PlannerInfo, relation: *mut pg_sys::Re
             .chain(asked)
             .flat_map(|list| elements::<pg_sys::RestrictInfo>(list))
         {
-            if !is_of_statement(root, condition) {
+            if of_policy.has(condition) {
                 continue;
             }
             let speaks = speaks_in(root, (*condition).clause.cast());
@@ -82,24 +83,40 @@ unsafe fn hold_back_of(root: *mut pg_sys::PlannerInfo, relation: *mut pg_sys::Re
     }
 }
 
-/// Whether the condition is the statement's, and not the policy's alone. What follows from both, as
-/// `b = 2` does from `a = 2` and `a = b`, counts as the policy's for PostgreSQL.
-pub(super) unsafe fn is_of_statement(
-    root: *mut pg_sys::PlannerInfo,
-    condition: *mut pg_sys::RestrictInfo,
-) -> bool {
-    // SAFETY: the planner's own structures.
-    unsafe {
-        let level = (*root).qual_security_level;
-        let classes = [
-            (*condition).parent_ec,
-            (*condition).left_ec,
-            (*condition).right_ec,
-        ];
-        (*condition).security_level >= level
-            || classes
+/// What the policies say of a table, as the planner has prepared it. The rest is the statement's,
+/// whatever its level: of what follows from both, as `b = 2` does from `a = 2` and `a = b`, PostgreSQL
+/// thinks as of the policy's.
+pub(super) struct OfPolicy(Vec<*mut pg_sys::Node>);
+
+impl OfPolicy {
+    pub(super) unsafe fn of(root: *mut pg_sys::PlannerInfo, relation: pg_sys::Index) -> Self {
+        // SAFETY: the planner's own structures. A table's heirs have what is said of it, in their own
+        // columns.
+        unsafe {
+            let entry = *(*root).simple_rte_array.add(relation as usize);
+            let mut said: Vec<_> = elements::<pg_sys::List>((*entry).securityQuals)
                 .into_iter()
-                .any(|class| !class.is_null() && (*class).ec_max_security >= level)
+                .flat_map(|level| elements::<pg_sys::Node>(level))
+                .collect();
+            let mut heir = std::ptr::null_mut();
+            if !(*root).append_rel_array.is_null() {
+                heir = *(*root).append_rel_array.add(relation as usize);
+            }
+            if !heir.is_null() {
+                let above = Self::of(root, (*heir).parent_relid).0.into_iter();
+                said.extend(
+                    above.map(|said| pg_sys::adjust_appendrel_attrs(root, said, 1, &raw mut heir)),
+                );
+            }
+            Self(said)
+        }
+    }
+
+    pub(super) unsafe fn has(&self, condition: *mut pg_sys::RestrictInfo) -> bool {
+        // SAFETY: compares the planner's own trees.
+        self.0
+            .iter()
+            .any(|said| unsafe { pg_sys::equal(said.cast(), (*condition).clause.cast()) })
     }
 }
 
