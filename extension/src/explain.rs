@@ -2,13 +2,12 @@
 
 use std::rc::Rc;
 
-use celador_policy::document::ScopeName;
-use celador_policy::policy_set::{CellRef, Grant, GrantScope, Placement};
+use celador_policy::policy_set::{CellRef, Grant, Placement};
 use celador_policy::row_policy::followed::{Key, belongs, keyed};
 use celador_policy::row_policy::{
-    claim_only_restrictions, no_owner_sql, one_scope, reach_sql, reach_terms, restriction_terms,
+    claim_only_restrictions, no_owner_sql, reach_sql, restriction_terms,
 };
-use celador_policy::{Action, PolicySet, TableName, quote};
+use celador_policy::{Action, PolicySet, TableName};
 use pgrx::prelude::*;
 
 use crate::identity::Source;
@@ -323,28 +322,8 @@ pub(crate) fn questions(
 /// is asked about: what can be claimed can be read.
 fn grant_sql(policy: &PolicySet, module: &str, grant: &Grant, by: Action, asked: Action) -> String {
     let cell = CellRef::Action(by);
-    let of_kind = |wanted: &str, needle: Option<String>| {
-        let terms: Vec<String> = reach_terms(policy, module, &cell, "r.")
-            .into_iter()
-            .filter(|(kind, sql)| {
-                *kind == wanted && needle.as_ref().is_none_or(|needle| sql.contains(needle))
-            })
-            .map(|(_, sql)| sql)
-            .collect();
-        if terms.is_empty() {
-            "false".to_owned()
-        } else {
-            format!("({})", terms.join(" OR "))
-        }
-    };
-    let reach = match &grant.scope {
-        // A share has a level, and which is needed depends on the action.
-        GrantScope::Plain(ScopeName::Shared) => of_kind("shared", None),
-        GrantScope::Plain(scope) => reach_sql(policy, module, &one_scope(*scope), "r."),
-        GrantScope::Parent(_) => of_kind("parent", None),
-        GrantScope::Related(_) => of_kind("related", None),
-        GrantScope::Rule(rule) => of_kind("rule", Some(quote::text(&format!("rule:{rule}")))),
-    };
+    let alone = CellRef::Grant(by, Box::new(grant.scope.clone()));
+    let reach = reach_sql(policy, module, &alone, "r.");
     if by != Action::Claim {
         return reach;
     }

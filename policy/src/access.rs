@@ -141,7 +141,9 @@ impl Access {
                 .restrictions
                 .get(name)
                 .is_none_or(|restriction| match cell {
-                    CellRef::Action(action) => restriction.actions.contains(action),
+                    CellRef::Action(action) | CellRef::Grant(action, _) => {
+                        restriction.actions.contains(action)
+                    }
                     CellRef::AssignTo(_) => restriction.actions.contains(&Action::Assign),
                     CellRef::Scopes(_) => true,
                 })
@@ -195,6 +197,7 @@ impl Access {
                     add(&held.grant.scope, None);
                 }
             }
+            CellRef::Grant(action, scope) => add(scope, share_level(*action)),
             CellRef::Scopes(scopes) => {
                 for &scope in scopes {
                     add(&GrantScope::Plain(scope), Some(ShareLevel::Read));

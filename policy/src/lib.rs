@@ -5,6 +5,7 @@
 pub mod access;
 pub mod action;
 mod around;
+mod cell;
 pub mod check;
 pub mod directory;
 pub mod discover;

@@ -11,6 +11,7 @@ use crate::permissions::{self, Permissions};
 use crate::predicate::Predicate;
 use crate::schema::TableName;
 
+pub use crate::cell::{CellRef, GrantScope, Via};
 pub use crate::placement::{LinkKind, Part, Placement, RowFilter};
 
 /// A policy in which every name is known, every scope can be decided, and every table is placed.
@@ -268,79 +269,6 @@ pub struct Grant {
     pub rows: Option<u64>,
 }
 
-/// The rows that a grant reaches.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum GrantScope {
-    /// A scope that needs nothing beside its name; never `Parent` or `Related`.
-    Plain(ScopeName),
-    /// The record it hangs on is in reach.
-    Parent(Via),
-    /// A record that points to it is in reach.
-    Related(Via),
-    /// The rule's predicate is true.
-    Rule(String),
-}
-
-/// How another record lends its reach.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Via {
-    /// Only records of this module.
-    pub module: Option<String>,
-    /// In which reach the other record must be.
-    pub cell: CellRef,
-}
-
-/// Which reach of a module is meant: a cell of the matrix, or scopes written out.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum CellRef {
-    /// What the user's roles grant for this action.
-    Action(Action),
-    /// These scopes, whatever the roles grant.
-    Scopes(BTreeSet<ScopeName>),
-    /// What the user's roles grant for `assign` with exactly this bound on the new owner.
-    AssignTo(Option<BTreeSet<ScopeName>>),
-}
-
-impl CellRef {
-    /// The form in which generated policies name it: `read`, `=own,reports`, `assign>own`.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Action(action) => action.name().to_owned(),
-            Self::Scopes(scopes) => format!("={}", join(scopes)),
-            Self::AssignTo(None) => "assign>*".to_owned(),
-            Self::AssignTo(Some(scopes)) => format!("assign>{}", join(scopes)),
-        }
-    }
-
-    /// Reads what [`Self::text`] wrote.
-    pub fn from_text(text: &str) -> Option<Self> {
-        if let Some(names) = text.strip_prefix('=') {
-            return split(names).map(Self::Scopes);
-        }
-        match text.strip_prefix("assign>") {
-            Some("*") => Some(Self::AssignTo(None)),
-            Some(names) => split(names).map(|scopes| Self::AssignTo(Some(scopes))),
-            None => Action::from_name(text).map(Self::Action),
-        }
-    }
-}
-
-fn join(scopes: &BTreeSet<ScopeName>) -> String {
-    scopes
-        .iter()
-        .map(|scope| scope.name())
-        .collect::<Vec<_>>()
-        .join(",")
-}
-
-fn split(names: &str) -> Option<BTreeSet<ScopeName>> {
-    names
-        .split(',')
-        .filter(|name| !name.is_empty())
-        .map(ScopeName::from_name)
-        .collect()
-}
-
 /// What must hold beside every permission.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Restriction {
@@ -372,18 +300,6 @@ impl Restriction {
     }
 }
 
-impl GrantScope {
-    /// The name in reports: `own`, `parent (read)`, `rule:NAME`.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Plain(scope) => scope.name().to_owned(),
-            Self::Parent(via) => format!("parent ({})", via.cell.text()),
-            Self::Related(via) => format!("related ({})", via.cell.text()),
-            Self::Rule(rule) => format!("rule:{rule}"),
-        }
-    }
-}
-
 impl PolicySet {
     /// Whether what a table so placed holds is observed, not enforced.
     pub fn observes(&self, placement: &Placement) -> bool {
@@ -406,7 +322,7 @@ impl PolicySet {
     pub fn writing_action(&self, module: &str, action: Action) -> Action {
         match self.writing_cell(module, &CellRef::Action(action)) {
             CellRef::Action(action) => action,
-            CellRef::Scopes(_) | CellRef::AssignTo(_) => action,
+            CellRef::Scopes(_) | CellRef::AssignTo(_) | CellRef::Grant(..) => action,
         }
     }
 
@@ -434,7 +350,7 @@ impl PolicySet {
                     CellRef::Scopes(written) | CellRef::AssignTo(Some(written)) => {
                         scopes.extend(written);
                     }
-                    CellRef::Action(_) | CellRef::AssignTo(None) => {}
+                    CellRef::Action(_) | CellRef::AssignTo(None) | CellRef::Grant(..) => {}
                 },
                 GrantScope::Rule(_) => {}
             }
@@ -454,7 +370,9 @@ impl PolicySet {
             CellRef::Action(Action::Create | Action::Update | Action::Delete) if configuration => {
                 CellRef::Action(Action::Customise)
             }
-            CellRef::Action(_) | CellRef::Scopes(_) | CellRef::AssignTo(_) => cell.clone(),
+            CellRef::Action(_) | CellRef::Scopes(_) | CellRef::AssignTo(_) | CellRef::Grant(..) => {
+                cell.clone()
+            }
         }
     }
 

@@ -150,6 +150,40 @@ fn what_is_explained_is_what_is_seen() {
     }
 }
 
+/// Two grants of one scope were explained as one: each lends by its own module only.
+#[test]
+fn a_record_that_hangs_on_two_is_explained_by_each() {
+    let database = desk::bare();
+    database.run(
+        "SET ROLE desk_owner;
+         CREATE TABLE notes (id integer PRIMARY KEY, doc_id integer, case_id integer);
+         INSERT INTO notes VALUES (1, 1, 6), (2, 2, 2), (3, 2, 6);
+         RESET ROLE",
+    );
+    database.load(&format!(
+        "{}\n{}",
+        desk::MAPPING,
+        r#"
+[mapping.modules.notes]
+table = "notes"
+parent = [{ module = "docs", column = "doc_id" }, { module = "cases", column = "case_id" }]
+[permissions.seller]
+docs = { read = ["own"] }
+cases = { read = ["own"] }
+notes = { read = [{ scope = "parent", module = "docs" }, { scope = "parent", module = "cases" }] }
+"#
+    ));
+    for (note, by_docs, by_cases) in [
+        ("1", "true", "false"),
+        ("2", "false", "true"),
+        ("3", "false", "false"),
+    ] {
+        let lines = explained(&database, "notes", note, "2", "read");
+        assert_eq!(result(&lines, "scope", "parent (docs: read)"), by_docs);
+        assert_eq!(result(&lines, "scope", "parent (cases: read)"), by_cases);
+    }
+}
+
 #[test]
 fn links_parents_and_what_isnt_there() {
     let database = desk();

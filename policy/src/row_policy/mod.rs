@@ -13,8 +13,8 @@ use crate::schema::TableName;
 
 use terms::{as_text, child_in_reach, record_in_reach, text};
 pub use terms::{
-    can_be_given, claim_only_restrictions, creator_is_me, no_owner_sql, nobody_owns, one_scope,
-    predicate_sql, reach_and_restrictions, reach_sql, reach_terms, readable, restriction_terms,
+    can_be_given, claim_only_restrictions, creator_is_me, no_owner_sql, nobody_owns, predicate_sql,
+    reach_and_restrictions, reach_sql, reach_terms, readable, restriction_terms,
 };
 
 /// The command that a row policy is for.

@@ -3,7 +3,6 @@
 #![doc = include_str!("examples.md")]
 
 use crate::action::Action;
-use crate::document::ScopeName;
 use crate::policy_set::{
     CellRef, Column, GroupPlace, KeyColumn, Module, Owner, OwnerColumn, ParentTarget, PolicySet,
 };
@@ -312,11 +311,6 @@ pub fn creator_is_me(creator: &KeyColumn, alias: &str) -> String {
 /// Whether the module has an owner or a group that a record can be given to.
 pub fn can_be_given(module: &Module) -> bool {
     !module.owners.is_empty() || !module.groups.is_empty()
-}
-
-/// A scope written out as a cell of its own.
-pub fn one_scope(scope: ScopeName) -> CellRef {
-    CellRef::Scopes([scope].into())
 }
 
 pub(super) fn record_in_reach(module: &str, cell: &CellRef, alias: &str, key: &Column) -> String {

@@ -2,7 +2,7 @@
 
 use celador_policy::directory::{PersonStatements, sql, tree};
 use celador_policy::document::ScopeName;
-use celador_policy::policy_set::{CellRef, LinkKind, ParentTarget, Via};
+use celador_policy::policy_set::{CellRef, GrantScope, LinkKind, ParentTarget, Via};
 use celador_policy::row_policy::followed::{self, Compared, Followed};
 use celador_policy::row_policy::{reach_terms, restriction_terms, row_policies, uncovered};
 use celador_policy::{Action, Document, TableName, check};
@@ -238,6 +238,22 @@ fn scopes() -> impl Strategy<Value = std::collections::BTreeSet<ScopeName>> {
     proptest::sample::subsequence(all, 0..=12).prop_map(|scopes| scopes.into_iter().collect())
 }
 
+fn grants() -> impl Strategy<Value = GrantScope> {
+    let via = || {
+        (proptest::option::of("\\PC{0,8}"), scopes()).prop_map(|(module, scopes)| Via {
+            module,
+            cell: CellRef::Scopes(scopes),
+        })
+    };
+    prop_oneof![
+        proptest::sample::select(vec!["own", "all"])
+            .prop_map(|name| GrantScope::Plain(ScopeName::from_name(name).expect("a scope"))),
+        via().prop_map(GrantScope::Parent),
+        via().prop_map(GrantScope::Related),
+        "\\PC{0,8}".prop_map(GrantScope::Rule),
+    ]
+}
+
 proptest! {
     #[test]
     fn a_cell_reads_back_from_its_text(
@@ -245,6 +261,8 @@ proptest! {
             proptest::sample::select(Action::ALL.to_vec()).prop_map(CellRef::Action),
             scopes().prop_map(CellRef::Scopes),
             proptest::option::of(scopes()).prop_map(CellRef::AssignTo),
+            (proptest::sample::select(Action::ALL.to_vec()), grants())
+                .prop_map(|(action, scope)| CellRef::Grant(action, Box::new(scope))),
         ],
     ) {
         prop_assert_eq!(CellRef::from_text(&cell.text()), Some(cell));
