@@ -11,6 +11,7 @@ mod hand_written;
 mod identity;
 mod in_process;
 mod interleaved;
+mod knowing;
 mod options;
 mod peers;
 mod people;
@@ -111,6 +112,12 @@ pub fn measure(
         report.figures.extend(switch);
         let access = identity::access(&databases, staff, timeout)?;
         report.figures.extend(access);
+        done(&report)?;
+    }
+    if arguments.measures("knowing") {
+        eprintln!("Answers about one record");
+        let figures = knowing::measure(&databases, size.rows, staff)?;
+        report.figures.extend(figures);
         done(&report)?;
     }
     if arguments.measures("wide") {

@@ -55,8 +55,8 @@ pub struct Arguments {
     /// Tables of the wide policy
     #[arg(long, default_value_t = 200)]
     pub tables: usize,
-    /// Measure only these: owner, link, tree, additive, parent, related, search, pool, identity, wide,
-    /// churn, process
+    /// Measure only these: owner, link, tree, additive, parent, related, search, pool, identity,
+    /// knowing, wide, churn, process
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Ask only as these: agent, lead, regional, vice, director

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use postgres::types::Type;
 
 use crate::backend::{Backend, Code};
 use crate::databases::Databases;
 use crate::figures::{Bound, Figure};
-use crate::interleaved::{self, Form, Outcome, Rounds};
+use crate::interleaved::{self, Form, Outcome, Rounds, median};
 use crate::values::Value;
 
 /// How many of each.
@@ -31,6 +31,7 @@ pub(crate) fn measure(
     let one = Width { roles: 1, ..width };
     load(databases, "bench_one_role", one)?;
     let took = load(databases, "bench_many_roles", width)?;
+    let changed = change_a_cell(databases, "bench_many_roles", width)?;
     let mut sessions = Vec::new();
     for database in ["bench_one_role", "bench_many_roles"] {
         sessions.push((database, databases.acting(database, 1, timeout)?));
@@ -42,6 +43,12 @@ pub(crate) fn measure(
         "s",
         Some(Bound::AtMost(5.0)),
     )];
+    figures.push(Figure::new(
+        "… a change of one cell",
+        changed.as_secs_f64() * 1e3,
+        "ms",
+        Some(Bound::AtMost(50.0)),
+    ));
     for prepared in [false, true] {
         let outcomes = look_up(&mut sessions, prepared, rounds)?;
         let took: Vec<f64> = outcomes.iter().filter_map(Outcome::median).collect();
@@ -116,6 +123,24 @@ fn load(databases: &Databases, database: &str, width: Width) -> Result<Duration>
         )
         .context("the wide policy doesn't load")?;
     Ok(begin.elapsed())
+}
+
+/// Loads the same policy with another cell each time; returns the middle time.
+fn change_a_cell(databases: &Databases, database: &str, width: Width) -> Result<Duration> {
+    let mut client = databases.superuser(database)?;
+    let document = document(width.roles, width.tables);
+    let mut took = Vec::new();
+    for table in 1..=width.tables.min(5) {
+        let cell = format!("records_{table} = {{ read = [\"reports\"");
+        let other = format!("records_{table} = {{ read = [\"own\"");
+        let changed = document.replacen(&cell, &other, 1);
+        ensure!(changed != document, "there is no such cell");
+        let begin = Instant::now();
+        client.query_one("SELECT celador.load_policy($1)", &[&changed])?;
+        took.push(begin.elapsed().as_secs_f64());
+    }
+    let middle = median(&took).context("nothing was measured")?;
+    Ok(Duration::from_secs_f64(middle))
 }
 
 /// A policy with that many roles and tables, in which each role has a cell for each table.
