@@ -5,21 +5,53 @@ mod desk;
 
 use celador_tests::{Database, denied, failure};
 use desk::{desk, number, run, text};
+use postgres::Client;
 
 const READ: &str = "SELECT count(*) FROM far WHERE secret = 'treasure'";
 
 /// The desk, and beside it a foreign table with a row, in a schema that the policy doesn't list.
-fn with_foreign() -> Database {
-    let database = desk();
-    database.run(
-        "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
-         CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;
-         GRANT USAGE ON FOREIGN SERVER nowhere TO desk_owner;
-         CREATE FOREIGN TABLE elsewhere.far (id integer NOT NULL, secret text)
-           SERVER files OPTIONS (program 'echo 1,treasure', format 'csv');
-         GRANT SELECT, INSERT ON elsewhere.far TO desk_people",
-    );
-    database
+struct Stage {
+    database: Database,
+    /// Without PostgreSQL's `file_fdw`, as in some packages, nobody could read it anyway.
+    is_readable: bool,
+}
+
+impl Stage {
+    fn build() -> Self {
+        let database = desk();
+        let is_readable = number(
+            &mut database.superuser(),
+            "SELECT count(*) FROM pg_available_extensions WHERE name = 'file_fdw'",
+        ) == 1;
+        let files = if is_readable {
+            "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw"
+        } else {
+            "CREATE SERVER files FOREIGN DATA WRAPPER nothing"
+        };
+        let options = if is_readable {
+            "OPTIONS (program 'echo 1,treasure', format 'csv')"
+        } else {
+            ""
+        };
+        database.run(&format!(
+            "CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;
+             {files};
+             GRANT USAGE ON FOREIGN SERVER nowhere TO desk_owner;
+             CREATE FOREIGN TABLE elsewhere.far (id integer NOT NULL, secret text) SERVER files {options};
+             GRANT SELECT, INSERT ON elsewhere.far TO desk_people",
+        ));
+        Self {
+            database,
+            is_readable,
+        }
+    }
+
+    #[track_caller]
+    fn is_read(&self, session: &mut Client, sql: &str) {
+        if self.is_readable {
+            assert_eq!(number(session, sql), 1, "{sql}");
+        }
+    }
 }
 
 #[track_caller]
@@ -33,7 +65,8 @@ fn is_refused(database: &Database, login: &str, sql: &str, table: &str) {
 
 #[test]
 fn none_comes_to_where_a_table_would_be_closed() {
-    let database = with_foreign();
+    let stage = Stage::build();
+    let database = &stage.database;
     let near = "CREATE FOREIGN TABLE public.near (id integer) SERVER nowhere";
     for (login, sql, table) in [
         ("postgres", near, "near"),
@@ -65,21 +98,22 @@ fn none_comes_to_where_a_table_would_be_closed() {
             "elsewhere.low",
         ),
     ] {
-        is_refused(&database, login, sql, table);
+        is_refused(database, login, sql, table);
     }
     // Where the policy has no say.
     let mut bea = database.login("desk_bea");
-    assert_eq!(number(&mut bea, &READ.replace("far", "elsewhere.far")), 1);
+    stage.is_read(&mut bea, &READ.replace("far", "elsewhere.far"));
     run(
         &mut database.superuser(),
         "CREATE VIEW far AS SELECT * FROM elsewhere.far; GRANT SELECT ON far TO desk_people",
     );
-    assert_eq!(number(&mut bea, READ), 1);
+    stage.is_read(&mut bea, READ);
 }
 
 #[test]
 fn people_do_not_read_one_that_nobody_placed() {
-    let database = with_foreign();
+    let stage = Stage::build();
+    let database = &stage.database;
     let mut superuser = database.superuser();
     run(
         &mut superuser,
@@ -106,18 +140,18 @@ fn people_do_not_read_one_that_nobody_placed() {
             "INSERT INTO far VALUES (2, 'x')",
             "SELECT * FROM cases LEFT JOIN far ON false",
         ] {
-            is_refused(&database, login, sql, "far");
+            is_refused(database, login, sql, "far");
         }
         is_refused(
-            &database,
+            database,
             login,
             "SELECT * FROM elsewhere.low",
             "elsewhere.low",
         );
         denied(database.login(login).batch_execute("SELECT * FROM boards"));
     }
-    assert_eq!(number(&mut superuser, READ), 1);
-    assert_eq!(number(&mut database.login("foreign_backup"), READ), 1);
+    stage.is_read(&mut superuser, READ);
+    stage.is_read(&mut database.login("foreign_backup"), READ);
     // Other DDL goes on: the table isn't what it brings.
     run(&mut superuser, "CREATE TABLE later (id integer)");
     run(
@@ -152,7 +186,7 @@ fn people_do_not_read_one_that_nobody_placed() {
     assert!(refused.hint.contains("mapping.open"), "{refused:?}");
     load(&mapped.replace("open = [\"countries\"]", "open = [\"countries\", \"far\"]"))
         .expect("it loads");
-    assert_eq!(number(&mut database.login("desk_bea"), READ), 1);
+    stage.is_read(&mut database.login("desk_bea"), READ);
     assert_eq!(
         number(
             &mut database.login("desk_bea"),
@@ -162,7 +196,7 @@ fn people_do_not_read_one_that_nobody_placed() {
     );
     // Under another name it isn't the one that was placed.
     is_refused(
-        &database,
+        database,
         "postgres",
         "ALTER FOREIGN TABLE far RENAME TO near",
         "near",
