@@ -130,13 +130,16 @@ CREATE FUNCTION celador.simulate("user" text, sql text) RETURNS SETOF jsonb
   AS 'MODULE_PATHNAME', 'simulate_wrapper' LANGUAGE c;
 CREATE FUNCTION celador.simulate_plan("user" text, sql text) RETURNS SETOF text
   AS 'MODULE_PATHNAME', 'simulate_plan_wrapper' LANGUAGE c;
+CREATE FUNCTION celador.explain_plan("user" text, sql text, OUT kind text, OUT relation text, OUT condition text, OUT result text)
+  RETURNS SETOF record
+  AS 'MODULE_PATHNAME', 'explain_plan_wrapper' LANGUAGE c;
 CREATE FUNCTION celador.simulate_policy(document text, users text[] DEFAULT NULL,
     OUT relation text, OUT "user" text, OUT action text, OUT before bigint, OUT after bigint)
   RETURNS SETOF record
   AS 'MODULE_PATHNAME', 'simulate_policy_wrapper' LANGUAGE c;
 REVOKE ALL ON FUNCTION
   celador.observed(), celador.reset_observed(), celador.stats(), celador.denials(),
-  celador.simulate(text, text), celador.simulate_plan(text, text), celador.simulate_policy(text, text[])
+  celador.simulate(text, text), celador.simulate_plan(text, text), celador.explain_plan(text, text), celador.simulate_policy(text, text[])
   FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION celador.stats() TO pg_monitor;
 
@@ -421,6 +424,7 @@ BEGIN
       ('denials', 'What has been refused: to whom, where, how often'),
       ('simulate', 'Runs a query as a person and returns its rows; changes nothing'),
       ('simulate_plan', 'The plan of a query as a person'),
+      ('explain_plan', 'That plan, what each condition of the policies became in it, and which searches may use an index'),
       ('simulate_policy', 'How many rows people would reach under another document; changes nothing'),
       ('adopt', 'Gives the objects of schemas to an owner that nobody logs in as, and grants the application what it needs'),
       ('plan_adopt', 'What adopt would do: the statements, the locks; changes nothing'),

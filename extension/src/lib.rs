@@ -31,6 +31,7 @@ mod newer_version;
 mod ownership;
 mod placement;
 mod plan_memory;
+mod plan_notes;
 mod plan_stamp;
 mod planner_settings;
 mod probe;

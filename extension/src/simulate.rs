@@ -12,9 +12,10 @@ use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
 use crate::identity::Source;
+use crate::plan_notes::{self, Note, Taking};
 use crate::session::{self, Person};
 use crate::spi::{self, Reads};
-use crate::{catalog, errors, hooks, relations};
+use crate::{catalog, errors, fold, hooks, relations};
 
 /// One statement, and what becomes of it.
 struct Statement {
@@ -64,6 +65,48 @@ fn simulate_plan(user: Option<&str>, sql: Option<&str>) -> SetOfIterator<'static
         shows: Shows::Plan,
     };
     SetOfIterator::new(as_seen_by(user, statement))
+}
+
+/// `celador.explain_plan("user", sql)`: the plan, and how it came about: what the person's answers made of
+/// each condition of the policies, and which searches may use an index.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn explain_plan(
+    user: Option<&str>,
+    sql: Option<&str>,
+) -> TableIterator<
+    'static,
+    (
+        name!(kind, String),
+        name!(relation, Option<String>),
+        name!(condition, Option<String>),
+        name!(result, String),
+    ),
+> {
+    let (user, sql) = given(user, sql);
+    let taking = Taking::begin();
+    if !fold::is_on() {
+        plan_notes::add(Note {
+            kind: "setting",
+            relation: None,
+            condition: Some("celador.fold".to_owned()),
+            result: "off: conditions of policies are asked row by row".to_owned(),
+        });
+    }
+    let plan: Vec<String> = simulate_plan(Some(user), Some(sql)).collect();
+    let notes = taking.end();
+    let plan = plan
+        .into_iter()
+        .map(|line| ("plan".to_owned(), None, None, line));
+    let notes = notes.into_iter().map(|note| {
+        (
+            note.kind.to_owned(),
+            note.relation,
+            note.condition,
+            note.result,
+        )
+    });
+    TableIterator::new(plan.chain(notes).collect::<Vec<_>>())
 }
 
 /// What is to be simulated; NULL is an error.

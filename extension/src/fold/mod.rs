@@ -25,10 +25,11 @@ use std::ffi::{CStr, c_void};
 
 use celador_policy::key_set::KeySet;
 use celador_policy::policy_set::{CellRef, LinkKind, Placement};
-use celador_policy::{Reach, TableName};
+use celador_policy::{Reach, TableName, quote};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
 
+use crate::plan_notes;
 use crate::probe::{module, reaches_all, reaches_nothing};
 use crate::reach::{Set, attribute, holds_what};
 use crate::session::Person;
@@ -106,6 +107,19 @@ enum Answer {
     Bool(bool),
     Text(Option<String>),
     Condition(*mut pg_sys::Node),
+}
+
+impl Answer {
+    /// As it is written in SQL, for `celador.explain_plan`.
+    unsafe fn written(&self) -> String {
+        match self {
+            Self::Bool(value) => value.to_string(),
+            Self::Text(None) => "NULL".to_owned(),
+            Self::Text(Some(text)) => quote::text(text),
+            // SAFETY: a condition that was made for the statement.
+            Self::Condition(condition) => unsafe { plan_notes::answer(*condition) },
+        }
+    }
 }
 
 struct Fold<'a> {
@@ -214,8 +228,12 @@ impl Fold<'_> {
         unsafe {
             let catalog = &self.person.catalog;
             let question = catalog.questions_asked.get(&(*call).funcid).copied();
+            // In a sub-select it is noted with the whole.
+            let noted = question.filter(|_| self.depth == 0);
+            let noted = noted.and_then(|_| plan_notes::question(call.cast()));
             let answer = question.and_then(|question| self.answer(question, (*call).args));
             let Some(answer) = answer else {
+                plan_notes::answered(noted, || "asked row by row".to_owned());
                 if question.is_some() && self.depth > 0 {
                     self.unanswered |= elements((*call).args)
                         .into_iter()
@@ -224,6 +242,7 @@ impl Fold<'_> {
                 return self.parts(call.cast());
             };
             self.folded = true;
+            plan_notes::answered(noted, || answer.written());
             match answer {
                 Answer::Bool(value) => pg_sys::makeBoolConst(value, false),
                 Answer::Condition(condition) => condition,

@@ -8,7 +8,7 @@ use pgrx::prelude::*;
 use super::pull_up;
 use super::tree::{elements, is_a};
 use crate::session::{self, Person};
-use crate::{fold, kept_snapshot};
+use crate::{fold, kept_snapshot, plan_notes};
 
 /// The answers that a statement holds.
 #[derive(Default)]
@@ -47,8 +47,15 @@ impl Answers {
         query: *mut pg_sys::Query,
         condition: *mut pg_sys::Node,
     ) -> *mut pg_sys::Node {
-        // SAFETY: as the caller says.
-        unsafe { self.fold(query, condition, false) }
+        // SAFETY: as the caller says; what is written is one of the statement's entries.
+        unsafe {
+            let place = (*query).resultRelation;
+            let entries = elements::<pg_sys::RangeTblEntry>((*query).rtable);
+            if let Some(entry) = entries.get((place - 1) as usize) {
+                plan_notes::look_at((**entry).relid, place);
+            }
+            self.fold(query, condition, false)
+        }
     }
 
     /// The conditions on a table with the answers of whoever asks in them.
@@ -62,6 +69,7 @@ impl Answers {
         unsafe {
             // A transaction that keeps its snapshot asks what other rows are now.
             let follow = !kept_snapshot::is_kept();
+            plan_notes::look_at((*entry).relid, place);
             let mut folded = std::ptr::null_mut();
             for condition in elements::<pg_sys::Node>((*entry).securityQuals) {
                 let condition = self.fold(query, condition, follow);
@@ -103,7 +111,18 @@ impl Answers {
         let movable = self.movable.take();
         // SAFETY: the lists are those of the statement's tables and conditions.
         unsafe {
-            if movable.is_empty() || !pull_up::tells_nothing(statement, &self.selects.borrow()) {
+            if movable.is_empty() {
+                return;
+            }
+            let silent = pull_up::tells_nothing(statement, &self.selects.borrow());
+            plan_notes::add_of_statement("sub-selects", || {
+                if silent {
+                    "they stand in WHERE, where PostgreSQL joins them"
+                } else {
+                    "they stay with their tables: the statement could tell of a row before they are asked"
+                }
+            });
+            if !silent {
                 return;
             }
             for Movable {

@@ -14,6 +14,7 @@ use super::tree::{self, elements, is_a, is_placeholder, view_of};
 use super::{closed_settings, copies, functions, maintenance, observe, own_statement, statistics};
 use crate::catalog::{self, Catalog};
 use crate::plan_memory::{self, Candidate};
+use crate::plan_notes;
 use crate::plan_stamp::{self, Mark};
 use crate::session;
 use crate::watch::{self, Counter, Kind, Raising};
@@ -90,7 +91,9 @@ unsafe extern "C-unwind" fn recall(
         let Some(text) = plan_memory::noticed(text) else {
             return std::ptr::null_mut();
         };
-        let Some(stamp) = stamp_of_asker() else {
+        // What is planned is told of, what was is not.
+        let stamp = stamp_of_asker().filter(|_| !plan_notes::are_taken());
+        let Some(stamp) = stamp else {
             return std::ptr::null_mut();
         };
         let key = plan_memory::key(text, query, options, stamp);

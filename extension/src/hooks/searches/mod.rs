@@ -19,6 +19,7 @@
 
 mod indexes;
 mod lookups;
+mod notes;
 mod proof;
 mod speech;
 
@@ -28,7 +29,7 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
 
 use super::tree::{elements, is_a};
-use crate::catalog;
+use crate::{catalog, plan_notes};
 
 static ON: GucSetting<bool> = GucSetting::<bool>::new(true);
 
@@ -76,6 +77,10 @@ pub(super) unsafe fn look(
             lookups::leave_out_spoken(root, relation);
             for condition in marked {
                 (*condition).leakproof = false;
+            }
+            if plan_notes::are_taken() {
+                let of_policy = speech::OfPolicy::of(root, (*relation).relid);
+                notes::note(relation, (*entry).relid, &of_policy, ON.get());
             }
         }
         speech::hold_back(root, relation);

@@ -20,81 +20,104 @@ unsafe extern "C-unwind" {
     fn pg_newlocale_from_collation(collation: pg_sys::Oid) -> *mut c_void;
 }
 
+/// Why a condition may fail, or be noticed, for all that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::hooks) enum Unproven {
+    /// It isn't a comparison or call.
+    Shape,
+    /// It calls a function that isn't on the list.
+    Function(pg_sys::Oid),
+    /// The function reads characters, and the encoding or the collation could refuse some.
+    Characters(pg_sys::Oid),
+    /// What the function compares with isn't known to be sound.
+    Other(pg_sys::Oid),
+}
+
 /// Whether the condition can't fail, nor be noticed, whatever is in the row.
 pub(in crate::hooks) unsafe fn is_proven(node: *mut pg_sys::Node) -> bool {
+    // SAFETY: as in `prove`.
+    unsafe { prove(node) }.is_ok()
+}
+
+/// The proof that the condition can't fail, nor be noticed, whatever is in the row.
+pub(in crate::hooks) unsafe fn prove(node: *mut pg_sys::Node) -> Result<(), Unproven> {
     // SAFETY: node types are checked before they are read.
     unsafe {
         if node.is_null() {
-            return false;
+            return Err(Unproven::Shape);
         }
         let tag = (*node).type_;
         let all = |list| {
             elements::<pg_sys::Node>(list)
                 .into_iter()
-                .all(|part| is_proven(part))
+                .try_for_each(|part| prove(part))
         };
         if tag == pg_sys::NodeTag::T_Var
             || tag == pg_sys::NodeTag::T_Const
             || tag == pg_sys::NodeTag::T_Param
         {
-            true
+            Ok(())
         } else if tag == pg_sys::NodeTag::T_RelabelType {
-            is_proven((*node.cast::<pg_sys::RelabelType>()).arg.cast())
+            prove((*node.cast::<pg_sys::RelabelType>()).arg.cast())
         } else if tag == pg_sys::NodeTag::T_NullTest {
-            is_proven((*node.cast::<pg_sys::NullTest>()).arg.cast())
+            prove((*node.cast::<pg_sys::NullTest>()).arg.cast())
         } else if tag == pg_sys::NodeTag::T_BooleanTest {
-            is_proven((*node.cast::<pg_sys::BooleanTest>()).arg.cast())
+            prove((*node.cast::<pg_sys::BooleanTest>()).arg.cast())
         } else if tag == pg_sys::NodeTag::T_BoolExpr {
             all((*node.cast::<pg_sys::BoolExpr>()).args)
         } else if tag == pg_sys::NodeTag::T_OpExpr {
             let operation = node.cast::<pg_sys::OpExpr>();
             pg_sys::set_opfuncid(operation);
-            all((*operation).args)
-                && is_fit(
-                    (*operation).opfuncid,
-                    (*operation).args,
-                    (*operation).inputcollid,
-                )
+            all((*operation).args)?;
+            fits(
+                (*operation).opfuncid,
+                (*operation).args,
+                (*operation).inputcollid,
+            )
         } else if tag == pg_sys::NodeTag::T_ScalarArrayOpExpr {
             let operation = node.cast::<pg_sys::ScalarArrayOpExpr>();
             pg_sys::set_sa_opfuncid(operation);
-            all((*operation).args)
-                && is_fit(
-                    (*operation).opfuncid,
-                    (*operation).args,
-                    (*operation).inputcollid,
-                )
+            all((*operation).args)?;
+            fits(
+                (*operation).opfuncid,
+                (*operation).args,
+                (*operation).inputcollid,
+            )
         } else if tag == pg_sys::NodeTag::T_FuncExpr {
             let call = node.cast::<pg_sys::FuncExpr>();
-            all((*call).args) && is_fit_call((*call).funcid, (*call).inputcollid)
+            all((*call).args)?;
+            call_fits((*call).funcid, (*call).inputcollid)
         } else {
-            false
+            Err(Unproven::Shape)
         }
     }
 }
 
 /// Whether an operator's function may be asked with these arguments.
-unsafe fn is_fit(
+unsafe fn fits(
     function: pg_sys::Oid,
     arguments: *mut pg_sys::List,
     collation: pg_sys::Oid,
-) -> bool {
+) -> Result<(), Unproven> {
     // SAFETY: the arguments are expressions.
     unsafe {
         if pg_sys::get_func_leakproof(function) {
-            return true;
+            return Ok(());
         }
-        let Some(operator) =
-            symbol(function).and_then(|(origin, symbol)| leakproof::operator(origin, &symbol))
-        else {
-            return false;
-        };
+        let operator = symbol(function)
+            .and_then(|(origin, symbol)| leakproof::operator(origin, &symbol))
+            .ok_or(Unproven::Function(function))?;
         let arguments = elements::<pg_sys::Node>(arguments);
         let [left, right] = arguments.as_slice() else {
-            return false;
+            return Err(Unproven::Shape);
         };
-        (!operator.reads_characters || characters_are_plain(collation))
-            && compares_with_fit(operator, *left, *right, collation)
+        if operator.reads_characters && !characters_are_plain(collation) {
+            return Err(Unproven::Characters(function));
+        }
+        if !compares_with_fit(operator, *left, *right, collation) {
+            return Err(Unproven::Other(function));
+        }
+        Ok(())
     }
 }
 
@@ -122,15 +145,22 @@ unsafe fn compares_with_fit(
 }
 
 /// Whether a function of one text, other than PostgreSQL's leakproof ones, may be asked.
-unsafe fn is_fit_call(function: pg_sys::Oid, collation: pg_sys::Oid) -> bool {
+unsafe fn call_fits(function: pg_sys::Oid, collation: pg_sys::Oid) -> Result<(), Unproven> {
     // SAFETY: cache look-ups.
     unsafe {
-        pg_sys::get_func_leakproof(function)
-            || symbol(function).is_some_and(|(origin, symbol)| {
-                origin == Origin::Core
-                    && leakproof::function(&symbol).is_some()
-                    && characters_are_plain(collation)
+        if pg_sys::get_func_leakproof(function) {
+            return Ok(());
+        }
+        symbol(function)
+            .filter(|(origin, symbol)| {
+                *origin == Origin::Core && leakproof::function(symbol).is_some()
             })
+            .ok_or(Unproven::Function(function))?;
+        if characters_are_plain(collation) {
+            Ok(())
+        } else {
+            Err(Unproven::Characters(function))
+        }
     }
 }
 
