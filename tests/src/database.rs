@@ -20,6 +20,21 @@ pub struct Database {
 static TEMPLATES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
+/// Whether the server's package has a contributed module; a line tells where it hasn't.
+pub fn offers(extension: &str) -> bool {
+    let there = connect(cluster(), "postgres", "postgres")
+        .query_opt(
+            "SELECT FROM pg_available_extensions WHERE name = $1",
+            &[&extension],
+        )
+        .unwrap_or_else(|error| panic!("the server is asked: {error:?}"))
+        .is_some();
+    if !there {
+        eprintln!("not tested: the server's package has no {extension}");
+    }
+    there
+}
+
 impl Database {
     /// With the extension and nothing else.
     pub fn empty() -> Self {

@@ -25,7 +25,7 @@ pub use asking::{
     writes_nothing,
 };
 pub use catalog::own_catalog;
-pub use database::Database;
+pub use database::{Database, offers};
 pub use dump::rights;
 pub use failure::{Failure, denied, failure};
 pub use page::run_page;

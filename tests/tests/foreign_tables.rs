@@ -3,7 +3,7 @@
 
 mod desk;
 
-use celador_tests::{Database, denied, failure};
+use celador_tests::{Database, denied, failure, offers};
 use desk::{desk, number, run, text};
 use postgres::Client;
 
@@ -19,10 +19,7 @@ struct Stage {
 impl Stage {
     fn build() -> Self {
         let database = desk();
-        let is_readable = number(
-            &mut database.superuser(),
-            "SELECT count(*) FROM pg_available_extensions WHERE name = 'file_fdw'",
-        ) == 1;
+        let is_readable = offers("file_fdw");
         let files = if is_readable {
             "CREATE EXTENSION file_fdw; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw"
         } else {

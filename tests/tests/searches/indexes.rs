@@ -120,7 +120,9 @@ fn ruth(database: &celador_tests::Database) -> Session {
 
 #[test]
 fn each_kind_of_index_is_used_under_the_policy() {
-    let database = stage();
+    let Some(database) = stage() else {
+        return;
+    };
     let mut ruth = ruth(&database);
     for (condition, of, value, index) in SEARCHES {
         let query = format!(
@@ -151,7 +153,9 @@ fn each_kind_of_index_is_used_under_the_policy() {
 /// Without it, PostgreSQL's own leakproof operators are all that there is: the list isn't superfluous.
 #[test]
 fn none_of_them_is_used_without() {
-    let database = stage();
+    let Some(database) = stage() else {
+        return;
+    };
     let mut ruth = ruth(&database);
     ruth.set(&["SET celador.search_by_index = off"]);
     for (condition, of, value, _) in SEARCHES {
@@ -167,7 +171,9 @@ fn none_of_them_is_used_without() {
 /// Views, sub-selects, joins and writes search in the same way.
 #[test]
 fn searches_keep_their_index_wherever_they_stand() {
-    let database = stage();
+    let Some(database) = stage() else {
+        return;
+    };
     database.run(
         "CREATE VIEW find.named WITH (security_invoker) AS SELECT id, lower(email) AS email, name FROM find.things;
          GRANT SELECT ON find.named TO find_people",
@@ -194,7 +200,9 @@ fn searches_keep_their_index_wherever_they_stand() {
 /// Partitions are searched each by its own index.
 #[test]
 fn partitions_keep_their_indexes() {
-    let database = stage();
+    let Some(database) = stage() else {
+        return;
+    };
     let mut ruth = ruth(&database);
     let query = "SELECT id FROM find.parts WHERE name ILIKE '%me 12%' ORDER BY id";
     let plan = ruth.run(&format!("EXPLAIN {query}"));
@@ -208,7 +216,9 @@ fn partitions_keep_their_indexes() {
 /// What the list doesn't prove stays behind the policy.
 #[test]
 fn what_is_not_proven_has_no_index() {
-    let database = stage();
+    let Some(database) = stage() else {
+        return;
+    };
     // The packages of later versions are built without ICU.
     let loose = if celador_tests::major() == 15 {
         "provider = icu, locale = 'und-u-ks-level2', deterministic = false"

@@ -188,7 +188,9 @@ fn schema(operator: &Operator) -> &'static str {
 
 #[test]
 fn the_server_has_each_operator_and_runs_that_function() {
-    let database = stage();
+    let Some(database) = stage() else {
+        return;
+    };
     let mut client = database.superuser();
     for operator in OPERATORS {
         let row = client
@@ -218,7 +220,9 @@ fn the_server_has_each_operator_and_runs_that_function() {
 /// On all rows, without a policy: none fails, and none says anything.
 #[test]
 fn no_value_makes_one_fail_or_speak() {
-    let database = stage();
+    let Some(database) = stage() else {
+        return;
+    };
     let mut session = Session::of(&database, "postgres");
     session.set(&["SET jit = off", "SET client_min_messages = log"]);
     for zone in ["UTC", "Pacific/Kiritimati", "America/Adak"] {
@@ -262,7 +266,9 @@ fn no_value_makes_one_fail_or_speak() {
 /// Where both sides may be a row's: each hard value with each.
 #[test]
 fn no_pair_of_values_makes_one_fail_or_speak() {
-    let database = stage();
+    let Some(database) = stage() else {
+        return;
+    };
     let mut session = Session::of(&database, "postgres");
     session.set(&["SET jit = off", "SET client_min_messages = log"]);
     for operator in OPERATORS {
@@ -284,7 +290,9 @@ fn no_pair_of_values_makes_one_fail_or_speak() {
 /// the policy lets through, and nothing is said of others.
 #[test]
 fn by_index_the_rows_are_the_same_and_nothing_is_said() {
-    let database = stage();
+    let Some(database) = stage() else {
+        return;
+    };
     let mut all = Session::of(&database, "postgres");
     let mut ruth = Session::of(&database, "find_ruth");
     ruth.set(&[
