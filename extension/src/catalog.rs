@@ -12,6 +12,7 @@ use celador_policy::directory::{Asked, PersonStatements};
 use pgrx::prelude::*;
 
 use crate::fold::Question;
+use crate::hooks::injected::mistake;
 use crate::hooks::observe;
 use crate::spi::{self, Kept, Reads};
 use crate::version::Unfit;
@@ -107,7 +108,7 @@ unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys:
                 STALE.set(true);
                 session::mark_stale();
             }
-            if relation == signals.directory {
+            if relation == signals.directory && !mistake("the directory isn't heard") {
                 session::mark_stale();
             }
         }

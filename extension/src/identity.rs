@@ -14,6 +14,7 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
 
 use crate::catalog::Catalog;
+use crate::hooks::injected::mistake;
 use crate::session::{self, Nobody};
 use crate::spi::{self, Reads};
 use crate::watch::{self, Counter, Kind};
@@ -92,7 +93,7 @@ pub(crate) fn define_settings() {
             Some(token_assigned),
             Some(hide_token),
         );
-        crate::hooks::injected::define_setting();
+        crate::hooks::injected::define_settings();
         crate::fold::define_setting();
         crate::hooks::searches::define_setting();
         watch::define_settings();
@@ -127,7 +128,9 @@ unsafe extern "C-unwind" fn token_assigned(_: *const c_char, _: *mut c_void) {
 fn changed() {
     EPOCH.set(EPOCH.get() + 1);
     session::changed();
-    plan_stamp::forget_marked();
+    if !mistake("plans outlive an identity") {
+        plan_stamp::forget_marked();
+    }
 }
 
 unsafe extern "C-unwind" fn hide_token() -> *const c_char {

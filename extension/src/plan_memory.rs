@@ -13,8 +13,9 @@ use std::hash::{Hash, Hasher};
 use pgrx::prelude::*;
 use rustc_hash::FxHasher;
 
+use crate::hooks::injected::mistake;
 use crate::hooks::tree::elements;
-use crate::plan_stamp;
+use crate::{plan_stamp, planner_settings};
 
 /// How many plans a backend keeps, and of what size in all.
 const MOST_PLANS: usize = 512;
@@ -170,9 +171,17 @@ pub(crate) unsafe fn key(text: u64, query: *mut pg_sys::Query, options: c_int, s
             text,
             place: [(*query).stmt_location, (*query).stmt_len],
             options,
-            stamp,
+            stamp: if mistake("plans are found by anybody") {
+                0
+            } else {
+                stamp
+            },
             role: pg_sys::GetUserId().to_u32(),
-            settings: crate::planner_settings::fingerprint(),
+            settings: if mistake("settings don't count") {
+                0
+            } else {
+                planner_settings::fingerprint()
+            },
         }
     }
 }
@@ -241,7 +250,8 @@ impl Candidate {
     ) {
         // SAFETY: the plan is copied; its lists hold what PostgreSQL's planner puts there.
         unsafe {
-            if stamp != self.key.stamp || (*plan).transientPlan || OUTDATED.get() {
+            let other = stamp != self.key.stamp && !mistake("plans are found by anybody");
+            if other || (*plan).transientPlan || OUTDATED.get() {
                 pg_sys::MemoryContextDelete(self.memory);
                 return;
             }
@@ -316,7 +326,7 @@ impl Memory {
 /// Drops all plans where one may be outdated, and frees what was dropped before this transaction.
 fn drop_outdated() {
     let freed = MEMORY.with_borrow_mut(|memory| {
-        if OUTDATED.replace(false) {
+        if OUTDATED.replace(false) && !mistake("plans never age") {
             let plans: Vec<Kept> = memory.plans.drain().map(|(_, kept)| kept).collect();
             for kept in plans {
                 memory.drop_later(kept);

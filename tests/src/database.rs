@@ -121,6 +121,16 @@ impl Database {
         execute(&mut self.superuser(), sql);
     }
 
+    /// Whether what `finds` asserts fails in a database in which debug builds of the extension make this
+    /// mistake.
+    pub fn finds_mistake(&self, mistake: &str, finds: fn(&Self)) -> bool {
+        self.run(&format!(
+            "ALTER DATABASE {} SET celador.mistake = $${mistake}$$",
+            self.name
+        ));
+        std::panic::catch_unwind(|| finds(self)).is_err()
+    }
+
     /// Loads a policy document.
     pub fn load(&self, document: &str) {
         self.superuser()

@@ -53,10 +53,13 @@ fn alone(database: &Database, user: &str) -> Vec<i32> {
 
 #[test]
 fn people_in_turn_never_share_a_plan() {
-    let database = carried();
+    are_served_in_turn(&carried());
+}
+
+fn are_served_in_turn(database: &Database) {
     database.run(FUNCTIONS);
     let people = ["1", "2", "3", "4"];
-    let expected: Vec<_> = people.iter().map(|user| alone(&database, user)).collect();
+    let expected: Vec<_> = people.iter().map(|user| alone(database, user)).collect();
     assert!(
         expected.windows(2).all(|two| two[0] != two[1]),
         "they see different cases: {expected:?}"
@@ -138,7 +141,10 @@ fn whoever_reaches_all_or_nothing_has_a_plan_without_conditions() {
 /// goes on with the plan that it has.
 #[test]
 fn a_kept_plan_in_an_open_transaction_never_gives_what_was_taken_away() {
-    let database = desk();
+    loses_a_role(&desk());
+}
+
+fn loses_a_role(database: &Database) {
     let mut session = database.login("desk_bea");
     run(&mut session, "SET plan_cache_mode = force_generic_plan");
     let all = session
@@ -169,25 +175,77 @@ fn counted(session: &mut Client, name: &str) -> i64 {
     )
 }
 
+/// A function goes on with the locks that it has, and looks for no change before its next statement.
+#[test]
+fn a_function_that_runs_goes_on_without_what_was_taken_away() {
+    loses_a_role_meanwhile(&desk());
+}
+
+fn loses_a_role_meanwhile(database: &Database) {
+    database.run(
+        "CREATE FUNCTION twice() RETURNS bigint LANGUAGE plpgsql AS $$
+         DECLARE n bigint;
+         BEGIN
+           FOR i IN 1..2 LOOP
+             SELECT count(*) INTO n FROM public.cases;
+             IF i = 1 THEN
+               PERFORM pg_advisory_lock(4242);
+             END IF;
+           END LOOP;
+           RETURN n;
+         END $$",
+    );
+    let mut superuser = database.superuser();
+    run(&mut superuser, "SELECT pg_advisory_lock(4242)");
+    let mut session = database.login("desk_bea");
+    assert!(number(&mut session, "SELECT count(*) FROM cases") > 0);
+    let running = std::thread::spawn(move || session.query_one("SELECT twice()", &[]));
+    let waits = format!(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted \
+         AND database = (SELECT oid FROM pg_database WHERE datname = '{}')",
+        database.name()
+    );
+    while number(&mut superuser, &waits) == 0 {
+        assert!(!running.is_finished(), "it waits");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    // Committed before it goes on.
+    run(&mut superuser, "DELETE FROM roles WHERE user_id = 2");
+    run(&mut superuser, "SELECT pg_advisory_unlock(4242)");
+    match running.join().expect("it ends") {
+        Ok(row) => assert_eq!(row.get::<_, i64>(0), 0, "what was taken away"),
+        Err(error) => assert_eq!(error.code().map(|code| code.code()), Some("40001")),
+    }
+}
+
 /// People who come back on one session get the plans that were made for them; and what changes
 /// meanwhile is as if nothing were kept.
 #[test]
 fn people_who_come_back_get_their_plans_again() {
-    let database = carried();
+    come_back(&carried());
+}
+
+fn come_back(database: &Database) {
     database.run(
         "CREATE INDEX cases_owner ON cases (owner_id);
          GRANT EXECUTE ON FUNCTION celador.stats() TO desk_pool",
     );
     let people = ["1", "2", "3", "4"];
     let mut pool = database.login("desk_pool");
-    run(&mut pool, "SET plan_cache_mode = force_generic_plan");
+    run(
+        &mut pool,
+        "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off",
+    );
     let all = pool
         .prepare("SELECT id FROM cases ORDER BY id")
         .expect("a statement");
     let one = pool
         .prepare("SELECT id FROM cases WHERE id = $1")
         .expect("a statement");
-    let each_alone = || people.map(|user| (user, alone(&database, user)));
+    let titled = pool
+        .prepare("SELECT id FROM cases WHERE title = 'x'")
+        .expect("a statement");
+    let each_alone = || people.map(|user| (user, alone(database, user)));
     let see = |pool: &mut Client, expected: &[(&str, Vec<i32>)]| {
         for (user, expected) in expected {
             run(pool, "BEGIN");
@@ -196,6 +254,7 @@ fn people_who_come_back_get_their_plans_again() {
                 let rows = pool.query(&all, &[]).expect("cases");
                 let found: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
                 assert_eq!(found, *expected, "{user}");
+                assert!(pool.query(&titled, &[]).is_ok(), "{user}");
                 for id in 1..=6 {
                     let seen = !pool.query(&one, &[&id]).expect("a case").is_empty();
                     assert_eq!(seen, found.contains(&id), "{user}: case {id}");
@@ -223,6 +282,7 @@ fn people_who_come_back_get_their_plans_again() {
         "SELECT celador.set_setting('open_team', true, '1')",
         "UPDATE cases SET owner_id = 2 WHERE id = 6",
         "SELECT celador.share('cases', '1', '2')",
+        "DROP INDEX cases_title",
         "DROP INDEX cases_owner",
         "ALTER TABLE cases ADD COLUMN more text; INSERT INTO cases VALUES (7, 'x', 'x', 'ES', 2, 1, 2)",
         "SELECT celador.load_policy(replace(document, 'read = [\"own\", \"shared\"]', 'read = [\"own\"]')) \
@@ -246,6 +306,7 @@ fn people_who_come_back_get_their_plans_again() {
         see(&mut pool, &expected);
     }
     // A setting of the planner's is heard.
+    run(&mut pool, "RESET enable_seqscan");
     act_as(&mut pool, "2");
     let look = "SELECT id FROM cases WHERE id = 1 ORDER BY id";
     for _ in 0..3 {
@@ -254,4 +315,29 @@ fn people_who_come_back_get_their_plans_again() {
         assert!(!plan(&mut pool, look).contains("Seq Scan"), "by its key");
         run(&mut pool, "RESET enable_seqscan");
     }
+}
+
+/// A mistake that debug builds make on request, what finds it, and where.
+type Fault = (&'static str, fn(&Database), fn() -> Database);
+
+const FAULTS: [Fault; 7] = [
+    ("plans outlive an identity", are_served_in_turn, carried),
+    ("the directory isn't heard", come_back, carried),
+    ("plans are found by anybody", come_back, carried),
+    ("settings don't count", come_back, carried),
+    ("plans never age", come_back, carried),
+    ("the directory isn't heard", loses_a_role, desk),
+    ("stamps aren't compared", loses_a_role_meanwhile, desk),
+];
+
+/// The tests are tested.
+#[test]
+fn faults_in_what_keeps_plans_are_found() {
+    let mut missed = Vec::new();
+    for (mistake, finds, stage) in FAULTS {
+        if !stage().finds_mistake(mistake, finds) {
+            missed.push(mistake);
+        }
+    }
+    assert_eq!(missed, Vec::<&str>::new());
 }

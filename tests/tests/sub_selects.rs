@@ -77,7 +77,10 @@ fn links_and_parents_are_joins_that_begin_with_the_persons_own() {
 /// stays with the table.
 #[test]
 fn what_cant_be_asked_after_the_joins_is_asked_of_the_table() {
-    let database = papers();
+    stays_with_the_table(&papers());
+}
+
+fn stays_with_the_table(database: &Database) {
     let mut bea = database.login("desk_bea");
     let outer =
         "SELECT d.id FROM (VALUES (1), (2)) AS v(id) LEFT JOIN docs AS d ON d.id = v.id ORDER BY 1";
@@ -100,7 +103,10 @@ fn what_cant_be_asked_after_the_joins_is_asked_of_the_table() {
 /// A function of the person's own, cheap enough to be asked first, never gets a hidden row.
 #[test]
 fn whoever_asks_by_a_function_of_ones_own_meets_no_hidden_row() {
-    let database = papers();
+    is_asked_by_functions_of_ones_own(&papers());
+}
+
+fn is_asked_by_functions_of_ones_own(database: &Database) {
     let mut bea = database.login("desk_bea");
     run(
         &mut bea,
@@ -260,4 +266,21 @@ fn a_kept_plan_reads_the_links_of_now() {
         text(&mut bea, "SELECT count(*)::text FROM notes").as_deref(),
         Some("0")
     );
+}
+
+/// The tests are tested.
+#[test]
+fn faults_in_what_is_moved_are_found() {
+    for (mistake, finds) in [
+        (
+            "statements tell nothing",
+            is_asked_by_functions_of_ones_own as fn(&Database),
+        ),
+        (
+            "outer joins are overlooked",
+            stays_with_the_table as fn(&Database),
+        ),
+    ] {
+        assert!(papers().finds_mistake(mistake, finds), "{mistake}");
+    }
 }

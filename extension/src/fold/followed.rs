@@ -15,6 +15,7 @@ use celador_policy::row_policy::followed::{self, Compared, Followed};
 use pgrx::prelude::*;
 
 use super::{Answer, Fold, constant_bool, expression_tree_mutator, keys};
+use crate::hooks::injected::mistake;
 use crate::hooks::own_statement;
 use crate::hooks::tree::elements;
 use crate::probe::{module, reaches_nothing};
@@ -139,6 +140,9 @@ impl Fold<'_> {
         // SAFETY: the key is an argument of one of Celador's functions.
         unsafe {
             let any = self.any(vec![links], key)?.into_node();
+            if mistake("NOT is lost") {
+                return Some(Answer::Condition(any));
+            }
             let not = pg_sys::makeBoolExpr(
                 pg_sys::BoolExprType::NOT_EXPR,
                 pg_sys::lappend(std::ptr::null_mut(), any.cast()),
@@ -198,6 +202,9 @@ impl Fold<'_> {
             self.folded |= inner.folded;
             if constant_bool(conditions) == Some(false) {
                 return Some(conditions);
+            }
+            if mistake("any record will do") {
+                return Some(pg_sys::makeBoolConst(true, false));
             }
             (*(*query).jointree).quals = conditions;
             (*query).hasSubLinks = !inner.selects.is_empty();

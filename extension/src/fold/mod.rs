@@ -29,6 +29,7 @@ use celador_policy::{Reach, TableName, quote};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
 
+use crate::hooks::injected::mistake;
 use crate::plan_notes;
 use crate::probe::{module, reaches_all, reaches_nothing};
 use crate::reach::{Set, attribute, holds_what};
@@ -200,6 +201,7 @@ impl Fold<'_> {
                 let argument = self.node(argument);
                 match constant_bool(argument) {
                     Some(value) if value == decides => return argument,
+                    Some(_) if mistake("one answer decides") => return argument,
                     Some(_) => {}
                     None => left = pg_sys::lappend(left, argument.cast()),
                 }
@@ -295,7 +297,10 @@ impl Fold<'_> {
             };
             let never = Some(Answer::Bool(false));
             match question {
-                Question::AllInReach => Some(Answer::Bool(reach()?.all)),
+                Question::AllInReach => {
+                    let all = reach()?.all || mistake("everybody reaches all");
+                    Some(Answer::Bool(all))
+                }
                 Question::Holds => {
                     let _known = reach()?;
                     let (module, cell, what) = (text(0)?, cell(1)?, text(2)?);
@@ -308,11 +313,10 @@ impl Fold<'_> {
                 }
                 Question::Restricted => {
                     let restriction = text(0)?;
-                    Some(Answer::Bool(person.access.restricted(
-                        person.policy(),
-                        &restriction,
-                        &cell(1)?,
-                    )))
+                    let access = &person.access;
+                    let restricted = access.restricted(person.policy(), &restriction, &cell(1)?);
+                    let restricted = restricted && !mistake("a restriction is lost");
+                    Some(Answer::Bool(restricted))
                 }
                 Question::IsKnown => Some(Answer::Bool(true)),
                 Question::Set(set) => {

@@ -1,4 +1,5 @@
-//! Panics on request, so that tests can see what becomes of one in each hook. Debug builds only.
+//! Panics and mistakes on request, so that tests can see what becomes of a panic in each hook, and
+//! that they find the mistakes. Debug builds only.
 
 #[cfg(debug_assertions)]
 mod on_request {
@@ -7,33 +8,60 @@ mod on_request {
     use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 
     static PANIC_IN: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+    static MISTAKE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
-    pub(crate) fn define_setting() {
-        GucRegistry::define_string_guc(
-            c"celador.panic_in",
-            c"The hook that panics, for tests.",
-            c"",
-            &PANIC_IN,
-            GucContext::Suset,
-            GucFlags::NO_SHOW_ALL,
-        );
+    pub(crate) fn define_settings() {
+        for (name, says, setting) in [
+            (
+                c"celador.panic_in",
+                c"The hook that panics, for tests.",
+                &PANIC_IN,
+            ),
+            (
+                c"celador.mistake",
+                c"The mistake that is made, for tests.",
+                &MISTAKE,
+            ),
+        ] {
+            GucRegistry::define_string_guc(
+                name,
+                says,
+                c"",
+                setting,
+                GucContext::Suset,
+                GucFlags::NO_SHOW_ALL,
+            );
+        }
+    }
+
+    fn asks(setting: &GucSetting<Option<CString>>, for_that: &str) -> bool {
+        setting
+            .get()
+            .is_some_and(|asked| asked.to_bytes() == for_that.as_bytes())
     }
 
     pub(crate) fn panic_if_asked(place: &str) {
-        if PANIC_IN
-            .get()
-            .is_some_and(|asked| asked.to_bytes() == place.as_bytes())
-        {
+        if asks(&PANIC_IN, place) {
             panic!("asked to panic in {place}");
         }
+    }
+
+    pub(crate) fn mistake(name: &str) -> bool {
+        asks(&MISTAKE, name)
     }
 }
 
 #[cfg(debug_assertions)]
-pub(crate) use on_request::{define_setting, panic_if_asked};
+pub(crate) use on_request::{define_settings, mistake, panic_if_asked};
 
 #[cfg(not(debug_assertions))]
-pub(crate) fn define_setting() {}
+pub(crate) fn define_settings() {}
 
 #[cfg(not(debug_assertions))]
 pub(crate) fn panic_if_asked(_: &str) {}
+
+/// Whether a mistake is to be made there: never in a build that isn't for tests.
+#[cfg(not(debug_assertions))]
+pub(crate) const fn mistake(_: &str) -> bool {
+    false
+}

@@ -10,6 +10,7 @@ use std::ffi::c_void;
 
 use pgrx::prelude::*;
 
+use super::injected::mistake;
 use super::searches;
 use super::tree::{elements, is_a, is_locked};
 
@@ -27,7 +28,10 @@ unsafe extern "C-unwind" {
 /// outer join fills it with NULLs.
 pub(super) unsafe fn fits(query: *mut pg_sys::Query, place: i32) -> bool {
     // SAFETY: reads the query's own fields.
-    unsafe { !is_locked(query, place) && joins_inside((*query).jointree.cast(), place) }
+    unsafe {
+        let inside = joins_inside((*query).jointree.cast(), place);
+        !is_locked(query, place) && (inside || mistake("outer joins are overlooked"))
+    }
 }
 
 /// Whether the entry stands where a condition on it may be asked after the joins.
@@ -109,14 +113,15 @@ pub(super) unsafe fn tells_nothing(
         let look = |part| Look { part, own };
         let mut result = look(Part::Result);
         let flags = pg_sys::QTW_IGNORE_RT_SUBQUERIES | pg_sys::QTW_IGNORE_CTE_SUBQUERIES;
-        commands.contains(&(*statement).commandType)
-            && !level_tells(statement, look(Part::Outermost))
-            && !pg_sys::query_tree_walker(
-                statement,
-                Some(tells),
-                (&raw mut result).cast(),
-                flags as i32,
-            )
+        mistake("statements tell nothing")
+            || commands.contains(&(*statement).commandType)
+                && !level_tells(statement, look(Part::Outermost))
+                && !pg_sys::query_tree_walker(
+                    statement,
+                    Some(tells),
+                    (&raw mut result).cast(),
+                    flags as i32,
+                )
     }
 }
 

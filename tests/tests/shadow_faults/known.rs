@@ -184,3 +184,30 @@ pub(crate) const ACCESS: [Fault; 10] = [
         ),
     },
 ];
+
+/// Mistakes that debug builds make on request where they fold a person's answers into a statement.
+macro_rules! made_while_planning {
+    ($($name:literal),* $(,)?) => {
+        [$(Fault {
+            name: $name,
+            change: Sql(
+                concat!(
+                    "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET celador.mistake = %L', current_database(), $m$",
+                    $name,
+                    "$m$); END $$",
+                ),
+                "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET celador.mistake', current_database()); END $$",
+            ),
+        }),*]
+    };
+}
+
+pub(crate) const FOLDING: [Fault; 7] = made_while_planning!(
+    "everybody reaches all",
+    "one answer decides",
+    "a restriction is lost",
+    "a key is lost",
+    "any record will do",
+    "NOT is lost",
+    "outer joins are overlooked",
+);

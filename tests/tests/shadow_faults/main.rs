@@ -30,6 +30,11 @@ fn faults_in_compiler_guards_and_access_are_found() {
 }
 
 #[test]
+fn faults_in_folding_are_found() {
+    all_are_found_in_the_sample(known::FOLDING.iter());
+}
+
+#[test]
 fn faults_chosen_without_knowing_the_generator_are_found() {
     all_are_found_in_the_sample(blind::SAMPLE.iter());
 }
