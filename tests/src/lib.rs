@@ -66,11 +66,32 @@ pub fn cluster_with(options: Options) -> &'static Cluster {
     CLUSTER.get_or_init(|| start(options))
 }
 
+/// Settings of the tests' servers, as `NAME=VALUE` with commas between: `CELADOR_SETTINGS`.
+fn settings() -> Vec<(String, String)> {
+    let given = std::env::var("CELADOR_SETTINGS").unwrap_or_default();
+    let pairs = given.split(',').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| pair.split_once('=').expect("NAME=VALUE"))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+/// Whether statements are planned for whoever asks, as they are unless `CELADOR_SETTINGS` says otherwise.
+/// A line tells of a test that isn't run without.
+pub fn folds() -> bool {
+    let folds = !settings().contains(&("celador.fold".to_owned(), "off".to_owned()));
+    if !folds {
+        eprintln!("not tested: celador.fold is off");
+    }
+    folds
+}
+
 /// A cluster of a test's own.
 pub fn start(mut options: Options) -> Cluster {
     options
         .settings
         .push(("max_connections".into(), "200".into()));
+    options.settings.extend(settings());
     Cluster::start(install(), options).expect("a cluster can be started")
 }
 

@@ -31,6 +31,9 @@ pub(crate) struct Arguments {
         default_value = "15,18"
     )]
     pg: Vec<u32>,
+    /// Give the servers of the tests this setting, as in celador.fold=off
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    settings: Vec<String>,
     /// Run only the integration tests whose names contain this
     name: Option<String>,
 }
@@ -83,7 +86,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         if !ready {
             continue;
         }
-        let environment = [("CELADOR_PG", number.as_str())];
+        let settings = arguments.settings.join(",");
+        let environment = [
+            ("CELADOR_PG", number.as_str()),
+            ("CELADOR_SETTINGS", &settings),
+        ];
         let integration = "--package=celador-tests";
         if let Some(name) = &arguments.name {
             step(format!("PostgreSQL {major}: {name}"), &|| {
