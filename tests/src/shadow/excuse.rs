@@ -22,6 +22,8 @@ pub enum Allowed {
     /// The record that a row would point to isn't seen, and pointing to it would bring it into reach:
     /// Celador refuses it, on the shadow its foreign key does.
     PointsToHidden,
+    /// The cursor is on no row, and whoever may write none of the table's isn't told.
+    CursorOnNoRow,
     /// Both sides refuse the statement, for different ones of several reasons.
     OtherReason,
 }
@@ -81,11 +83,25 @@ pub fn excuse(
             conflicts_with_hidden(shadow, schema, written, Some(constraint))?;
             Some(Excuse::Stands(Allowed::UniqueWithHidden))
         }
+        // What is refused as soon as it is offered is found to be there on the shadow.
+        (Outcome::Failed { code, message, .. }, Outcome::Done { tag: 0, .. })
+            if code == "42501"
+                && message.contains("would bring a record of module")
+                && statement.kind == "on conflict" =>
+        {
+            offers_hidden(shadow, schema, written, message, statement)?;
+            Some(Excuse::Stands(Allowed::PointsToHidden))
+        }
         (Outcome::Failed { code, message, .. }, Outcome::Done { .. })
             if code == "42501" && message.contains("would bring a record of module") =>
         {
             points_to_hidden(shadow, schema, written, message)?;
             Some(Excuse::Stands(Allowed::PointsToHidden))
+        }
+        (Outcome::Done { rows, tag: 0 }, Outcome::Failed { code, .. })
+            if code == "24000" && statement.kind == "current of" && rows.is_empty() =>
+        {
+            Some(Excuse::Stands(Allowed::CursorOnNoRow))
         }
         // DO UPDATE comes to a row out of reach.
         (Outcome::Failed { code, .. }, Outcome::Done { .. })
@@ -183,6 +199,32 @@ fn points_to_hidden(
     let sql = format!(
         "EXISTS (SELECT FROM public.{} p JOIN hidden.{} h ON h.{} = p.{column} WHERE age(p.xmin) <= age(pg_current_xact_id()::xid))",
         table.name, reference.table, reference.key
+    );
+    is_true(shadow, &sql)
+}
+
+/// A row that the statement offers points by the column of the error to a hidden row.
+fn offers_hidden(
+    shadow: &mut Client,
+    schema: &Schema,
+    table: &str,
+    message: &str,
+    statement: &Statement,
+) -> Option<()> {
+    let column = message.split('"').nth(1)?;
+    let references = &schema.table(table).references;
+    let reference = references
+        .iter()
+        .find(|reference| reference.column == column)?;
+    let offers = statement.steps.iter().find_map(|step| {
+        let (offer, _) = step.sql.split_once(" ON CONFLICT")?;
+        let (into, values) = offer.split_once(" VALUES ")?;
+        let (_, columns) = into.split_once('(')?;
+        Some(format!("(VALUES {values}) AS v({columns}"))
+    })?;
+    let sql = format!(
+        "EXISTS (SELECT FROM {offers} JOIN hidden.{} h ON h.{}::text = v.{column}::text)",
+        reference.table, reference.key
     );
     is_true(shadow, &sql)
 }
