@@ -7,6 +7,8 @@ mod answers;
 mod closed_settings;
 mod copies;
 mod counters;
+mod cover;
+mod covered;
 pub(crate) mod executor;
 mod extension;
 pub(crate) mod foreign_code;
@@ -26,6 +28,7 @@ mod statistics;
 pub(crate) mod tree;
 mod unreachable;
 mod utility;
+mod write_checks;
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
