@@ -3,6 +3,7 @@
 
 mod desk;
 
+use celador_tests::shadow::fault::are_tried;
 use celador_tests::{Database, folds, plan};
 use desk::{ids, number, run, text};
 use postgres::Client;
@@ -277,7 +278,7 @@ fn a_kept_plan_reads_the_links_of_now() {
 /// The tests are tested.
 #[test]
 fn faults_in_what_is_moved_are_found() {
-    if !folds() {
+    if !are_tried() || !folds() {
         return;
     }
     for (mistake, finds) in [

@@ -1,6 +1,7 @@
 //! Private clusters on the loopback interface, which end with the process that started them.
 
 mod descendants;
+mod fresh_data;
 mod script;
 mod watchdog;
 
@@ -176,15 +177,7 @@ impl Cluster {
         if self.data().join("PG_VERSION").exists() {
             return Ok(());
         }
-        let mut initdb = self.command("initdb");
-        initdb
-            .args(["--username=postgres", "--auth=trust", "--no-sync"])
-            .args(["--encoding=UTF8", "--locale=C.UTF-8"]);
-        if self.install.major() >= 18 {
-            // As older ones have it, which are upgraded from.
-            initdb.arg("--no-data-checksums");
-        }
-        process::output(initdb.arg("--pgdata").arg(self.data()))?;
+        fresh_data::create(&self.user, &self.install, &self.data())?;
         self.user
             .write(&self.key_file(), &format!("1 {}\n", random_key()?))?;
         let main = self.data().join("postgresql.conf");
@@ -295,11 +288,17 @@ fn given_dir(install: &Install, user: &ServerUser, dir: &Path) -> Result<PathBuf
     Ok(dir)
 }
 
-fn new_dir(user: &ServerUser, major: u32) -> Result<PathBuf> {
-    let parent = runtime_dir(user)?.join("clusters");
-    make_dir(&parent)?;
+/// Where clusters lie.
+fn clusters_dir(user: &ServerUser) -> Result<PathBuf> {
+    let dir = runtime_dir(user)?.join("clusters");
+    make_dir(&dir)?;
     // It creates and removes its directories by itself: root touches nothing in them.
-    user.own(&parent)?;
+    user.own(&dir)?;
+    Ok(dir)
+}
+
+fn new_dir(user: &ServerUser, major: u32) -> Result<PathBuf> {
+    let parent = clusters_dir(user)?;
     let template = parent.join(format!("pg{major}-XXXXXXXX"));
     let made = process::output(user.command("/usr/bin/mktemp").arg("-d").arg(template))?;
     Ok(made.into())
