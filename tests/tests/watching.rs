@@ -171,15 +171,20 @@ fn work_is_counted_for_the_database() {
         "policy_reads",
     ];
     let read = |client: &mut Client| names.map(|name| stat(client, name));
-    let before = read(&mut superuser);
-    for _ in 0..5 {
-        number(&mut bea, "SELECT count(*) FROM cases");
-    }
+    // Planned with it, and run with it. Other tests' work may make PostgreSQL say that all has changed: then
+    // once more.
+    let computed_once = (0..10).any(|_| {
+        bea = database.login("desk_bea");
+        let before = read(&mut superuser);
+        for _ in 0..5 {
+            number(&mut bea, "SELECT count(*) FROM cases");
+        }
+        let after = read(&mut superuser);
+        assert_eq!(after[0] - before[0], 5);
+        after[1] - before[1] == 1 && after[2] - before[2] == 5
+    });
+    assert!(computed_once);
     let after = read(&mut superuser);
-    assert_eq!(after[0] - before[0], 5);
-    assert_eq!(after[1] - before[1], 1);
-    // Planned with it, and run with it.
-    assert_eq!(after[2] - before[2], 5);
     // A role is taken: the access is computed again.
     run(&mut superuser, "DELETE FROM roles WHERE user_id = 3");
     number(&mut bea, "SELECT count(*) FROM cases");
