@@ -1,7 +1,7 @@
 //! What planning makes of a statement's policies and searches, noted while `celador.explain_plan` asks
 //! for it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::CStr;
 
 use pgrx::prelude::*;
@@ -22,8 +22,6 @@ pub(crate) struct Note {
 
 thread_local! {
     static NOTES: RefCell<Option<Vec<Note>>> = const { RefCell::new(None) };
-    /// The table whose policy is looked at, and its place in the statement.
-    static TABLE: Cell<Option<(pg_sys::Oid, i32)>> = const { Cell::new(None) };
 }
 
 /// While it lives, notes are taken. They go with it, after an error too.
@@ -44,7 +42,6 @@ impl Taking {
 impl Drop for Taking {
     fn drop(&mut self) {
         NOTES.set(None);
-        TABLE.set(None);
     }
 }
 
@@ -54,13 +51,13 @@ pub(crate) fn are_taken() -> bool {
 }
 
 /// A note about the whole statement.
-pub(crate) fn add_of_statement(kind: &'static str, result: impl FnOnce() -> &'static str) {
+pub(crate) fn add_of_statement(kind: &'static str, result: &str) {
     if are_taken() {
         add(Note {
             kind,
             relation: None,
             condition: None,
-            result: result().to_owned(),
+            result: result.to_owned(),
         });
     }
 }
@@ -73,63 +70,38 @@ pub(crate) fn add(note: Note) {
     });
 }
 
-/// The policy of that table is looked at next.
-pub(crate) fn look_at(relation: pg_sys::Oid, place: i32) {
-    TABLE.set(Some((relation, place)));
+/// A table at its place in a statement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Table {
+    pub(crate) relation: pg_sys::Oid,
+    pub(crate) place: i32,
 }
 
-/// A condition of a policy, as it is written. `None` where nobody asks.
-pub(crate) unsafe fn question(condition: *mut pg_sys::Node) -> Option<String> {
-    if !are_taken() {
-        return None;
-    }
-    let (relation, place) = TABLE.get()?;
-    // SAFETY: as the caller says.
-    Some(unsafe { written(condition, relation, place) })
-}
-
-/// What has become of it.
-pub(crate) fn answered(question: Option<String>, result: impl FnOnce() -> String) {
-    let Some((relation, _)) = TABLE.get() else {
-        return;
-    };
-    if let Some(question) = question {
+impl Table {
+    /// A note about a condition on the table.
+    pub(crate) fn note(self, kind: &'static str, condition: String, result: String) {
         add(Note {
-            kind: "policy",
-            relation: Some(relations::display_name(relation)),
-            condition: Some(question),
-            result: result(),
+            kind,
+            relation: Some(relations::display_name(self.relation)),
+            condition: Some(condition),
+            result,
         });
     }
-}
 
-/// The answer to the last question, as it is written.
-pub(crate) unsafe fn answer(condition: *mut pg_sys::Node) -> String {
-    // SAFETY: as the caller says.
-    TABLE
-        .get()
-        .map_or_else(String::new, |(relation, place)| unsafe {
-            written(condition, relation, place)
-        })
-}
-
-/// A condition on a table at that place in a statement, as it is written in SQL.
-pub(crate) unsafe fn written(
-    condition: *mut pg_sys::Node,
-    relation: pg_sys::Oid,
-    place: i32,
-) -> String {
-    // SAFETY: a copy is written, with the table as the only one; the texts are PostgreSQL's copies.
-    unsafe {
-        let name = pg_sys::get_rel_name(relation);
-        if name.is_null() {
-            return String::new();
+    /// A condition on the table, as it is written in SQL.
+    pub(crate) unsafe fn written(self, condition: *mut pg_sys::Node) -> String {
+        // SAFETY: a copy is written, with the table as the only one; the texts are PostgreSQL's copies.
+        unsafe {
+            let name = pg_sys::get_rel_name(self.relation);
+            if name.is_null() {
+                return String::new();
+            }
+            let condition: *mut pg_sys::Node = pg_sys::copyObjectImpl(condition.cast()).cast();
+            pg_sys::ChangeVarNodes(condition, self.place, 1, 0);
+            let context = pg_sys::deparse_context_for(name, self.relation);
+            let text = pg_sys::deparse_expression(condition, context, false, false);
+            shortened(&CStr::from_ptr(text).to_string_lossy())
         }
-        let condition: *mut pg_sys::Node = pg_sys::copyObjectImpl(condition.cast()).cast();
-        pg_sys::ChangeVarNodes(condition, place, 1, 0);
-        let context = pg_sys::deparse_context_for(name, relation);
-        let text = pg_sys::deparse_expression(condition, context, false, false);
-        shortened(&CStr::from_ptr(text).to_string_lossy())
     }
 }
 

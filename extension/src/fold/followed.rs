@@ -189,6 +189,7 @@ impl Fold<'_> {
             let conditions = (*(*query).jointree).quals;
             let mut inner = Fold {
                 person: self.person,
+                table: self.table,
                 folded: false,
                 follow: true,
                 depth: self.depth + 1,

@@ -30,7 +30,7 @@ use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
 
 use crate::hooks::injected::mistake;
-use crate::plan_notes;
+use crate::plan_notes::{self, Table};
 use crate::probe::{module, reaches_all, reaches_nothing};
 use crate::reach::{Set, attribute, holds_what};
 use crate::session::Person;
@@ -112,19 +112,21 @@ enum Answer {
 
 impl Answer {
     /// As it is written in SQL, for `celador.explain_plan`.
-    unsafe fn written(&self) -> String {
+    unsafe fn written(&self, table: Table) -> String {
         match self {
             Self::Bool(value) => value.to_string(),
             Self::Text(None) => "NULL".to_owned(),
             Self::Text(Some(text)) => quote::text(text),
             // SAFETY: a condition that was made for the statement.
-            Self::Condition(condition) => unsafe { plan_notes::answer(*condition) },
+            Self::Condition(condition) => unsafe { table.written(*condition) },
         }
     }
 }
 
 struct Fold<'a> {
     person: &'a Person,
+    /// The table whose condition it is.
+    table: Table,
     folded: bool,
     /// Whether questions about other rows become sub-selects.
     follow: bool,
@@ -145,15 +147,17 @@ pub(crate) struct Folded {
     pub(crate) selects: Vec<*mut pg_sys::SubLink>,
 }
 
-/// The condition with the person's answers in it. `follow`: questions about other rows become
+/// The condition on a table with the person's answers in it. `follow`: questions about other rows become
 /// sub-selects.
 pub(crate) unsafe fn answers(
     condition: *mut pg_sys::Node,
+    table: Table,
     person: &Person,
     follow: bool,
 ) -> Folded {
     let mut fold = Fold {
         person,
+        table,
         folded: false,
         follow,
         depth: 0,
@@ -231,11 +235,14 @@ impl Fold<'_> {
             let catalog = &self.person.catalog;
             let question = catalog.questions_asked.get(&(*call).funcid).copied();
             // In a sub-select it is noted with the whole.
-            let noted = question.filter(|_| self.depth == 0);
-            let noted = noted.and_then(|_| plan_notes::question(call.cast()));
+            let is_noted = question.is_some() && self.depth == 0 && plan_notes::are_taken();
+            let noted = is_noted.then(|| self.table.written(call.cast()));
             let answer = question.and_then(|question| self.answer(question, (*call).args));
             let Some(answer) = answer else {
-                plan_notes::answered(noted, || "asked row by row".to_owned());
+                if let Some(condition) = noted {
+                    let result = "asked row by row".to_owned();
+                    self.table.note("policy", condition, result);
+                }
                 if question.is_some() && self.depth > 0 {
                     self.unanswered |= elements((*call).args)
                         .into_iter()
@@ -244,7 +251,10 @@ impl Fold<'_> {
                 return self.parts(call.cast());
             };
             self.folded = true;
-            plan_notes::answered(noted, || answer.written());
+            if let Some(condition) = noted {
+                let result = answer.written(self.table);
+                self.table.note("policy", condition, result);
+            }
             match answer {
                 Answer::Bool(value) => pg_sys::makeBoolConst(value, false),
                 Answer::Condition(condition) => condition,

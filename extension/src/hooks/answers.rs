@@ -7,8 +7,9 @@ use pgrx::prelude::*;
 
 use super::pull_up;
 use super::tree::{elements, is_a};
+use crate::plan_notes::{self, Table};
 use crate::session::{self, Person};
-use crate::{fold, kept_snapshot, plan_notes};
+use crate::{fold, kept_snapshot};
 
 /// The answers that a statement holds.
 #[derive(Default)]
@@ -45,16 +46,13 @@ impl Answers {
     pub(super) unsafe fn put_in_check(
         &self,
         query: *mut pg_sys::Query,
+        relation: pg_sys::Oid,
         condition: *mut pg_sys::Node,
     ) -> *mut pg_sys::Node {
-        // SAFETY: as the caller says; what is written is one of the statement's entries.
+        // SAFETY: as the caller says.
         unsafe {
             let place = (*query).resultRelation;
-            let entries = elements::<pg_sys::RangeTblEntry>((*query).rtable);
-            if let Some(entry) = entries.get((place - 1) as usize) {
-                plan_notes::look_at((**entry).relid, place);
-            }
-            self.fold(query, condition, false)
+            self.fold(query, Table { relation, place }, condition, false)
         }
     }
 
@@ -69,10 +67,10 @@ impl Answers {
         unsafe {
             // A transaction that keeps its snapshot asks what other rows are now.
             let follow = !kept_snapshot::is_kept();
-            plan_notes::look_at((*entry).relid, place);
+            let relation = (*entry).relid;
             let mut folded = std::ptr::null_mut();
             for condition in elements::<pg_sys::Node>((*entry).securityQuals) {
-                let condition = self.fold(query, condition, follow);
+                let condition = self.fold(query, Table { relation, place }, condition, follow);
                 folded = pg_sys::lappend(folded, condition.cast());
             }
             (*entry).securityQuals = folded;
@@ -115,13 +113,12 @@ impl Answers {
                 return;
             }
             let silent = pull_up::tells_nothing(statement, &self.selects.borrow());
-            plan_notes::add_of_statement("sub-selects", || {
-                if silent {
-                    "they stand in WHERE, where PostgreSQL joins them"
-                } else {
-                    "they stay with their tables: the statement could tell of a row before they are asked"
-                }
-            });
+            let where_they_stand = if silent {
+                "they stand in WHERE, where PostgreSQL joins them"
+            } else {
+                "they stay with their tables: the statement could tell of a row before they are asked"
+            };
+            plan_notes::add_of_statement("sub-selects", where_they_stand);
             if !silent {
                 return;
             }
@@ -140,6 +137,7 @@ impl Answers {
     unsafe fn fold(
         &self,
         query: *mut pg_sys::Query,
+        table: Table,
         condition: *mut pg_sys::Node,
         follow: bool,
     ) -> *mut pg_sys::Node {
@@ -149,7 +147,7 @@ impl Answers {
         };
         // SAFETY: as in `query`.
         unsafe {
-            let folded = fold::answers(condition, person, follow);
+            let folded = fold::answers(condition, table, person, follow);
             if folded.answered {
                 self.stamp.set(person.stamp);
             }

@@ -29,8 +29,9 @@ unsafe extern "C-unwind" {
 pub(super) unsafe fn fits(query: *mut pg_sys::Query, place: i32) -> bool {
     // SAFETY: reads the query's own fields.
     unsafe {
-        let inside = joins_inside((*query).jointree.cast(), place);
-        !is_locked(query, place) && (inside || mistake("outer joins are overlooked"))
+        !is_locked(query, place)
+            && (joins_inside((*query).jointree.cast(), place)
+                || mistake("outer joins are overlooked"))
     }
 }
 

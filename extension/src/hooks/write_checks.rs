@@ -59,7 +59,8 @@ impl Cover {
                         "Load the policy again.",
                     );
                 }
-                (*check).qual = self.answers.put_in_check(query, (*check).qual);
+                let target = self.target(query);
+                (*check).qual = self.answers.put_in_check(query, target, (*check).qual);
                 if (*check).kind == pg_sys::WCOKind::WCO_RLS_CONFLICT_CHECK
                     && !kept_snapshot::is_kept()
                 {

@@ -8,7 +8,7 @@ use postgres::Client;
 
 use super::compare::Outcome;
 use super::generator::Statement;
-use super::schema::Schema;
+use super::schema::{Reference, Schema};
 
 /// What may differ, and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -182,6 +182,13 @@ fn refers_to_hidden(shadow: &mut Client, schema: &Schema, refused: &Outcome) -> 
     is_true(shadow, &sql)
 }
 
+/// The reference whose column an error names.
+fn reference_in<'a>(schema: &'a Schema, table: &str, message: &str) -> Option<&'a Reference> {
+    let column = message.split('"').nth(1)?;
+    let mut references = schema.table(table).references.iter();
+    references.find(|reference| reference.column == column)
+}
+
 /// A row that the statement has written on the shadow, its foreign keys lifted, points by the column of
 /// the error to a hidden row.
 fn points_to_hidden(
@@ -190,15 +197,13 @@ fn points_to_hidden(
     table: &str,
     message: &str,
 ) -> Option<()> {
-    let column = message.split('"').nth(1)?;
-    let table = schema.table(table);
-    let reference = table
-        .references
-        .iter()
-        .find(|reference| reference.column == column)?;
+    let reference = reference_in(schema, table, message)?;
     let sql = format!(
-        "EXISTS (SELECT FROM public.{} p JOIN hidden.{} h ON h.{} = p.{column} WHERE age(p.xmin) <= age(pg_current_xact_id()::xid))",
-        table.name, reference.table, reference.key
+        "EXISTS (SELECT FROM public.{} p JOIN hidden.{} h ON h.{} = p.{} WHERE age(p.xmin) <= age(pg_current_xact_id()::xid))",
+        schema.table(table).name,
+        reference.table,
+        reference.key,
+        reference.column
     );
     is_true(shadow, &sql)
 }
@@ -211,11 +216,7 @@ fn offers_hidden(
     message: &str,
     statement: &Statement,
 ) -> Option<()> {
-    let column = message.split('"').nth(1)?;
-    let references = &schema.table(table).references;
-    let reference = references
-        .iter()
-        .find(|reference| reference.column == column)?;
+    let reference = reference_in(schema, table, message)?;
     let offers = statement.steps.iter().find_map(|step| {
         let (offer, _) = step.sql.split_once(" ON CONFLICT")?;
         let (into, values) = offer.split_once(" VALUES ")?;
@@ -223,8 +224,8 @@ fn offers_hidden(
         Some(format!("(VALUES {values}) AS v({columns}"))
     })?;
     let sql = format!(
-        "EXISTS (SELECT FROM {offers} JOIN hidden.{} h ON h.{}::text = v.{column}::text)",
-        reference.table, reference.key
+        "EXISTS (SELECT FROM {offers} JOIN hidden.{} h ON h.{}::text = v.{}::text)",
+        reference.table, reference.key, reference.column
     );
     is_true(shadow, &sql)
 }

@@ -18,14 +18,14 @@ use crate::hooks::tree::elements;
 pub(super) unsafe fn leave_out_spoken(
     root: *mut pg_sys::PlannerInfo,
     relation: *mut pg_sys::RelOptInfo,
+    of_policy: &OfPolicy,
 ) {
     // SAFETY: the planner's own structures.
     unsafe {
-        let of_policy = OfPolicy::of(root, (*relation).relid);
         let paths = |list| elements::<pg_sys::Path>(list).into_iter();
         if !paths((*relation).pathlist)
             .chain(paths((*relation).partial_pathlist))
-            .any(|path| asks_again(&of_policy, path))
+            .any(|path| asks_again(of_policy, path))
         {
             return;
         }
@@ -35,8 +35,8 @@ pub(super) unsafe fn leave_out_spoken(
         let without_bitmaps = WithoutBitmaps::begin();
         pg_sys::create_index_paths(root, relation);
         drop(without_bitmaps);
-        (*relation).pathlist = without(&of_policy, (*relation).pathlist);
-        (*relation).partial_pathlist = without(&of_policy, (*relation).partial_pathlist);
+        (*relation).pathlist = without(of_policy, (*relation).pathlist);
+        (*relation).partial_pathlist = without(of_policy, (*relation).partial_pathlist);
         pg_sys::create_tidscan_paths(root, relation);
         let all = |workers| {
             pg_sys::create_seqscan_path(root, relation, (*relation).lateral_relids, workers)
@@ -109,29 +109,43 @@ unsafe fn asks_again(of_policy: &OfPolicy, path: *mut pg_sys::Path) -> bool {
     }
 }
 
+/// Whether an index is asked on that path for what calls others' functions, or for what isn't known.
 unsafe fn calls(of_policy: &OfPolicy, path: *mut pg_sys::Path) -> bool {
-    // SAFETY: node types are checked before they are read.
+    // SAFETY: the planner's own structures.
     unsafe {
-        let tag = (*path).type_;
-        let any = |list| {
-            elements::<pg_sys::Path>(list)
+        index_paths(path).is_none_or(|paths| {
+            paths
                 .into_iter()
-                .any(|path| calls(of_policy, path))
-        };
-        if tag == pg_sys::NodeTag::T_BitmapAndPath {
-            any((*path.cast::<pg_sys::BitmapAndPath>()).bitmapquals)
-        } else if tag == pg_sys::NodeTag::T_BitmapOrPath {
-            any((*path.cast::<pg_sys::BitmapOrPath>()).bitmapquals)
-        } else if tag == pg_sys::NodeTag::T_IndexPath {
-            elements::<pg_sys::IndexClause>((*path.cast::<pg_sys::IndexPath>()).indexclauses)
-                .into_iter()
+                .flat_map(|path| elements::<pg_sys::IndexClause>((*path).indexclauses))
                 .map(|clause| (*clause).rinfo)
                 .any(|asked| {
                     let clause = (*asked).clause.cast();
                     !of_policy.has(asked) && calls_others(clause) && !is_proven(clause)
                 })
-        } else {
-            true
+        })
+    }
+}
+
+/// The single ways by index that a path, or what a bitmap is made of, consists of; `None` where it is
+/// something else.
+pub(super) unsafe fn index_paths(path: *mut pg_sys::Path) -> Option<Vec<*mut pg_sys::IndexPath>> {
+    // SAFETY: node types are checked before they are read.
+    unsafe {
+        let tag = (*path).type_;
+        if tag == pg_sys::NodeTag::T_IndexPath {
+            return Some(vec![path.cast()]);
         }
+        let parts = if tag == pg_sys::NodeTag::T_BitmapAndPath {
+            (*path.cast::<pg_sys::BitmapAndPath>()).bitmapquals
+        } else if tag == pg_sys::NodeTag::T_BitmapOrPath {
+            (*path.cast::<pg_sys::BitmapOrPath>()).bitmapquals
+        } else {
+            return None;
+        };
+        let mut all = Vec::new();
+        for part in elements::<pg_sys::Path>(parts) {
+            all.extend(index_paths(part)?);
+        }
+        Some(all)
     }
 }

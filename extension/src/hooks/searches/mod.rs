@@ -24,6 +24,7 @@ mod proof;
 mod speech;
 
 pub(super) use proof::is_proven;
+use speech::OfPolicy;
 
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
@@ -62,6 +63,7 @@ pub(super) unsafe fn look(
         let is_plain = !(*entry).inh
             && (*entry).tablesample.is_null()
             && matches!((*entry).relkind as u8, b'r' | b'm');
+        let of_policy = OfPolicy::of(root, (*relation).relid);
         if is_plain && !(*relation).indexlist.is_null() {
             let marked = if ON.get() {
                 mark_all(relation)
@@ -74,16 +76,15 @@ pub(super) unsafe fn look(
                 pg_sys::create_index_paths(root, relation);
                 (*relation).indexlist = all;
             }
-            lookups::leave_out_spoken(root, relation);
+            lookups::leave_out_spoken(root, relation, &of_policy);
             for condition in marked {
                 (*condition).leakproof = false;
             }
-            if plan_notes::are_taken() {
-                let of_policy = speech::OfPolicy::of(root, (*relation).relid);
-                notes::note(relation, (*entry).relid, &of_policy, ON.get());
-            }
         }
-        speech::hold_back(root, relation);
+        if is_plain && plan_notes::are_taken() {
+            notes::note(relation, (*entry).relid, &of_policy, ON.get());
+        }
+        speech::hold_back(root, relation, &of_policy);
     }
 }
 

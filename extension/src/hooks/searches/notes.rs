@@ -4,11 +4,11 @@ use std::ffi::CStr;
 
 use pgrx::prelude::*;
 
+use super::lookups::index_paths;
 use super::proof::{Unproven, prove};
 use super::speech::OfPolicy;
 use crate::hooks::tree::{elements, is_a};
-use crate::plan_notes::{self, Note};
-use crate::relations;
+use crate::plan_notes::Table;
 
 /// Notes the statement's conditions on a table, once its paths have been made.
 pub(super) unsafe fn note(
@@ -19,20 +19,16 @@ pub(super) unsafe fn note(
 ) {
     // SAFETY: the planner's own structures.
     unsafe {
+        let place = (*relation).relid as i32;
+        let table = Table {
+            relation: table,
+            place,
+        };
         for condition in elements::<pg_sys::RestrictInfo>((*relation).baserestrictinfo) {
-            if of_policy.has(condition) {
-                continue;
+            if !of_policy.has(condition) {
+                let written = table.written((*condition).clause.cast());
+                table.note("search", written, result(relation, condition, is_on));
             }
-            plan_notes::add(Note {
-                kind: "search",
-                relation: Some(relations::display_name(table)),
-                condition: Some(plan_notes::written(
-                    (*condition).clause.cast(),
-                    table,
-                    (*relation).relid as i32,
-                )),
-                result: result(relation, condition, is_on),
-            });
         }
     }
 }
@@ -44,12 +40,14 @@ unsafe fn result(
 ) -> String {
     // SAFETY: the planner's own structures.
     unsafe {
-        let clause = (*condition).clause.cast();
-        if !(*condition).leakproof && prove(clause).is_ok() && !is_on {
-            return "asked after the policy: celador.search_by_index is off".to_owned();
-        }
-        if let Err(why) = prove(clause) {
-            return format!("asked after the policy: {}", why.told());
+        if !(*condition).leakproof {
+            match prove((*condition).clause.cast()) {
+                Err(why) => return format!("asked after the policy: {}", why.told()),
+                Ok(()) if !is_on => {
+                    return "asked after the policy: celador.search_by_index is off".to_owned();
+                }
+                Ok(()) => {}
+            }
         }
         let paths = elements::<pg_sys::Path>((*relation).pathlist);
         let mut by: Vec<String> = paths
@@ -96,37 +94,28 @@ impl Unproven {
 }
 
 /// The indexes by which a path finds rows for the condition, or for a part of it.
-unsafe fn indexes(path: *mut pg_sys::Path, condition: *mut pg_sys::RestrictInfo) -> Vec<String> {
-    // SAFETY: node types are checked before they are read.
+unsafe fn indexes(
+    mut path: *mut pg_sys::Path,
+    condition: *mut pg_sys::RestrictInfo,
+) -> Vec<String> {
+    // SAFETY: node types are checked before they are read; names are PostgreSQL's copies.
     unsafe {
-        let tag = (*path).type_;
-        let all = |list| {
-            elements::<pg_sys::Path>(list)
-                .into_iter()
-                .flat_map(|path| indexes(path, condition))
-                .collect()
-        };
-        if tag == pg_sys::NodeTag::T_BitmapHeapPath {
-            indexes(
-                (*path.cast::<pg_sys::BitmapHeapPath>()).bitmapqual,
-                condition,
-            )
-        } else if tag == pg_sys::NodeTag::T_BitmapAndPath {
-            all((*path.cast::<pg_sys::BitmapAndPath>()).bitmapquals)
-        } else if tag == pg_sys::NodeTag::T_BitmapOrPath {
-            all((*path.cast::<pg_sys::BitmapOrPath>()).bitmapquals)
-        } else if tag == pg_sys::NodeTag::T_IndexPath {
-            let path = path.cast::<pg_sys::IndexPath>();
-            let asked = elements::<pg_sys::IndexClause>((*path).indexclauses)
-                .into_iter()
-                .any(|clause| has(condition.cast(), (*clause).rinfo));
-            let name = pg_sys::get_rel_name((*(*path).indexinfo).indexoid);
-            let name = (asked && !name.is_null())
-                .then(|| CStr::from_ptr(name).to_string_lossy().into_owned());
-            name.into_iter().collect()
-        } else {
-            Vec::new()
+        if is_a(path.cast(), pg_sys::NodeTag::T_BitmapHeapPath) {
+            path = (*path.cast::<pg_sys::BitmapHeapPath>()).bitmapqual;
         }
+        let asked = |path: &*mut pg_sys::IndexPath| {
+            elements::<pg_sys::IndexClause>((**path).indexclauses)
+                .into_iter()
+                .any(|clause| has(condition.cast(), (*clause).rinfo))
+        };
+        let paths = index_paths(path).unwrap_or_default();
+        paths
+            .into_iter()
+            .filter(asked)
+            .map(|path| pg_sys::get_rel_name((*(*path).indexinfo).indexoid))
+            .filter(|name| !name.is_null())
+            .map(|name| CStr::from_ptr(name).to_string_lossy().into_owned())
+            .collect()
     }
 }
 

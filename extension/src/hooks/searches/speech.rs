@@ -37,27 +37,34 @@ unsafe extern "C-unwind" {
 }
 
 /// Puts the conditions of a table, and of what is below it, that would be noticed behind the policy.
-pub(super) unsafe fn hold_back(root: *mut pg_sys::PlannerInfo, relation: *mut pg_sys::RelOptInfo) {
+pub(super) unsafe fn hold_back(
+    root: *mut pg_sys::PlannerInfo,
+    relation: *mut pg_sys::RelOptInfo,
+    of_policy: &OfPolicy,
+) {
     // SAFETY: the planner's own structures.
     unsafe {
-        hold_back_of(root, relation);
+        hold_back_of(root, relation, of_policy);
         // What the paths of a table with heirs ask of theirs is made after theirs.
         for heir in elements::<pg_sys::AppendRelInfo>((*root).append_rel_list) {
             if (*heir).parent_relid == (*relation).relid {
                 let heir = *(*root).simple_rel_array.add((*heir).child_relid as usize);
                 if !heir.is_null() {
-                    hold_back_of(root, heir);
+                    hold_back_of(root, heir, &OfPolicy::of(root, (*heir).relid));
                 }
             }
         }
     }
 }
 
-unsafe fn hold_back_of(root: *mut pg_sys::PlannerInfo, relation: *mut pg_sys::RelOptInfo) {
+unsafe fn hold_back_of(
+    root: *mut pg_sys::PlannerInfo,
+    relation: *mut pg_sys::RelOptInfo,
+    of_policy: &OfPolicy,
+) {
     // SAFETY: the planner's own structures.
     unsafe {
         let level = (*root).qual_security_level;
-        let of_policy = OfPolicy::of(root, (*relation).relid);
         let asked = elements::<pg_sys::ParamPathInfo>((*relation).ppilist)
             .into_iter()
             .map(|asked| (*asked).ppi_clauses);
