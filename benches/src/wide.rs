@@ -32,6 +32,7 @@ pub(crate) fn measure(
     load(databases, "bench_one_role", one)?;
     let took = load(databases, "bench_many_roles", width)?;
     let changed = change_a_cell(databases, "bench_many_roles", width)?;
+    let loaded = load_another_cell(databases, "bench_many_roles", width)?;
     let mut sessions = Vec::new();
     for database in ["bench_one_role", "bench_many_roles"] {
         sessions.push((database, databases.acting(database, 1, timeout)?));
@@ -48,6 +49,12 @@ pub(crate) fn measure(
         changed.as_secs_f64() * 1e3,
         "ms",
         Some(Bound::AtMost(50.0)),
+    ));
+    figures.push(Figure::new(
+        "… the whole text once more, with another cell",
+        loaded.as_secs_f64() * 1e3,
+        "ms",
+        None,
     ));
     for prepared in [false, true] {
         let outcomes = look_up(&mut sessions, prepared, rounds)?;
@@ -125,8 +132,24 @@ fn load(databases: &Databases, database: &str, width: Width) -> Result<Duration>
     Ok(begin.elapsed())
 }
 
-/// Loads the same policy with another cell each time; returns the middle time.
+/// Changes a cell, each time in a session of its own; returns the middle time.
 fn change_a_cell(databases: &Databases, database: &str, width: Width) -> Result<Duration> {
+    let mut took = Vec::new();
+    for table in 1..=width.tables.min(5) {
+        let mut client = databases.superuser(database)?;
+        let begin = Instant::now();
+        client.query_one(
+            &format!("SELECT celador.change_cell('role1', 'records_{table}', 'read', '[\"own\"]')"),
+            &[],
+        )?;
+        took.push(begin.elapsed().as_secs_f64());
+    }
+    let middle = median(&took).context("nothing was measured")?;
+    Ok(Duration::from_secs_f64(middle))
+}
+
+/// Loads the same policy with another cell each time; returns the middle time.
+fn load_another_cell(databases: &Databases, database: &str, width: Width) -> Result<Duration> {
     let mut client = databases.superuser(database)?;
     let document = document(width.roles, width.tables);
     let mut took = Vec::new();

@@ -76,7 +76,7 @@ fn a_small_run_measures_everything() {
     );
     let figures = json["figures"].as_array().expect("figures");
     // Identity, access, answers about one record, many roles, churn.
-    assert_eq!(figures.len(), 4 + 3 + 3 + 4 + 2);
+    assert_eq!(figures.len(), 5 + 3 + 3 + 4 + 2);
 
     let text = report.markdown();
     for line in [

@@ -7,6 +7,15 @@
 -- this table, as each upgrade does, also tells sessions that are open that the objects have changed.
 ALTER TABLE celador.policy ADD COLUMN compiled_by text;
 
+-- The document in a form that is read fast; its text is NULL where celador.change_cell made it.
+ALTER TABLE celador.policy ADD COLUMN parsed text, ALTER COLUMN document DROP NOT NULL,
+  ADD CHECK (document IS NOT NULL OR parsed IS NOT NULL);
+
+CREATE FUNCTION celador.change_cell(role text, module text, action text, scopes jsonb, reason text DEFAULT NULL,
+    base integer DEFAULT NULL) RETURNS integer
+  AS 'MODULE_PATHNAME', 'change_cell_wrapper' LANGUAGE c;
+REVOKE ALL ON FUNCTION celador.change_cell(text, text, text, jsonb, text, integer) FROM PUBLIC;
+
 CREATE FUNCTION celador.server_minor_ok() RETURNS boolean
   AS 'MODULE_PATHNAME', 'server_minor_ok_wrapper' LANGUAGE c STABLE;
 REVOKE ALL ON FUNCTION celador.server_minor_ok() FROM PUBLIC;
@@ -58,8 +67,16 @@ CREATE FUNCTION celador.note_change() RETURNS trigger
   AS $$
   DECLARE
     what text := lower(TG_OP);
-    it jsonb := CASE TG_OP WHEN 'TRUNCATE' THEN NULL WHEN 'DELETE' THEN to_jsonb(OLD) ELSE to_jsonb(NEW) END;
+    it jsonb;
   BEGIN
+    -- A revision is large, and little of it is noted.
+    IF TG_TABLE_NAME = 'policy' AND what IN ('insert', 'update') THEN
+      it := jsonb_build_object('revision', NEW.revision, 'reason', NEW.reason);
+    ELSIF what IN ('insert', 'update') THEN
+      it := to_jsonb(NEW);
+    ELSIF what = 'delete' THEN
+      it := to_jsonb(OLD);
+    END IF;
     INSERT INTO celador.changes (kind, object, reason)
     SELECT
       CASE
@@ -392,6 +409,7 @@ BEGIN
   FOR said IN
     SELECT * FROM (VALUES
       ('load_policy', 'Loads a policy as a new revision; the caller is a member of the tables'' owners'),
+      ('change_cell', 'Changes one cell of the live matrix, as a new revision; the caller is a member of the tables'' owners'),
       ('restore_revision', 'Loads an earlier revision again; the caller is a member of the tables'' owners'),
       ('plan_policy', 'What a load would change, the statements, the locks; changes nothing'),
       ('export_policy', 'The document of a revision, or of the live one, sorted'),

@@ -58,7 +58,7 @@ fn simulate_policy(
             "SELECT * FROM celador.simulate_policy('…').",
         )
     };
-    let set = load::checked(document);
+    let (_, set) = load::checked(document);
     session::begin_statement();
     let Some(live) = catalog::current() else {
         errors::fault("the extension isn't created in this database")

@@ -28,7 +28,7 @@ pub mod server_release;
 
 pub use access::{Access, Reach};
 pub use action::Action;
-pub use check::{check, check_again};
+pub use check::{change_cell, check, check_again};
 pub use document::Document;
 pub use policy_set::PolicySet;
 pub use problem::{Problem, Problems};

@@ -1,9 +1,10 @@
 //! What roles may. Many cells of a large matrix are the same: each is kept once, in memory and as
 //! the policy is stored.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::action::Action;
@@ -12,12 +13,15 @@ use crate::policy_set::Grant;
 /// What a role may in a module: action → what is granted.
 pub type Cells = BTreeMap<Action, Vec<Grant>>;
 
+/// Role → module → what is there. Equal ones may be one.
+pub(crate) type ByRole<T> = BTreeMap<String, BTreeMap<String, Arc<T>>>;
+
 /// Role → module → cells. Wildcards are written out.
-pub type Permissions = BTreeMap<String, BTreeMap<String, Arc<Cells>>>;
+pub type Permissions = ByRole<Cells>;
 
 /// Has equal cells kept once.
-pub(crate) fn share(permissions: &mut Permissions) {
-    let mut pool = Pool::default();
+pub(crate) fn share<T: Ord>(permissions: &mut ByRole<T>) {
+    let mut pool = Pool::new();
     for cells in permissions.values_mut().flat_map(BTreeMap::values_mut) {
         let place = pool.place(cells);
         *cells = Arc::clone(&pool.distinct[place]);
@@ -25,16 +29,23 @@ pub(crate) fn share(permissions: &mut Permissions) {
 }
 
 /// Distinct cells in the order in which they were met.
-#[derive(Default)]
-struct Pool {
-    distinct: Vec<Arc<Cells>>,
-    by_value: BTreeMap<Arc<Cells>, usize>,
+struct Pool<T> {
+    distinct: Vec<Arc<T>>,
+    by_value: BTreeMap<Arc<T>, usize>,
     /// Those that were met before; what they point to stays while its owner is looked through.
-    by_pointer: HashMap<*const Cells, usize>,
+    by_pointer: FxHashMap<*const T, usize>,
 }
 
-impl Pool {
-    fn place(&mut self, cells: &Arc<Cells>) -> usize {
+impl<T: Ord> Pool<T> {
+    fn new() -> Self {
+        Self {
+            distinct: Vec::new(),
+            by_value: BTreeMap::new(),
+            by_pointer: FxHashMap::default(),
+        }
+    }
+
+    fn place(&mut self, cells: &Arc<T>) -> usize {
         let pointer = Arc::as_ptr(cells);
         if let Some(place) = self.by_pointer.get(&pointer) {
             return *place;
@@ -56,11 +67,11 @@ struct Stored<C> {
     roles: BTreeMap<String, BTreeMap<String, usize>>,
 }
 
-pub(crate) fn serialize<S: Serializer>(
-    permissions: &Permissions,
+pub(crate) fn serialize<T: Ord + Serialize, S: Serializer>(
+    permissions: &ByRole<T>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let mut pool = Pool::default();
+    let mut pool = Pool::new();
     let roles = permissions
         .iter()
         .map(|(role, modules)| {
@@ -69,15 +80,15 @@ pub(crate) fn serialize<S: Serializer>(
             (role.clone(), places.collect())
         })
         .collect();
-    let cells: Vec<&Cells> = pool.distinct.iter().map(AsRef::as_ref).collect();
+    let cells: Vec<&T> = pool.distinct.iter().map(AsRef::as_ref).collect();
     Stored { cells, roles }.serialize(serializer)
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+pub(crate) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Permissions, D::Error> {
-    let stored = Stored::<Cells>::deserialize(deserializer)?;
-    let distinct: Vec<Arc<Cells>> = stored.cells.into_iter().map(Arc::new).collect();
+) -> Result<ByRole<T>, D::Error> {
+    let stored = Stored::<T>::deserialize(deserializer)?;
+    let distinct: Vec<Arc<T>> = stored.cells.into_iter().map(Arc::new).collect();
     let cells = |place: usize| {
         let cells = distinct.get(place).map(Arc::clone);
         cells.ok_or_else(|| serde::de::Error::custom("a role has cells that are not there"))

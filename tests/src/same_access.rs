@@ -77,7 +77,7 @@ SELECT line FROM (
   SELECT concat_ws(' ', 'protected', relation, had_row_security, had_force, md5(policies), expressions, triggers)
     FROM celador.protected
   UNION ALL
-  SELECT concat_ws(' ', 'revision', revision, md5(document), md5(compiled), compiled_by, loaded_by, reason) FROM celador.policy
+  SELECT concat_ws(' ', 'revision', revision, md5(document), md5(parsed), md5(compiled), compiled_by, loaded_by, reason) FROM celador.policy
   UNION ALL
   SELECT concat_ws(' ', 'view', view) FROM celador.registered_views
   UNION ALL

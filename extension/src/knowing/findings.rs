@@ -39,7 +39,7 @@ fn lint(
     ),
 > {
     let findings: Vec<Finding> = match document {
-        Some(document) => lint::lint(&load::checked(document))
+        Some(document) => lint::lint(&load::checked(document).1)
             .into_iter()
             .map(finding)
             .collect(),

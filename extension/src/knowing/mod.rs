@@ -17,7 +17,7 @@ use crate::catalog::{self, Catalog};
 use crate::errors;
 
 /// The live policy, or an error that says there is none.
-pub(super) fn live(catalog: &Catalog) -> &PolicySet {
+pub(crate) fn live(catalog: &Catalog) -> &PolicySet {
     if let Some(unfit) = &catalog.unfit {
         unfit.refuse()
     }

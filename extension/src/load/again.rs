@@ -25,11 +25,13 @@ pub(crate) fn compile_again() {
     }
     let _timeout = apply::LockTimeout::set();
     revisions::begin(None);
-    let Some((revision, document)) = revisions::revision(None) else {
+    let Some(live) = revisions::revision(None) else {
         return;
     };
-    let checked = Document::from_toml(&document)
-        .and_then(|read| check_again(&read, &document, &read_schema()));
+    let number = live.number;
+    let text = live.into_text();
+    let checked =
+        Document::from_toml(&text).and_then(|read| check_again(&read, &text, &read_schema()));
     let set = match checked {
         Ok(set) => set,
         Err(problems) => {
@@ -38,7 +40,7 @@ pub(crate) fn compile_again() {
         }
     };
     apply::apply(&Plan::make(&set));
-    apply::store_again(revision, &set);
+    apply::store_again(number, &set);
     directory_trigger::signal("policy");
     // SAFETY: makes it visible to what follows in this transaction.
     unsafe { pg_sys::CommandCounterIncrement() }

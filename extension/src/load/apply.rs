@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use celador_policy::directory::{sql, tree};
 use celador_policy::policy_set::Placement;
 use celador_policy::row_policy::PERMISSIVE;
-use celador_policy::{PolicySet, TableName, quote};
+use celador_policy::{Document, PolicySet, TableName, quote};
 use pgrx::prelude::*;
 
 use super::found::Found;
@@ -96,31 +96,42 @@ pub(crate) fn forget_dropped() {
     }
 }
 
+/// Whoever changes what is in force is a member of the owners of all tables that it is in force on:
+/// their rows are what is given.
+pub(super) fn may_load() {
+    let Some(catalog) = catalog::current() else {
+        return;
+    };
+    for relation in &catalog.protected {
+        if let Some(owner) = relations::owner(*relation) {
+            must_be_member(owner, *relation);
+        }
+    }
+}
+
+fn must_be_member(owner: pg_sys::Oid, relation: pg_sys::Oid) {
+    // SAFETY: a cache look-up.
+    let member = unsafe { pg_sys::has_privs_of_role(pg_sys::GetUserId(), owner) };
+    // Celador's own tables: EXECUTE on the function that loads is the right to change them.
+    if !(member || owner == spi::superuser() && relations::is_ours(relation)) {
+        errors::denied(
+            format!(
+                "you are no member of role \"{}\", which owns table {}",
+                relations::role_name(owner),
+                relations::display_name(relation)
+            ),
+            "Load as a member of the owners of all tables that the policy names.",
+        );
+    }
+}
+
 /// The statements run as the table's owner: whoever loads must be a member of that role, and
 /// nobody may log in as it.
 fn may_change(table: &TablePlan) {
     let Some(owner) = relations::owner(table.relation) else {
         errors::fault(format!("table {} is gone", table.table))
     };
-    // SAFETY: cache look-ups.
-    let (member, own) = unsafe {
-        (
-            pg_sys::has_privs_of_role(pg_sys::GetUserId(), owner),
-            owner == spi::superuser(),
-        )
-    };
-    // Celador's own tables: EXECUTE on the function that loads is the right to change them.
-    let ours = own && table.table.schema == "celador";
-    if !(member || ours) {
-        errors::denied(
-            format!(
-                "you are no member of role \"{}\", which owns table {}",
-                relations::role_name(owner),
-                table.table
-            ),
-            "Load as a member of the owners of all tables that the policy names.",
-        );
-    }
+    must_be_member(owner, table.relation);
     if table.protected.is_some() && is_login(owner) && !is_guarded(owner) {
         errors::denied(
             format!(
@@ -282,20 +293,30 @@ fn is_before_row(kind: i16) -> bool {
     kind & pg_sys::TRIGGER_TYPE_ROW != 0 && kind & pg_sys::TRIGGER_TYPE_BEFORE != 0
 }
 
-/// Stores the document as the live revision.
-pub(super) fn store(document: &str, set: &PolicySet, reason: Option<&str>) -> i32 {
+/// Stores the document as the live revision; without its text where a function has made it.
+pub(super) fn store(
+    text: Option<&str>,
+    document: &Document,
+    set: &PolicySet,
+    reason: Option<&str>,
+) -> i32 {
     let compiled = compiled(set);
+    let parsed = match document.to_stored() {
+        Ok(parsed) => parsed,
+        Err(error) => errors::fault(format!("the document can't be stored: {error}")),
+    };
     let rows = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
             spi::run_with(
-                "INSERT INTO celador.policy (revision, document, compiled, compiled_by, reason) \
-                 SELECT COALESCE(pg_catalog.max(p.revision), 0) OPERATOR(pg_catalog.+) 1, $1, $2, $3, $4 \
+                "INSERT INTO celador.policy (revision, document, compiled, compiled_by, reason, parsed) \
+                 SELECT COALESCE(pg_catalog.max(p.revision), 0) OPERATOR(pg_catalog.+) 1, $1, $2, $3, $4, $5 \
                  FROM celador.policy AS p RETURNING revision",
                 &[
-                    Some(document),
+                    text,
                     Some(&compiled),
                     Some(version::LIBRARY),
                     reason,
+                    Some(&parsed),
                 ],
                 false,
             )

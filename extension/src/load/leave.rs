@@ -106,7 +106,7 @@ fn plan_uninstall() -> TableIterator<
     ),
 > {
     only_superusers("uninstalling");
-    let plan = Plan::none(&checked(""));
+    let plan = Plan::none(&checked("").1);
     let mut steps: Vec<Step> = plan
         .steps()
         .map(|step| Step {

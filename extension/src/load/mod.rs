@@ -2,6 +2,7 @@
 
 mod again;
 mod apply;
+mod cell;
 mod found;
 mod leave;
 mod pause;
@@ -49,7 +50,7 @@ fn restore_revision(number: Option<i32>, reason: Option<&str>) -> i32 {
     });
     let _timeout = apply::LockTimeout::set();
     revisions::begin(None);
-    let document = revisions::numbered(number);
+    let document = revisions::numbered(number).into_text();
     let restored = format!("revision {number} restored");
     let revision = load(&document, Some(reason.unwrap_or(&restored)));
     changes::note(
@@ -60,9 +61,10 @@ fn restore_revision(number: Option<i32>, reason: Option<&str>) -> i32 {
     revision
 }
 
-fn load(document: &str, reason: Option<&str>) -> i32 {
-    let set = checked(document);
+fn load(text: &str, reason: Option<&str>) -> i32 {
+    let (document, set) = checked(text);
     server_minor::require();
+    apply::may_load();
     if set.tables.values().any(|placement| set.observes(placement)) {
         watch::must_be_shared();
     }
@@ -72,7 +74,7 @@ fn load(document: &str, reason: Option<&str>) -> i32 {
     if !plan.tables.is_empty() {
         crate::event::verify();
     }
-    let revision = apply::store(document, &set, reason);
+    let revision = apply::store(Some(text), &document, &set, reason);
     directory_trigger::signal("policy");
     // SAFETY: makes the new revision visible to what follows in this transaction.
     unsafe { pg_sys::CommandCounterIncrement() }
@@ -101,7 +103,7 @@ fn plan_policy(
         name!(ddl, Option<String>),
     ),
 > {
-    let plan = Plan::make(&checked(document));
+    let plan = Plan::make(&checked(document).1);
     let changes = revisions::changes(document)
         .into_iter()
         .map(|change| (Some(change.to_string()), None, None, None));
@@ -136,36 +138,38 @@ pub(crate) fn read_schema() -> Schema {
     }
 }
 
-/// The policy that a document says, or an error with everything that is wrong with it.
-pub(crate) fn checked(text: &str) -> PolicySet {
+/// A document and the policy that it says, or an error with everything that is wrong with it.
+pub(crate) fn checked(text: &str) -> (Document, PolicySet) {
     hooks::require();
     version::require_objects();
-    let result =
-        Document::from_toml(text).and_then(|document| check(&document, text, &read_schema()));
-    match result {
-        Ok(set) => set,
-        Err(Problems(problems)) => {
-            let Some(first) = problems.first() else {
-                errors::fault("the document is wrong, and nothing says why")
-            };
-            let message = format!("the policy can't be loaded: {first}");
-            if problems.len() == 1 {
-                errors::raise(
-                    PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-                    message,
-                    first.remedy.clone(),
-                );
-            }
-            let all: Vec<String> = problems
-                .iter()
-                .map(|problem| format!("{problem} ({})", problem.remedy))
-                .collect();
-            errors::raise_with_detail(
-                PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-                message,
-                all.join("\n"),
-                first.remedy.clone(),
-            )
-        }
+    let result = Document::from_toml(text).and_then(|document| {
+        let set = check(&document, text, &read_schema())?;
+        Ok((document, set))
+    });
+    result.unwrap_or_else(|problems| refuse("the policy can't be loaded", &problems))
+}
+
+/// Ends the statement with everything that is wrong.
+fn refuse(what: &str, Problems(problems): &Problems) -> ! {
+    let Some(first) = problems.first() else {
+        errors::fault("the document is wrong, and nothing says why")
+    };
+    let message = format!("{what}: {first}");
+    if problems.len() == 1 {
+        errors::raise(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            message,
+            first.remedy.clone(),
+        );
     }
+    let all: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{problem} ({})", problem.remedy))
+        .collect();
+    errors::raise_with_detail(
+        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        message,
+        all.join("\n"),
+        first.remedy.clone(),
+    )
 }

@@ -73,7 +73,7 @@ fn resume(table: Option<pg_sys::Oid>) {
             "SELECT * FROM celador.paused() lists the tables that are.",
         );
     }
-    let Some((revision, document)) = revisions::revision(None) else {
+    let Some(live) = revisions::revision(None) else {
         errors::fault("a table is paused, and there is no policy")
     };
     let all = relations::heirs(table);
@@ -87,7 +87,8 @@ fn resume(table: Option<pg_sys::Oid>) {
     }
     // SAFETY: makes it visible to what follows.
     unsafe { pg_sys::CommandCounterIncrement() }
-    let set = checked(&document);
+    let revision = live.number;
+    let (_, set) = checked(&live.into_text());
     apply::apply(&Plan::make(&set));
     apply::store_again(revision, &set);
     changes::note("resume", &name, None);

@@ -7,13 +7,45 @@ use pgrx::prelude::*;
 use crate::errors;
 use crate::spi::{self, Reads};
 
-const LIVE: &str = "SELECT p.revision, p.document FROM celador.policy AS p \
+const LIVE: &str = "SELECT p.revision, p.document, p.parsed FROM celador.policy AS p \
     ORDER BY p.revision DESC LIMIT 1";
-const NUMBERED: &str = "SELECT p.revision, p.document FROM celador.policy AS p \
+const NUMBERED: &str = "SELECT p.revision, p.document, p.parsed FROM celador.policy AS p \
     WHERE p.revision OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.int4)";
 
-/// The number and the document of a revision, or of the live one.
-pub(super) fn revision(number: Option<i32>) -> Option<(i32, String)> {
+/// A revision as it is stored.
+pub(super) struct Revision {
+    pub(super) number: i32,
+    /// As it was loaded; `None` where a function made it of the revision before.
+    text: Option<String>,
+    /// The same in a form that is read faster; `None` where version 0.1.0 stored it.
+    parsed: Option<String>,
+}
+
+impl Revision {
+    /// The document.
+    pub(super) fn document(&self) -> Document {
+        let parsed = self.parsed.as_deref();
+        match (parsed.map(Document::from_stored), &self.text) {
+            (Some(Ok(document)), _) => document,
+            // Another version may have stored it in another form; the text stays.
+            (_, Some(text)) => read(text),
+            (_, None) => {
+                errors::fault("a stored document can't be read by this version of the library")
+            }
+        }
+    }
+
+    /// The text: as it was loaded, or as the document is written.
+    pub(super) fn into_text(self) -> String {
+        match self.text {
+            Some(text) => text,
+            None => written(&self.document()),
+        }
+    }
+}
+
+/// A revision, or the live one.
+pub(super) fn revision(number: Option<i32>) -> Option<Revision> {
     let rows = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| match number {
             Some(number) => spi::read(NUMBERED, &[&number.to_string()], Reads::Latest),
@@ -21,13 +53,17 @@ pub(super) fn revision(number: Option<i32>) -> Option<(i32, String)> {
         })
     });
     let mut row = rows.into_iter().next()?.into_iter();
-    Some((row.next()??.parse().ok()?, row.next()??))
+    Some(Revision {
+        number: row.next()??.parse().ok()?,
+        text: row.next()?,
+        parsed: row.next()?,
+    })
 }
 
-/// The document of a revision; none of that number is an error.
-pub(super) fn numbered(number: i32) -> String {
+/// The revision of that number; none is an error.
+pub(super) fn numbered(number: i32) -> Revision {
     match revision(Some(number)) {
-        Some((_, document)) => document,
+        Some(revision) => revision,
         None => errors::raise(
             PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
             format!("there is no revision {number}"),
@@ -42,7 +78,7 @@ pub(super) fn begin(base: Option<i32>) {
         spi::connected(|| spi::run("LOCK TABLE celador.policy IN SHARE ROW EXCLUSIVE MODE"));
     });
     let Some(base) = base else { return };
-    let live = revision(None).map_or(0, |(number, _)| number);
+    let live = revision(None).map_or(0, |live| live.number);
     if live != base {
         errors::raise(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
@@ -53,7 +89,7 @@ pub(super) fn begin(base: Option<i32>) {
 }
 
 /// Reads a document that was loaded before.
-pub(super) fn read(document: &str) -> Document {
+fn read(document: &str) -> Document {
     match Document::from_toml(document) {
         Ok(document) => document,
         Err(_) => errors::fault("a loaded document can't be read by this version of the library"),
@@ -62,7 +98,7 @@ pub(super) fn read(document: &str) -> Document {
 
 /// What a document changes in the live one.
 pub(super) fn changes(document: &str) -> Vec<Change> {
-    let live = revision(None).map_or_else(Document::default, |(_, live)| read(&live));
+    let live = revision(None).map_or_else(Document::default, |live| live.document());
     match live.difference(&read(document)) {
         Ok(changes) => changes,
         Err(error) => errors::fault(format!("the documents can't be compared: {error}")),
@@ -73,12 +109,17 @@ pub(super) fn changes(document: &str) -> Vec<Change> {
 /// sorted: equal policies are equal texts.
 #[pg_extern]
 fn export_policy(number: Option<i32>) -> Option<String> {
-    let document = match number {
+    let revision = match number {
         Some(number) => numbered(number),
-        None => revision(None)?.1,
+        None => revision(None)?,
     };
-    match read(&document).to_toml() {
-        Ok(sorted) => Some(sorted),
+    Some(written(&revision.document()))
+}
+
+/// The document's text, sorted.
+fn written(document: &Document) -> String {
+    match document.to_toml() {
+        Ok(sorted) => sorted,
         Err(error) => errors::fault(format!("the document can't be written: {error}")),
     }
 }

@@ -49,7 +49,7 @@ impl Checker<'_> {
                     continue;
                 };
                 for module in modules {
-                    let question = (module.as_str(), wildcard, cell);
+                    let question = (module.as_str(), wildcard, cell.as_ref());
                     let cells = match known.get(&question) {
                         Some(cells) => Arc::clone(cells),
                         None => {

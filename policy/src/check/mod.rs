@@ -9,6 +9,7 @@ mod lending;
 mod links;
 mod modules;
 mod observing;
+mod one_cell;
 mod parents;
 mod people;
 mod roles;
@@ -24,6 +25,8 @@ use crate::predicate::{Predicate, RenderedColumn};
 use crate::problem::{Collector, Problems};
 use crate::quote;
 use crate::schema::{Schema, TableName};
+
+pub use one_cell::change_cell;
 
 /// What is known while a document is checked.
 pub(crate) struct Checker<'a> {

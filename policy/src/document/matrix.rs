@@ -1,6 +1,7 @@
 //! The matrix: who may what. Portable between CRMs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,7 @@ pub struct Matrix {
     /// `[roles.NAME]`: what is to be said of a role itself.
     pub roles: BTreeMap<String, RoleRule>,
     /// `[permissions.ROLE.MODULE]`: the cells. `"*"` as a module stands for all, later ones too.
-    pub permissions: BTreeMap<String, BTreeMap<String, Cell>>,
+    pub permissions: BTreeMap<String, BTreeMap<String, Arc<Cell>>>,
     /// `[rules.NAME]`: named predicates, used as the scope `rule:NAME`.
     pub rules: BTreeMap<String, RuleMap>,
     /// `[restrictions.NAME]`: what must hold beside every permission.
@@ -41,7 +42,7 @@ pub struct RoleRule {
 }
 
 /// `[permissions.ROLE.MODULE]`: action → scopes. `"*"` as an action stands for all of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct Cell {
     /// By field: rendering → scopes, and `write` → scopes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -52,7 +53,7 @@ pub struct Cell {
 }
 
 /// A scope: `"own"`, or `{ scope = "own", when = "setting" }` with what narrows it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Scope {
     /// Only its name.
@@ -62,7 +63,9 @@ pub enum Scope {
 }
 
 /// A scope with what narrows it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScopeTerm {
     /// The scope's name.

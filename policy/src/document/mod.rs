@@ -4,18 +4,21 @@
 //! These types only say what can be written. Nothing downstream takes them: [`crate::check`]
 //! turns a [`Document`] into a [`crate::PolicySet`], and only that is enforced.
 
+mod cell_change;
 mod difference;
 mod links;
 mod mapping;
 mod matrix;
 mod one_or_many;
 mod read;
+mod stored;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::problem::{Problem, Problems, keys_at, line_of};
 
+pub use cell_change::CellChange;
 pub use difference::Change;
 pub(crate) use difference::written;
 pub use links::{Child, GroupLink, OwnerLink, ParentLink};

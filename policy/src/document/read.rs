@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
@@ -19,7 +20,7 @@ use super::{
 struct Sections {
     mapping: Mapping,
     roles: BTreeMap<String, RoleRule>,
-    permissions: BTreeMap<String, BTreeMap<String, Cell>>,
+    permissions: BTreeMap<String, BTreeMap<String, Arc<Cell>>>,
     rules: BTreeMap<String, RuleMap>,
     restrictions: BTreeMap<String, Restriction>,
     settings: BTreeMap<String, SettingRule>,

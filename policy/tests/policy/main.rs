@@ -1,6 +1,7 @@
 //! Tests of the policy as a whole: documents, checks, access, generated SQL.
 
 mod bad_input;
+mod cell_change;
 mod circles;
 mod design;
 mod desk;
