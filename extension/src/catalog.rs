@@ -91,6 +91,11 @@ thread_local! {
     static RELATION_CHANGES: Cell<u64> = const { Cell::new(0) };
 }
 
+/// How often a relation has changed, as far as this backend has heard.
+pub(crate) fn relation_changes() -> u64 {
+    RELATION_CHANGES.get()
+}
+
 /// Registers what tells of changes. Called once, when the library is loaded.
 pub(crate) fn register_callbacks() {
     // SAFETY: the callback touches nothing but flags.
@@ -244,7 +249,7 @@ impl Catalog {
         table: pg_sys::Oid,
         write: impl FnOnce() -> Option<observe::Asked>,
     ) -> Option<Rc<observe::Asked>> {
-        let changes = RELATION_CHANGES.get();
+        let changes = relation_changes();
         if let Some((as_of, known)) = self.observing.borrow().get(&table)
             && *as_of == changes
         {

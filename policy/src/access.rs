@@ -45,6 +45,31 @@ pub struct Reach {
     pub rules: BTreeSet<String>,
 }
 
+impl Reach {
+    /// Whether every row that the other reaches is reached by this one, whatever the rows are. It
+    /// may be so and not be seen: a rule may say what another does.
+    ///
+    /// ```text
+    /// own, group  covers  own;  all  covers  whatever;  own  doesn't cover  unassigned
+    /// ```
+    pub fn covers(&self, other: &Self) -> bool {
+        let owners = other.owners.iter().all(|(key, owners)| {
+            owners.is_empty()
+                || (self.owners.get(key)).is_some_and(|known| known.contains_all(owners))
+        });
+        self.all
+            || !other.all
+                && owners
+                && self.groups.contains_all(&other.groups)
+                && self.created >= other.created
+                && self.unassigned >= other.unassigned
+                && self.shared.contains_all(&other.shared)
+                && self.parents.is_superset(&other.parents)
+                && self.related.is_superset(&other.related)
+                && self.rules.is_superset(&other.rules)
+    }
+}
+
 /// One grant of a cell, and where it comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeldGrant<'a> {

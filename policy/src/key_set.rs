@@ -67,6 +67,13 @@ impl KeySet {
         texts
     }
 
+    /// Whether every key of the other set is in this one.
+    pub fn contains_all(&self, other: &Self) -> bool {
+        other.integers.is_subset(&self.integers)
+            && other.uuids.is_subset(&self.uuids)
+            && other.others.is_subset(&self.others)
+    }
+
     /// How many keys there are.
     pub fn len(&self) -> usize {
         self.integers.len() + self.uuids.len() + self.others.len()

@@ -146,6 +146,6 @@ mod tests {
         assert_eq!(read, permissions());
         let mut broken = stored;
         broken["roles"]["agent"]["accounts"] = 2.into();
-        assert!(deserialize(broken).is_err());
+        assert!(deserialize::<Cells, _>(broken).is_err());
     }
 }

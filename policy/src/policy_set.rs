@@ -205,6 +205,39 @@ pub enum ParentTarget {
     },
 }
 
+impl Module {
+    /// The columns of its tables that decide who reaches a row: while they stay as they are, so do
+    /// those who reach it, and what restricts them.
+    pub fn deciding_columns(&self) -> BTreeSet<&str> {
+        let owners = self.owners.iter().filter_map(|owner| match owner {
+            Owner::Column(owner) => Some(&owner.column),
+            // By the record's key.
+            Owner::Link(..) => None,
+        });
+        let groups = self.groups.iter().filter_map(|group| match group {
+            GroupPlace::Column(group) => Some(group),
+            GroupPlace::Link(_) => None,
+        });
+        let parents = self.parents.iter().flat_map(|parent| {
+            let kind = match &parent.target {
+                ParentTarget::ByType { column, .. } => Some(column),
+                ParentTarget::Module(_)
+                | ParentTarget::Joined { .. }
+                | ParentTarget::Linked { .. } => None,
+            };
+            [Some(&parent.column), kind].into_iter().flatten()
+        });
+        let creator = self.creator.iter().map(|creator| &creator.column);
+        let mapped = (self.key.iter().chain(owners).chain(groups))
+            .chain(parents)
+            .chain(creator)
+            .map(|column| column.name.as_str());
+        let named = self.column_types.keys().map(String::as_str);
+        let filtered = self.rows.iter().flat_map(RowFilter::columns);
+        mapped.chain(named).chain(filtered).collect()
+    }
+}
+
 impl Parent {
     /// The modules whose records this may name.
     pub fn modules(&self) -> Vec<&str> {

@@ -89,7 +89,7 @@ fn each_statement_is_allowed_to_whom_the_page_says() {
          SELECT celador.add_maintenance_role('rights_backup');
          CREATE ROLE rights_loader LOGIN IN ROLE desk_owner;
          GRANT EXECUTE ON FUNCTION celador.load_policy(text, text, integer), celador.restore_revision(integer, text),
-           celador.plan_policy(text), celador.revisions(), celador.export_policy(integer) TO rights_loader;
+           celador.change_cell(text, text, text, jsonb, text, integer), celador.plan_policy(text), celador.revisions(), celador.export_policy(integer) TO rights_loader;
          GRANT EXECUTE ON FUNCTION celador.act_as(text), celador.assume(text) TO desk_pool;
          CREATE VIEW titles AS SELECT title FROM cases; GRANT SELECT ON titles TO desk_people",
     );

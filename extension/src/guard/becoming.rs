@@ -8,8 +8,7 @@ use celador_policy::policy_set::{CellRef, GroupPlace, KeyColumn, Module, Owner, 
 use pgrx::prelude::*;
 
 use super::verdict::Verdict;
-use super::{Call, OF_NO_MODULE, OUT_OF_REACH, Verdicted, belonging, row};
-use crate::directory_trigger::is_heir;
+use super::{Call, Known, OF_NO_MODULE, OUT_OF_REACH, Verdicted, belonging, row};
 use crate::probe;
 use crate::session::Person;
 
@@ -28,12 +27,13 @@ impl Call {
             let old = (*self.data).tg_trigtuple;
             let before = belonging::module_of(person, names, self.relation, old)
                 .ok_or_else(|| (OF_NO_MODULE.0.to_owned(), OF_NO_MODULE.1))?;
+            let known = Known::of(person, name, module, (*self.relation).rd_id);
             if before == name {
-                self.update(person, name, module)?;
+                self.update(person, &known, module)?;
             } else {
                 self.turns_into(person, before, name)?;
             }
-            self.points(person, name, module, (*self.data).tg_newtuple)
+            self.points(person, name, &known, module, (*self.data).tg_newtuple)
         }
     }
 
@@ -66,7 +66,12 @@ impl Call {
     }
 
     /// Whether the old row may become the new one, or what is wrong and what to do.
-    pub(super) unsafe fn update(&self, person: &Person, name: &str, module: &Module) -> Verdicted {
+    pub(super) unsafe fn update(
+        &self,
+        person: &Person,
+        known: &Known,
+        module: &Module,
+    ) -> Verdicted {
         // SAFETY: both rows are of the trigger's relation.
         let changed = unsafe {
             row::changed_columns(
@@ -82,14 +87,17 @@ impl Call {
         if let Some(creator) = &module.creator {
             keeps_creator(creator, &changed)?;
         }
-        let identifies = self.identifying(person);
+        if known.is_decided(&changed) {
+            return Ok(());
+        }
+        let identifies = &known.identifies;
         let is_assignment =
             |column: &str| is_assignment(module, column) || identifies.contains(column);
         // SAFETY: as above.
         let verdict = unsafe {
             Verdict::ask(
                 person,
-                name,
+                known,
                 module,
                 self.relation,
                 (*self.data).tg_trigtuple,
@@ -172,36 +180,18 @@ impl Call {
         refusal(OUT_OF_REACH, "Ask for the action update on this module.")
     }
 
-    /// The columns that say who a person is: changing them gives what that person reaches to
-    /// somebody else, or something to that person.
-    pub(super) fn identifying(&self, person: &Person) -> BTreeSet<String> {
-        // SAFETY: an open relation.
-        let table = unsafe { (*self.relation).rd_id };
-        let tables = person.policy().directory.identifying().into_iter();
-        tables
-            .filter(|(root, _)| is_heir(root, table))
-            .flat_map(|(_, columns)| columns)
-            .collect()
-    }
-
     /// Where a record that points to another brings that one into reach, it points to what is in
     /// reach already (X.8).
     pub(super) unsafe fn points(
         &self,
         person: &Person,
         name: &str,
+        known: &Known,
         module: &Module,
         row: pg_sys::HeapTuple,
     ) -> Verdicted {
         let policy = person.policy();
-        for parent in &module.parents {
-            if !parent
-                .modules()
-                .into_iter()
-                .any(|to| pointing_gives(policy, name, to))
-            {
-                continue;
-            }
+        for parent in known.giving.iter().filter_map(|at| module.parents.get(*at)) {
             // SAFETY: the rows are of the trigger's relation.
             let of = |row| unsafe {
                 let value = row::text(self.relation, row, &parent.column.name);

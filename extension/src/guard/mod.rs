@@ -5,6 +5,7 @@
 
 mod becoming;
 mod belonging;
+mod known;
 mod row;
 mod verdict;
 
@@ -24,6 +25,8 @@ use crate::hooks::raw_function;
 use crate::session::{self, Person, person};
 use crate::watch::{self, Counter, Kind, Raising};
 use crate::{catalog, errors, probe, relations, spi};
+
+pub(crate) use known::Known;
 
 /// The name of the trigger: `~` sorts behind every letter.
 pub(crate) const TRIGGER: &str = "~celador_guard";
@@ -157,7 +160,8 @@ impl Call {
                 if self.arrives(name, row) {
                     return row;
                 }
-                if let Err((what, hint)) = self.points(&person, name, module, row) {
+                let known = Known::of(&person, name, module, (*self.relation).rd_id);
+                if let Err((what, hint)) = self.points(&person, name, &known, module, row) {
                     self.refuse(&what, hint);
                 }
                 if name == "shares" {

@@ -10,6 +10,7 @@ use celador_policy::row_policy::{
 use celador_policy::{Action, PolicySet, quote};
 use pgrx::prelude::*;
 
+use super::Known;
 use crate::session::Person;
 use crate::spi::{self, Reads};
 
@@ -42,21 +43,14 @@ impl Verdict {
     /// Asks what the person may, of the old and the new row of a relation of the module.
     pub(super) unsafe fn ask(
         person: &Person,
-        name: &str,
+        known: &Known,
         module: &Module,
         relation: pg_sys::Relation,
         old: pg_sys::HeapTuple,
         new: pg_sys::HeapTuple,
     ) -> Self {
-        let policy = person.policy();
-        let bounds: Vec<Option<BTreeSet<ScopeName>>> = person
-            .access
-            .assign_bounds(policy, name)
-            .into_iter()
-            .collect();
-        let sql = questions(policy, name, module, &bounds);
         // SAFETY: both rows are of the relation's row type.
-        let row = unsafe { answers(person, relation, &sql, &[old, new]) };
+        let row = unsafe { answers(person, relation, &known.questions, &[old, new]) };
         let is_true = |at: usize| row.get(at).cloned().flatten().as_deref() == Some("t");
         let owners = owner_columns(module)
             .enumerate()
@@ -119,7 +113,7 @@ fn owner_columns(module: &Module) -> impl Iterator<Item = &OwnerColumn> {
 ///   and for each owner column whom n names, and whether o or n names anybody
 /// FROM (SELECT ($1).*) AS o, (SELECT ($2).*) AS n
 /// ```
-fn questions(
+pub(super) fn questions(
     policy: &PolicySet,
     name: &str,
     module: &Module,

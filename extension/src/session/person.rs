@@ -10,10 +10,13 @@ use celador_policy::{Access, PolicySet, Reach};
 use pgrx::prelude::*;
 
 use super::{Asker, Nobody, known, now, policy_of};
-use crate::catalog::Catalog;
+use crate::catalog::{self, Catalog};
+use crate::guard::Known;
 use crate::identity::Source;
 use crate::spi;
 use crate::{errors, plan_stamp};
+
+type Guarding = (u64, BTreeMap<String, Rc<Known>>);
 
 /// A person, with what that person may do.
 pub(crate) struct Person {
@@ -27,6 +30,8 @@ pub(crate) struct Person {
     /// Plans that hold answers of the same access have the same stamp.
     pub(crate) stamp: u32,
     reaches: RefCell<HashMap<String, BTreeMap<String, Rc<Reach>>>>,
+    /// What the guard knows of relations: how often relations had changed, and by module.
+    guarding: RefCell<HashMap<pg_sys::Oid, Guarding>>,
 }
 
 /// The person with that `user` key: known, or computed.
@@ -106,6 +111,7 @@ impl Person {
             computed_at: now(),
             stamp: 0,
             reaches: RefCell::default(),
+            guarding: RefCell::default(),
         };
         person.stamp = plan_stamp::of(&person);
         Rc::new(person)
@@ -168,6 +174,31 @@ impl Person {
             .or_default()
             .insert(cell.to_owned(), Rc::clone(&reach));
         reach
+    }
+
+    /// What the guard knows of a relation that holds records of the module, found by `find` once
+    /// and again when a relation has changed.
+    pub(crate) fn guarding(
+        &self,
+        relation: pg_sys::Oid,
+        module: &str,
+        find: impl FnOnce() -> Known,
+    ) -> Rc<Known> {
+        let changes = catalog::relation_changes();
+        if let Some((as_of, known)) = self.guarding.borrow().get(&relation)
+            && *as_of == changes
+            && let Some(known) = known.get(module)
+        {
+            return Rc::clone(known);
+        }
+        let found = Rc::new(find());
+        let mut guarding = self.guarding.borrow_mut();
+        let (as_of, known) = guarding.entry(relation).or_default();
+        if *as_of != changes {
+            (*as_of, *known) = (changes, BTreeMap::new());
+        }
+        known.insert(module.to_owned(), Rc::clone(&found));
+        found
     }
 
     /// The person's keys of that name.

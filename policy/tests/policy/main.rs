@@ -3,6 +3,7 @@
 mod bad_input;
 mod cell_change;
 mod circles;
+mod deciding;
 mod design;
 mod desk;
 mod difference;

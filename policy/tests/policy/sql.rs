@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::desk::policy;
 use crate::schema_text::schema;
 
-const MATRIX: &str = r#"
+pub(crate) const MATRIX: &str = r#"
 [rules.north]
 accounts = "region = 'north'"
 [restrictions.regional]
