@@ -4,8 +4,8 @@ use celador_policy::Document;
 use celador_policy::document::Change;
 use pgrx::prelude::*;
 
-use crate::errors;
 use crate::spi::{self, Reads};
+use crate::{errors, version};
 
 const LIVE: &str = "SELECT p.revision, p.document, p.parsed FROM celador.policy AS p \
     ORDER BY p.revision DESC LIMIT 1";
@@ -46,6 +46,8 @@ impl Revision {
 
 /// A revision, or the live one.
 pub(super) fn revision(number: Option<i32>) -> Option<Revision> {
+    // Objects of another version may have other columns.
+    version::require_objects();
     let rows = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| match number {
             Some(number) => spi::read(NUMBERED, &[&number.to_string()], Reads::Latest),
