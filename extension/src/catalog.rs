@@ -11,7 +11,7 @@ use celador_policy::PolicySet;
 use celador_policy::directory::{Asked, PersonStatements};
 use pgrx::prelude::*;
 
-use crate::fold::Question;
+use crate::fold::{Conditions, Question};
 use crate::hooks::injected::mistake;
 use crate::hooks::observe;
 use crate::spi::{self, Kept, Reads};
@@ -69,6 +69,8 @@ pub(crate) struct Catalog {
     materialized: RefCell<HashMap<pg_sys::Oid, Rc<Vec<pg_sys::Oid>>>>,
     /// What statements over an observed table are asked, by table.
     observing: RefCell<HashMap<pg_sys::Oid, Observing>>,
+    /// The conditions that policies put on tables, as statements have had them.
+    pub(crate) conditions: Conditions,
 }
 
 /// How often relations had changed when it was written, and what is asked.
@@ -234,6 +236,7 @@ impl Catalog {
             questions: RefCell::default(),
             materialized: RefCell::default(),
             observing: RefCell::default(),
+            conditions: Conditions::default(),
         }
     }
 

@@ -19,6 +19,7 @@
 
 mod followed;
 mod keys;
+mod remembered;
 mod support;
 
 use std::ffi::{CStr, c_void};
@@ -34,6 +35,8 @@ use crate::plan_notes::{self, Table};
 use crate::probe::{module, reaches_all, reaches_nothing};
 use crate::reach::{Set, attribute, holds_what};
 use crate::session::Person;
+
+pub(crate) use remembered::{Answered, Conditions};
 
 /// A function of Celador's whose answer may be known before a row is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +158,16 @@ pub(crate) unsafe fn answers(
     person: &Person,
     follow: bool,
 ) -> Folded {
+    // Whoever wants notes gets them of each question.
+    let remembers = !plan_notes::are_taken();
+    let conditions = &person.catalog.conditions;
+    // SAFETY: compares trees.
+    let number = remembers.then(|| unsafe { conditions.number(table, condition) });
+    let key = number.flatten().map(|number| (number, follow));
+    // SAFETY: as above.
+    if let Some(known) = key.and_then(|key| unsafe { person.answered.recall(key) }) {
+        return known;
+    }
     let mut fold = Fold {
         person,
         table,
@@ -166,11 +179,16 @@ pub(crate) unsafe fn answers(
     };
     // SAFETY: the tree is the planner's, which expects hooks to change it.
     let condition = unsafe { fold.node(condition) };
-    Folded {
+    let folded = Folded {
         condition,
         answered: fold.folded,
         selects: fold.selects,
+    };
+    if let Some(key) = key {
+        // SAFETY: copies a tree.
+        unsafe { person.answered.keep(key, &folded) }
     }
+    folded
 }
 
 impl Fold<'_> {

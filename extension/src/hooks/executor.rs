@@ -7,7 +7,7 @@ use std::ffi::c_int;
 use pgrx::prelude::*;
 
 use super::tree::elements;
-use super::{closed_settings, injected, log_messages, stack_room};
+use super::{closed_settings, held_locks, injected, log_messages, stack_room};
 use crate::watch::{self, Counter, Raising};
 use crate::{catalog, kept_snapshot, load, plan_stamp, session, spi};
 
@@ -144,9 +144,7 @@ unsafe extern "C-unwind" fn end(query: *mut pg_sys::QueryDesc) {
         let by_client = DEPTH.get() == 0;
         if by_client && pg_sys::IsTransactionBlock() && plan_stamp::is_stamped((*query).plannedstmt)
         {
-            // A prepared statement of the client's is bound without reading what has changed meanwhile,
-            // for the transaction holds its locks: it is planned anew instead.
-            plan_stamp::forget_marked();
+            held_locks::look_again((*query).plannedstmt);
         }
         if by_client {
             // One statement, whatever runs below it.

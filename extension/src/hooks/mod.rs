@@ -13,6 +13,7 @@ pub(crate) mod executor;
 mod extension;
 pub(crate) mod foreign_code;
 mod functions;
+mod held_locks;
 pub(crate) mod injected;
 mod log_messages;
 pub(crate) mod maintenance;

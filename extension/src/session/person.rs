@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 
 use super::{Asker, Nobody, known, now, policy_of};
 use crate::catalog::{self, Catalog};
+use crate::fold::Answered;
 use crate::guard::Known;
 use crate::identity::Source;
 use crate::spi;
@@ -30,6 +31,8 @@ pub(crate) struct Person {
     /// Plans that hold answers of the same access have the same stamp.
     pub(crate) stamp: u32,
     reaches: RefCell<HashMap<String, BTreeMap<String, Rc<Reach>>>>,
+    /// Conditions with this person's answers in them.
+    pub(crate) answered: Answered,
     /// What the guard knows of relations: how often relations had changed, and by module.
     guarding: RefCell<HashMap<pg_sys::Oid, Guarding>>,
 }
@@ -111,6 +114,7 @@ impl Person {
             computed_at: now(),
             stamp: 0,
             reaches: RefCell::default(),
+            answered: Answered::default(),
             guarding: RefCell::default(),
         };
         person.stamp = plan_stamp::of(&person);
