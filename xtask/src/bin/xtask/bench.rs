@@ -23,5 +23,5 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         .map(OsString::from)
         .into();
     words.extend(arguments.arguments.iter().cloned());
-    cargo(&words, &[])
+    cargo(&words)
 }

@@ -1,7 +1,8 @@
 //! `cargo xtask test`.
 
 use std::ffi::OsStr;
-use std::process::Command;
+use std::io::Read;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -63,50 +64,111 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     };
 
     if arguments.name.is_none() {
-        step("format".into(), &|| {
-            cargo(&["fmt", "--all", "--check"], &[])
-        });
+        step("format".into(), &|| cargo(&["fmt", "--all", "--check"]));
         step("clippy".into(), &|| {
             let mut words = vec!["clippy", "--all-targets"];
             words.extend(PURE);
             words.extend(["--", "--deny=warnings"]);
-            cargo(&words, &[])
+            cargo(&words)
         });
         step("dependencies".into(), &dependencies::check);
         step("unit tests".into(), &|| {
             let packages = ["--package=celador-policy", "--package=celador-identity"];
-            test(&packages, &[])
+            test(&packages)
         });
     }
+    let mut ready = Vec::new();
     for major in &arguments.pg {
-        let number = major.to_string();
-        let ready = step(format!("PostgreSQL {major}: extension"), &|| {
+        let built = step(format!("PostgreSQL {major}: extension"), &|| {
             extension::install(&Install::ensure(*major)?, Profile::Dev)
         });
-        if !ready {
-            continue;
+        if built {
+            ready.push(*major);
         }
-        let settings = arguments.settings.join(",");
-        let environment = [
-            ("CELADOR_PG", number.as_str()),
-            ("CELADOR_SETTINGS", &settings),
-        ];
-        let integration = "--package=celador-tests";
-        if let Some(name) = &arguments.name {
-            step(format!("PostgreSQL {major}: {name}"), &|| {
-                test(&[integration, name], &environment)
+        if built && arguments.name.is_none() {
+            step(format!("PostgreSQL {major}: clippy"), &|| {
+                extension::lint(&Install::ensure(*major)?)
             });
-            continue;
         }
-        step(format!("PostgreSQL {major}: clippy"), &|| {
-            extension::lint(&Install::ensure(*major)?)
-        });
-        step(format!("PostgreSQL {major}: tests"), &|| {
-            let packages = ["--package=xtask", integration, "--package=celador-benches"];
-            test(&packages, &environment)
-        });
+    }
+    let integration = "--package=celador-tests";
+    let words = match &arguments.name {
+        Some(name) => vec![integration, name],
+        None => vec!["--package=xtask", integration, "--package=celador-benches"],
+    };
+    let built = step("integration tests: build".into(), &|| {
+        test(&[&["--no-run"], words.as_slice()].concat())
+    });
+    if built {
+        for majors in ready.chunks(AT_ONCE) {
+            steps.extend(side_by_side(majors, arguments, &words));
+        }
     }
     summary(&steps)
+}
+
+/// How many versions are tested at once: a test waits for the server as often as it computes.
+const AT_ONCE: usize = 2;
+
+/// Runs the tests of several versions: what the first prints is seen at once, the others' when they
+/// end.
+fn side_by_side(majors: &[u32], arguments: &Arguments, words: &[&str]) -> Vec<Step> {
+    let settings = arguments.settings.join(",");
+    let test = |major: u32, at_once: bool| {
+        let name = format!("PostgreSQL {major}: tests");
+        let mut command = cargo_command(&test_words(words));
+        command
+            .env("CELADOR_PG", major.to_string())
+            .env("CELADOR_SETTINGS", &settings);
+        let start = Instant::now();
+        let printed = if at_once {
+            println!("── {name}");
+            command.status().map(|status| (status, Vec::new()))
+        } else {
+            // One pipe for both: lines stay in their order.
+            output_of_both(&mut command)
+        };
+        let took = start.elapsed();
+        (name, printed, took)
+    };
+    let ran: Vec<_> = std::thread::scope(|scope| {
+        let running: Vec<_> = (majors.iter().enumerate())
+            .map(|(at, major)| scope.spawn(move || test(*major, at == 0)))
+            .collect();
+        let ended = running.into_iter().map(|thread| {
+            let ended = thread.join();
+            ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        ended.collect()
+    });
+    let steps = ran.into_iter().map(|(name, printed, took)| {
+        let passed = match printed {
+            Ok((status, printed)) => {
+                if !printed.is_empty() {
+                    println!("── {name}");
+                    print!("{}", String::from_utf8_lossy(&printed));
+                }
+                status.success()
+            }
+            Err(error) => {
+                eprintln!("xtask: {name}: {error}");
+                false
+            }
+        };
+        Step { name, passed, took }
+    });
+    steps.collect()
+}
+
+/// Runs a command to its end; what it prints to standard output and to standard error, in one.
+fn output_of_both(command: &mut Command) -> std::io::Result<(ExitStatus, Vec<u8>)> {
+    let (mut reader, writer) = std::io::pipe()?;
+    let mut child = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+    // The command keeps the pipe's other end open until it is dropped.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut printed = Vec::new();
+    reader.read_to_end(&mut printed)?;
+    Ok((child.wait()?, printed))
 }
 
 fn summary(steps: &[Step]) -> Result<()> {
@@ -123,18 +185,17 @@ fn summary(steps: &[Step]) -> Result<()> {
 }
 
 /// Runs all tests even if some fail, to tell of all at once.
-fn test(words: &[&str], environment: &[(&str, &str)]) -> Result<()> {
-    cargo(&[&["test", "--no-fail-fast"], words].concat(), environment)
+fn test(words: &[&str]) -> Result<()> {
+    cargo(&test_words(words))
+}
+
+fn test_words<'a>(words: &[&'a str]) -> Vec<&'a str> {
+    [&["test", "--no-fail-fast"], words].concat()
 }
 
 /// Runs Cargo in the workspace.
-pub(crate) fn cargo<S: AsRef<OsStr>>(words: &[S], environment: &[(&str, &str)]) -> Result<()> {
-    let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .current_dir(workspace())
-        .args(words)
-        .envs(environment.iter().copied())
-        .status()?;
-    if !status.success() {
+pub(crate) fn cargo<S: AsRef<OsStr>>(words: &[S]) -> Result<()> {
+    if !cargo_command(words).status()?.success() {
         let words: Vec<_> = words
             .iter()
             .map(|word| word.as_ref().to_string_lossy())
@@ -142,4 +203,10 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(words: &[S], environment: &[(&str, &str)]) 
         bail!("cargo {} failed", words.join(" "));
     }
     Ok(())
+}
+
+fn cargo_command<S: AsRef<OsStr>>(words: &[S]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace()).args(words);
+    command
 }
