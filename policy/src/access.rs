@@ -7,6 +7,7 @@ use crate::action::Action;
 use crate::around::{Around, GroupsOf, OwnersOf};
 use crate::directory::{Facts, HeldRole, ShareLevel};
 use crate::document::ScopeName;
+use crate::field::FieldRight;
 use crate::key_set::KeySet;
 use crate::policy_set::{CellRef, Grant, GrantScope, PolicySet, Via};
 
@@ -171,6 +172,8 @@ impl Access {
                     }
                     CellRef::AssignTo(_) => restriction.actions.contains(&Action::Assign),
                     CellRef::Scopes(_) => true,
+                    // The row is there already: no restriction is about its fields.
+                    CellRef::Field(..) => false,
                 })
     }
 
@@ -181,21 +184,33 @@ impl Access {
         module: &'a str,
         action: Action,
     ) -> impl Iterator<Item = HeldGrant<'a>> {
+        self.held(move |role| policy.grants(role, module, action))
+    }
+
+    /// Every grant that the person's roles have of a right to a field, counting or not.
+    pub fn field_grants<'a>(
+        &'a self,
+        policy: &'a PolicySet,
+        module: &'a str,
+        field: &'a str,
+        right: &'a FieldRight,
+    ) -> impl Iterator<Item = HeldGrant<'a>> {
+        self.held(move |role| policy.field_right(role, module, field, right))
+    }
+
+    fn held<'a>(
+        &'a self,
+        grants: impl Fn(&str) -> &'a [Grant] + 'a,
+    ) -> impl Iterator<Item = HeldGrant<'a>> {
         self.roles.iter().flat_map(move |(role, ways)| {
-            policy
-                .grants(role, module, action)
-                .iter()
-                .flat_map(move |grant| {
-                    ways.iter().map(move |group| HeldGrant {
-                        grant,
-                        role,
-                        group: group.as_deref(),
-                        counts: grant
-                            .when
-                            .as_ref()
-                            .is_none_or(|name| self.settings.contains(name)),
-                    })
+            grants(role).iter().flat_map(move |grant| {
+                ways.iter().map(move |group| HeldGrant {
+                    grant,
+                    role,
+                    group: group.as_deref(),
+                    counts: (grant.when.as_ref()).is_none_or(|name| self.settings.contains(name)),
                 })
+            })
         })
     }
 
@@ -220,6 +235,16 @@ impl Access {
                 let held = self.grants(policy, module, Action::Assign);
                 for held in held.filter(|held| held.counts && held.grant.to == *bound) {
                     add(&held.grant.scope, None);
+                }
+            }
+            CellRef::Field(field, right) => {
+                let level = match right {
+                    FieldRight::Shown(_) => ShareLevel::Read,
+                    FieldRight::Write => ShareLevel::Update,
+                };
+                let held = self.field_grants(policy, module, field, right);
+                for held in held.filter(|held| held.counts) {
+                    add(&held.grant.scope, Some(level));
                 }
             }
             CellRef::Grant(action, scope) => add(scope, share_level(*action)),

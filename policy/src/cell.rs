@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::Action;
 use crate::document::ScopeName;
+use crate::field::FieldRight;
 
 /// The rows that a grant reaches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,19 +59,22 @@ pub enum CellRef {
     Scopes(BTreeSet<ScopeName>),
     /// What the user's roles grant for `assign` with exactly this bound on the new owner.
     AssignTo(Option<BTreeSet<ScopeName>>),
+    /// What the user's roles grant of a field of the module.
+    Field(String, FieldRight),
     /// What one grant for the action reaches by itself. Only explanations ask for it.
     Grant(Action, Box<GrantScope>),
 }
 
 impl CellRef {
-    /// The form in which generated policies name it: `read`, `=own,reports`, `assign>own`; and
-    /// explanations a grant: `read:{"Plain":"own"}`.
+    /// The form in which generated policies name it: `read`, `=own,reports`, `assign>own`,
+    /// `["phone",{"Shown":"clear"}]`; and explanations a grant: `read:{"Plain":"own"}`.
     pub fn text(&self) -> String {
         match self {
             Self::Action(action) => action.name().to_owned(),
             Self::Scopes(scopes) => format!("={}", join(scopes)),
             Self::AssignTo(None) => "assign>*".to_owned(),
             Self::AssignTo(Some(scopes)) => format!("assign>{}", join(scopes)),
+            Self::Field(field, right) => serde_json::json!([field, right]).to_string(),
             Self::Grant(action, scope) => {
                 let scope = serde_json::json!(scope);
                 format!("{}:{scope}", action.name())
@@ -82,6 +86,10 @@ impl CellRef {
     pub fn from_text(text: &str) -> Option<Self> {
         if let Some(names) = text.strip_prefix('=') {
             return split(names).map(Self::Scopes);
+        }
+        if text.starts_with('[') {
+            let (field, right) = serde_json::from_str(text).ok()?;
+            return Some(Self::Field(field, right));
         }
         if let Some((action, scope)) = text.split_once(':') {
             let scope = serde_json::from_str(scope).ok()?;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::action::Action;
 use crate::directory::Directory;
 use crate::document::{ModuleMode, NoIdentity, ScopeName};
+use crate::field::{Field, FieldPermissions};
 use crate::permissions::{self, Permissions};
 use crate::predicate::Predicate;
 use crate::schema::TableName;
@@ -50,6 +51,9 @@ pub struct PolicySet {
     /// Module → field → what is known of it.
     #[serde(default)]
     pub fields: BTreeMap<String, BTreeMap<String, Field>>,
+    /// What roles may do with fields.
+    #[serde(default, with = "permissions")]
+    pub field_permissions: FieldPermissions,
     /// Modules of the matrix that the mapping lacks, and fields as `module.field`.
     pub unmapped: BTreeSet<String>,
 }
@@ -209,6 +213,15 @@ impl Module {
     /// The columns of its tables that decide who reaches a row: while they stay as they are, so do
     /// those who reach it, and what restricts them.
     pub fn deciding_columns(&self) -> BTreeSet<&str> {
+        let placing = self.placing_columns().map(|column| column.name.as_str());
+        let named = self.column_types.keys().map(String::as_str);
+        let filtered = self.rows.iter().flat_map(RowFilter::columns);
+        placing.chain(named).chain(filtered).collect()
+    }
+
+    /// The columns that say whose a record is, under which groups it is filed, what it hangs on, and
+    /// by which it is named.
+    pub fn placing_columns(&self) -> impl Iterator<Item = &Column> {
         let owners = self.owners.iter().filter_map(|owner| match owner {
             Owner::Column(owner) => Some(&owner.column),
             // By the record's key.
@@ -228,13 +241,9 @@ impl Module {
             [Some(&parent.column), kind].into_iter().flatten()
         });
         let creator = self.creator.iter().map(|creator| &creator.column);
-        let mapped = (self.key.iter().chain(owners).chain(groups))
+        (self.key.iter().chain(owners).chain(groups))
             .chain(parents)
             .chain(creator)
-            .map(|column| column.name.as_str());
-        let named = self.column_types.keys().map(String::as_str);
-        let filtered = self.rows.iter().flat_map(RowFilter::columns);
-        mapped.chain(named).chain(filtered).collect()
     }
 }
 
@@ -266,17 +275,6 @@ impl Parent {
             }
         }
     }
-}
-
-/// A field of a module that the matrix speaks of.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Field {
-    /// The column of the module's tables; `None` where the mapping lacks it.
-    pub column: Option<String>,
-    /// The renderings, most revealing first.
-    pub renderings: Vec<String>,
-    /// What the field holds, for example `personal`.
-    pub tags: BTreeSet<String>,
 }
 
 /// A role.
@@ -355,7 +353,9 @@ impl PolicySet {
     pub fn writing_action(&self, module: &str, action: Action) -> Action {
         match self.writing_cell(module, &CellRef::Action(action)) {
             CellRef::Action(action) => action,
-            CellRef::Scopes(_) | CellRef::AssignTo(_) | CellRef::Grant(..) => action,
+            CellRef::Scopes(_) | CellRef::AssignTo(_) | CellRef::Field(..) | CellRef::Grant(..) => {
+                action
+            }
         }
     }
 
@@ -373,6 +373,9 @@ impl PolicySet {
     pub fn scopes_of(&self, role: &str) -> BTreeSet<ScopeName> {
         let modules = self.permissions.get(role).into_iter().flatten();
         let grants = modules.flat_map(|(_, actions)| actions.values()).flatten();
+        let fields = self.field_permissions.get(role).into_iter().flatten();
+        let rights = fields.flat_map(|(_, fields)| fields.values().flat_map(BTreeMap::values));
+        let grants = grants.chain(rights.flatten());
         let mut scopes = BTreeSet::new();
         for grant in grants {
             match &grant.scope {
@@ -383,7 +386,10 @@ impl PolicySet {
                     CellRef::Scopes(written) | CellRef::AssignTo(Some(written)) => {
                         scopes.extend(written);
                     }
-                    CellRef::Action(_) | CellRef::AssignTo(None) | CellRef::Grant(..) => {}
+                    CellRef::Action(_)
+                    | CellRef::AssignTo(None)
+                    | CellRef::Field(..)
+                    | CellRef::Grant(..) => {}
                 },
                 GrantScope::Rule(_) => {}
             }
@@ -403,9 +409,11 @@ impl PolicySet {
             CellRef::Action(Action::Create | Action::Update | Action::Delete) if configuration => {
                 CellRef::Action(Action::Customise)
             }
-            CellRef::Action(_) | CellRef::Scopes(_) | CellRef::AssignTo(_) | CellRef::Grant(..) => {
-                cell.clone()
-            }
+            CellRef::Action(_)
+            | CellRef::Scopes(_)
+            | CellRef::AssignTo(_)
+            | CellRef::Field(..)
+            | CellRef::Grant(..) => cell.clone(),
         }
     }
 

@@ -149,7 +149,12 @@ impl Checker<'_> {
     }
 
     /// One scope of a cell.
-    fn grant(&mut self, set: &PolicySet, place: &Place<'_>, scope: &Scope) -> Option<Grant> {
+    pub(super) fn grant(
+        &mut self,
+        set: &PolicySet,
+        place: &Place<'_>,
+        scope: &Scope,
+    ) -> Option<Grant> {
         let term = scope.term();
         self.known_setting(&place.path, term.when.as_ref());
         let bounds = place.action == Action::Assign;

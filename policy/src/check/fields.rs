@@ -1,90 +1,283 @@
-//! Fields: renderings and who sees which. Kept for later; their names are checked now.
+//! Fields: how they can be shown, and which roles see and write them how.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::Checker;
-use crate::document::ScopeName;
-use crate::policy_set::{Field, PolicySet};
+use super::cells::Place;
+use crate::action::Action;
+use crate::document::{Cell, FieldRule, Scope};
+use crate::field::{Field, FieldPermissions, FieldRight, FieldRights};
+use crate::permissions;
+use crate::policy_set::{Column, PolicySet};
+use crate::rendering::{FORMS, Rendering};
+use crate::schema::{TableFacts, TableName};
 
 impl Checker<'_> {
     /// The fields by module. One that the CRM lacks is reported as unmapped.
-    pub(super) fn field_rules(
-        &mut self,
-        set: &PolicySet,
-    ) -> BTreeMap<String, BTreeMap<String, Field>> {
-        let matrix = &self.document.matrix;
+    pub(super) fn fields(&mut self, set: &PolicySet) -> BTreeMap<String, BTreeMap<String, Field>> {
         let mut known: BTreeMap<String, BTreeMap<String, Field>> = BTreeMap::new();
-        for (module, fields) in &matrix.fields {
+        for (module, fields) in &self.document.matrix.fields {
             for (name, rule) in fields {
+                let column = self.field_column(set, module, name);
+                if let Some(column) = &column
+                    && let Some(why) = self.must_be_clear(set, module, column)
+                    && rule.renderings != ["clear"]
+                {
+                    self.problems.add(
+                        &["fields", module, name],
+                        format!("column \"{}\" can't be masked: it {why}", column.name),
+                        "leave the field out, or show it in clear alone",
+                    );
+                }
                 let field = Field {
-                    column: self.field(set, module, name),
-                    renderings: rule.renderings.clone(),
+                    renderings: self.renderings(module, name, rule, column.as_ref()),
+                    column,
                     tags: rule.tags.clone(),
                 };
                 known
                     .entry(module.clone())
                     .or_default()
                     .insert(name.clone(), field);
-                if rule.renderings.is_empty() {
-                    self.problems.add(
-                        &["fields", module, name],
-                        "the field has no rendering",
-                        "add renderings = [\"clear\", \"null\"]",
-                    );
-                }
-            }
-        }
-        for (role, cells) in &matrix.permissions {
-            for (module, cell) in cells {
-                for (name, grants) in &cell.fields {
-                    let path = ["permissions", role, module, "fields", name];
-                    if module == "*" {
-                        let remedy = "write it in the cell of a module";
-                        self.problems
-                            .add(&path, "a field is one of a certain module", remedy);
-                        continue;
-                    }
-                    self.field(set, module, name);
-                    let rule = matrix
-                        .fields
-                        .get(module)
-                        .and_then(|fields| fields.get(name));
-                    for (rendering, scopes) in grants {
-                        let path = [&path[..], &[rendering.as_str()]].concat();
-                        let known = rendering == "write"
-                            || rule.is_some_and(|rule| rule.renderings.contains(rendering));
-                        if !known {
-                            self.problems.add(
-                                &path,
-                                format!("field \"{name}\" has no rendering \"{rendering}\""),
-                                format!("add it to [fields.{module}.{name}], or say write"),
-                            );
-                        }
-                        for scope in scopes {
-                            let scope = scope.term();
-                            self.known_setting(&path, scope.when.as_ref());
-                            let known = ScopeName::from_name(&scope.scope).is_some()
-                                || scope
-                                    .scope
-                                    .strip_prefix("rule:")
-                                    .is_some_and(|rule| matrix.rules.contains_key(rule));
-                            if !known {
-                                self.problems.add(
-                                    &path,
-                                    format!("\"{}\" is no scope", scope.scope),
-                                    "name a scope, or a rule as rule:NAME",
-                                );
-                            }
-                        }
-                    }
-                }
             }
         }
         known
     }
 
+    fn renderings(
+        &mut self,
+        module: &str,
+        name: &str,
+        rule: &FieldRule,
+        column: Option<&Column>,
+    ) -> Vec<Rendering> {
+        let path = ["fields", module, name, "renderings"];
+        if rule.renderings.is_empty() {
+            let remedy = "add renderings = [\"clear\", \"null\"]";
+            self.problems
+                .add(&path[..3], "the field has no rendering", remedy);
+        }
+        let mut renderings = Vec::new();
+        for written in &rule.renderings {
+            let Ok(rendering) = Rendering::parse(written) else {
+                self.problems
+                    .add(&path, format!("\"{written}\" is no rendering"), FORMS);
+                continue;
+            };
+            if let Some(column) = column
+                && let Err(types) = rendering.fits(&column.type_name)
+            {
+                self.problems.add(
+                    &path,
+                    format!(
+                        "a column of type {} can't be shown as \"{written}\"",
+                        column.type_name
+                    ),
+                    format!("\"{written}\" is for columns of these types: {types}"),
+                );
+            }
+            if renderings.contains(&rendering) {
+                let remedy = "write it once";
+                self.problems
+                    .add(&path, format!("\"{written}\" is listed twice"), remedy);
+            }
+            renderings.push(rendering);
+        }
+        renderings
+    }
+
+    /// Why everybody sees the column as it is stored: what is compared across tables, or says who
+    /// reaches the row, would otherwise mean another thing to each person.
+    fn must_be_clear(
+        &self,
+        set: &PolicySet,
+        module: &str,
+        column: &Column,
+    ) -> Option<&'static str> {
+        let known = set.modules.get(module)?;
+        if known
+            .placing_columns()
+            .any(|placing| placing.name == column.name)
+        {
+            return Some("says who reaches the record, or names it");
+        }
+        let of_tables = |wanted: &dyn Fn(&TableName, &TableFacts) -> bool| {
+            let mut tables = known.tables.iter();
+            tables.any(|table| {
+                self.schema
+                    .tables
+                    .get(table)
+                    .is_some_and(|facts| wanted(table, facts))
+            })
+        };
+        let refers = |_: &TableName, facts: &TableFacts| {
+            let mut keys = facts.foreign_keys.iter();
+            keys.any(|key| key.columns.contains(&column.name))
+        };
+        let is_referred_to = |table: &TableName, facts: &TableFacts| {
+            let mut keys = self
+                .schema
+                .tables
+                .values()
+                .flat_map(|other| &other.foreign_keys);
+            facts.primary_key.contains(&column.name) && keys.any(|key| key.table == *table)
+        };
+        if of_tables(&refers) {
+            Some("refers to another table")
+        } else if of_tables(&is_referred_to) {
+            Some("is what other tables refer to")
+        } else {
+            None
+        }
+    }
+
+    /// What roles may do with fields, with wildcards written out.
+    pub(super) fn field_permissions(&mut self, set: &PolicySet) -> FieldPermissions {
+        let mut found = FieldPermissions::new();
+        for (role, cells) in &self.document.matrix.permissions {
+            let mut of_role: BTreeMap<String, BTreeMap<String, FieldRights>> = BTreeMap::new();
+            for (written, cell) in cells {
+                self.known_fields(set, role, written, cell);
+                let every = written == "*";
+                let modules = (set.fields.iter())
+                    .filter(|(module, _)| every || *module == written)
+                    .filter(|(module, _)| set.modules.contains_key(*module));
+                for (module, fields) in modules {
+                    let of_module = of_role.entry(module.clone()).or_default();
+                    for (name, field) in fields.iter().filter(|(_, field)| field.column.is_some()) {
+                        let path = ["permissions", role, written];
+                        let rights = self.rights(set, &path, (module, name, field), cell);
+                        let known = of_module.entry(name.clone()).or_default();
+                        for (right, grants) in rights {
+                            let known = known.entry(right).or_default();
+                            known.extend(grants);
+                            known.sort();
+                            known.dedup();
+                        }
+                    }
+                }
+            }
+            let of_role: BTreeMap<_, _> = of_role
+                .into_iter()
+                .map(|(module, fields)| (module, Arc::new(fields)))
+                .collect();
+            if !of_role.is_empty() {
+                found.insert(role.clone(), of_role);
+            }
+        }
+        permissions::share(&mut found);
+        found
+    }
+
+    /// What a cell grants of one field: by its name, by `fields."*"`, and by the action `"*"`, which
+    /// stands for the most revealing rendering and for writing.
+    fn rights(
+        &mut self,
+        set: &PolicySet,
+        path: &[&str],
+        (module, name, field): (&str, &str, &Field),
+        cell: &Cell,
+    ) -> FieldRights {
+        let mut rights = FieldRights::new();
+        let mut grant = |path: Vec<&str>, right: FieldRight, scopes: &[Scope], quiet| {
+            let action = match right {
+                FieldRight::Shown(_) => Action::Read,
+                FieldRight::Write => Action::Update,
+            };
+            let place = Place {
+                path,
+                module,
+                action,
+                quiet,
+            };
+            let grants = scopes
+                .iter()
+                .filter_map(|scope| self.grant(set, &place, scope));
+            let grants: Vec<_> = grants.collect();
+            if !grants.is_empty() {
+                rights.entry(right).or_default().extend(grants);
+            }
+        };
+        for (written, every) in [(name, false), ("*", true)] {
+            for (right, scopes) in cell.fields.get(written).into_iter().flatten() {
+                let path = [path, &["fields", written, right]].concat();
+                let quiet = every || path[2] == "*";
+                // One that isn't a right was told of with the cell.
+                match Self::right(right) {
+                    Some(FieldRight::Shown(rendering))
+                        if !field.renderings.contains(&rendering) => {}
+                    Some(right) => grant(path, right, scopes, quiet),
+                    None => {}
+                }
+            }
+        }
+        if let Some(scopes) = cell.actions.get("*") {
+            let first = field.renderings.first().cloned().map(FieldRight::Shown);
+            for right in first.into_iter().chain([FieldRight::Write]) {
+                grant([path, &["*"]].concat(), right, scopes, true);
+            }
+        }
+        rights
+    }
+
+    fn right(written: &str) -> Option<FieldRight> {
+        match written {
+            "write" => Some(FieldRight::Write),
+            _ => Rendering::parse(written).ok().map(FieldRight::Shown),
+        }
+    }
+
+    /// Tells of fields and rights in a cell that nobody has defined.
+    fn known_fields(&mut self, set: &PolicySet, role: &str, module: &str, cell: &Cell) {
+        let rules = self.document.matrix.fields.get(module);
+        if module != "*" && !set.modules.contains_key(module) {
+            self.unmapped.insert(module.to_owned());
+        }
+        for (name, rights) in &cell.fields {
+            let path = ["permissions", role, module, "fields", name];
+            if module == "*" && name != "*" {
+                let remedy = "write it in the cell of a module, or say fields.\"*\"";
+                self.problems
+                    .add(&path, "a field is one of a certain module", remedy);
+                continue;
+            }
+            let rule = rules.and_then(|fields| fields.get(name));
+            if name != "*" && rule.is_none() {
+                self.problems.add(
+                    &path,
+                    format!("nothing says how field \"{name}\" can be shown"),
+                    format!("add [fields.{module}.{name}] with its renderings"),
+                );
+                continue;
+            }
+            for (written, scopes) in rights {
+                let path = [&path[..], &[written.as_str()]].concat();
+                let known = match Self::right(written) {
+                    None => false,
+                    Some(FieldRight::Write) => true,
+                    Some(FieldRight::Shown(rendering)) => rule.is_none_or(|rule| {
+                        let mut listed = rule.renderings.iter().map(|text| Rendering::parse(text));
+                        listed.any(|listed| listed == Ok(rendering.clone()))
+                    }),
+                };
+                if !known {
+                    self.problems.add(
+                        &path,
+                        format!("field \"{name}\" has no rendering \"{written}\""),
+                        format!("add it to [fields.{module}.{name}], or say write"),
+                    );
+                }
+                if scopes.is_empty() {
+                    let remedy = "name a scope, or leave the line out";
+                    self.problems
+                        .add(&path, "a list of scopes is empty", remedy);
+                }
+            }
+        }
+    }
+
     /// The field's column. Reports the field if the module has none for it.
-    fn field(&mut self, set: &PolicySet, module: &str, name: &str) -> Option<String> {
+    fn field_column(&mut self, set: &PolicySet, module: &str, name: &str) -> Option<Column> {
         let Some(known) = set.modules.get(module) else {
             self.unmapped.insert(module.to_owned());
             return None;
@@ -93,13 +286,26 @@ impl Checker<'_> {
         let column = map
             .and_then(|map| map.fields.get(name))
             .map_or(name, String::as_str);
-        let everywhere = known
-            .tables
-            .iter()
-            .all(|table| self.schema.tables[table].columns.contains_key(column));
-        if !everywhere {
-            self.unmapped.insert(format!("{module}.{name}"));
+        let mut found = None;
+        for table in &known.tables {
+            let Some(facts) = self.schema.tables[table].columns.get(column) else {
+                self.unmapped.insert(format!("{module}.{name}"));
+                return None;
+            };
+            let first: &Column = found.get_or_insert(Column {
+                name: column.to_owned(),
+                type_name: facts.type_name.clone(),
+            });
+            if first.type_name != facts.type_name {
+                self.problems.add(
+                    &["fields", module, name],
+                    format!(
+                        "column \"{column}\" differs in type between the tables of \"{module}\""
+                    ),
+                    "make each table a module",
+                );
+            }
         }
-        everywhere.then(|| column.to_owned())
+        found
     }
 }

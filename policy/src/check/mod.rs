@@ -89,6 +89,7 @@ impl<'a> Checker<'a> {
             administrator_limit: self.document.matrix.limits.administrators,
             review_days: self.document.matrix.limits.review_days,
             fields: BTreeMap::new(),
+            field_permissions: BTreeMap::new(),
             unmapped: Default::default(),
             directory,
             modules,
@@ -98,7 +99,8 @@ impl<'a> Checker<'a> {
             self.restrictions(&mut set);
             self.permissions(&mut set);
             self.placements(&mut set);
-            set.fields = self.field_rules(&set);
+            set.fields = self.fields(&set);
+            set.field_permissions = self.field_permissions(&set);
             set.unmapped = std::mem::take(&mut self.unmapped);
             set
         });

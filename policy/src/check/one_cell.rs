@@ -30,6 +30,7 @@ pub fn change_cell(
     let mut checker = Checker::new(document, &schema);
     let mut set = live.clone();
     checker.permissions(&mut set);
+    set.field_permissions = checker.field_permissions(&set);
     // Who named a module that isn't mapped isn't known: what is unmapped stays so.
     set.unmapped.append(&mut checker.unmapped);
     checker.problems.finish("")?;

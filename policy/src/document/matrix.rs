@@ -41,10 +41,11 @@ pub struct RoleRule {
     pub implied_by: Vec<String>,
 }
 
-/// `[permissions.ROLE.MODULE]`: action → scopes. `"*"` as an action stands for all of them.
+/// `[permissions.ROLE.MODULE]`: action → scopes. `"*"` as an action stands for all of them, and for
+/// every field in its most revealing rendering and for writing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 pub struct Cell {
-    /// By field: rendering → scopes, and `write` → scopes.
+    /// By field: rendering → scopes, and `write` → scopes. `"*"` as a field stands for all of them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, FieldCell>,
     /// The scopes by action.
@@ -160,7 +161,8 @@ pub struct SettingRule {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FieldRule {
-    /// The renderings, most revealing first.
+    /// The renderings, most revealing first: `clear`, `null`, `constant(TEXT)`, `partial(LEFT,RIGHT)`,
+    /// `email`, `hash`, `year`, `month`, `round(NUMBER)`. Whoever is granted none sees the last.
     pub renderings: Vec<String>,
     /// What the field holds, for example `personal`.
     pub tags: BTreeSet<String>,

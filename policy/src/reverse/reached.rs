@@ -271,8 +271,8 @@ impl<'a> Asking<'a> {
     fn is_in_cell(&self, asker: Asker<'_>, module: &str, row: &Row, cell: &CellRef) -> bool {
         match cell {
             CellRef::Action(action) => !self.ways(asker, module, row, *action).is_empty(),
-            // Nothing lends by a single grant.
-            CellRef::Grant(..) => false,
+            // Nothing lends by a field, or by a single grant.
+            CellRef::Field(..) | CellRef::Grant(..) => false,
             CellRef::Scopes(scopes) => {
                 scopes
                     .iter()

@@ -310,3 +310,29 @@ fn x_8_columns_that_identify_people() {
         assert!(of_table.is_none_or(|columns| !columns.contains(&held.role.name)));
     }
 }
+
+/// X.8: whoever hands out a role sees what it shows, as revealing or more so.
+#[test]
+fn x_8_a_role_is_handed_out_by_those_who_see_as_much() {
+    let set = policy(
+        r#"
+[fields.accounts.region]
+renderings = ["clear", "partial(0,4)", "null"]
+[permissions.seller.accounts]
+fields.region = { "partial(0,4)" = ["all"] }
+[permissions.a.accounts]
+fields.region = { clear = ["all"] }
+[permissions.b.accounts]
+fields.region = { clear = ["own"], write = ["all"] }
+[permissions.c."*"]
+"*" = ["all"]
+"#,
+    );
+    let gives = |giver: &str, role: &str| {
+        let giver = Access::compute(&set, somebody(&[giver]));
+        covers_role(&set, &giver, role)
+    };
+    assert!(gives("A", "seller") && !gives("S", "a"));
+    assert!(!gives("A", "b") && !gives("B", "a") && !gives("B", "seller"));
+    assert!(["seller", "a", "b"].iter().all(|role| gives("C", role)));
+}

@@ -8,6 +8,7 @@ mod design;
 mod desk;
 mod difference;
 mod discovered;
+mod fields;
 mod holding;
 mod levels;
 mod lint;

@@ -41,7 +41,7 @@ impl<'a> Eyes<'a> {
     fn in_cell(&self, module: &str, cell: &CellRef, at: usize) -> bool {
         match cell {
             CellRef::Action(action) => self.may(*action, module, at),
-            CellRef::Scopes(_) | CellRef::AssignTo(_) | CellRef::Grant(..) => {
+            CellRef::Scopes(_) | CellRef::AssignTo(_) | CellRef::Field(..) | CellRef::Grant(..) => {
                 self.covered(module, cell, at) && self.unrestricted(module, cell, at)
             }
         }

@@ -1,0 +1,111 @@
+//! Fields: columns of a module that people see as the matrix renders them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::permissions::ByRole;
+use crate::policy_set::{CellRef, Column, Grant, PolicySet};
+use crate::rendering::Rendering;
+use crate::row_policy::reach_sql;
+
+/// A field of a module that the matrix speaks of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// The column of the module's tables; `None` where the mapping lacks it.
+    pub column: Option<Column>,
+    /// The renderings, most revealing first. Whoever is granted none sees the last.
+    pub renderings: Vec<Rendering>,
+    /// What the field holds, for example `personal`.
+    pub tags: BTreeSet<String>,
+}
+
+/// What may be granted of a field.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FieldRight {
+    /// To see it so.
+    Shown(Rendering),
+    /// To write it.
+    Write,
+}
+
+impl fmt::Display for FieldRight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shown(rendering) => rendering.fmt(f),
+            Self::Write => f.write_str("write"),
+        }
+    }
+}
+
+/// What a role may do with a field.
+pub type FieldRights = BTreeMap<FieldRight, Vec<Grant>>;
+
+/// Role → module → field → rights. Wildcards are written out.
+pub type FieldPermissions = ByRole<BTreeMap<String, FieldRights>>;
+
+impl PolicySet {
+    /// What a role may do with the fields of a module, each right with what is granted.
+    pub fn field_grants(
+        &self,
+        role: &str,
+        module: &str,
+    ) -> impl Iterator<Item = (&str, &FieldRight, &[Grant])> {
+        let fields = self.field_permissions.get(role);
+        let fields = fields.and_then(|modules| modules.get(module)).into_iter();
+        fields
+            .flat_map(|fields| fields.iter())
+            .flat_map(|(field, rights)| {
+                let rights = rights.iter();
+                rights.map(move |(right, grants)| (field.as_str(), right, grants.as_slice()))
+            })
+    }
+
+    /// What a role is granted of a right to a field.
+    pub fn field_right(
+        &self,
+        role: &str,
+        module: &str,
+        field: &str,
+        right: &FieldRight,
+    ) -> &[Grant] {
+        self.field_permissions
+            .get(role)
+            .and_then(|modules| modules.get(module)?.get(field)?.get(right))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The field of that name, where the module has a column for it.
+    pub fn field(&self, module: &str, field: &str) -> Option<(&Field, &Column)> {
+        let field = self.fields.get(module)?.get(field)?;
+        Some((field, field.column.as_ref()?))
+    }
+
+    /// What a row shows of a field: the most revealing rendering that is granted, or the last.
+    /// `alias` is put before the columns: empty, or a name with its dot.
+    ///
+    /// With `renderings = ["clear", "partial(0,4)", "null"]`:
+    ///
+    /// ```sql
+    /// CASE WHEN (…in reach for ["phone",{"Shown":"clear"}]) THEN "phone"
+    ///   WHEN (…in reach for ["phone",{"Shown":"partial(0,4)"}]) THEN celador.render_partial(CAST("phone" AS pg_catalog.text), 0, 4)
+    ///   ELSE NULL::"pg_catalog"."text" END
+    /// ```
+    pub fn shown_sql(&self, module: &str, field: &str, alias: &str) -> Option<String> {
+        let (known, column) = self.field(module, field)?;
+        let name = format!("{alias}{}", crate::quote::name(&column.name));
+        let sql = |rendering: &Rendering| rendering.sql(&name, &column.type_name);
+        let (last, others) = known.renderings.split_last()?;
+        if others.is_empty() {
+            return Some(sql(last));
+        }
+        let cases = others.iter().map(|rendering| {
+            let cell = CellRef::Field(field.to_owned(), FieldRight::Shown(rendering.clone()));
+            let reach = reach_sql(self, module, &cell, alias);
+            format!("WHEN {reach} THEN {}", sql(rendering))
+        });
+        let cases: Vec<String> = cases.collect();
+        Some(format!("CASE {} ELSE {} END", cases.join(" "), sql(last)))
+    }
+}

@@ -1,0 +1,191 @@
+//! How a field is shown: in clear, or as what is left of it.
+//!
+//! A rendering is of the field's own type, and never fails: an error would tell of a value that
+//! isn't shown. What is written `partial(0,4)` in documents is SQL like this in a statement:
+//!
+//! ```sql
+//! celador.render_partial(CAST("phone" AS pg_catalog.text), 0, 4)
+//! ```
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::quote;
+
+/// One way of showing a field.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rendering {
+    /// As it is stored.
+    Clear,
+    /// NULL.
+    Null,
+    /// Always this.
+    Constant(String),
+    /// So many characters at the beginning and at the end; four asterisks for the rest, however
+    /// long it is. A text that isn't longer than both is four asterisks.
+    Partial {
+        /// Characters at the beginning.
+        left: u8,
+        /// Characters at the end.
+        right: u8,
+    },
+    /// The first character and what stands behind the last `@`: `j****@example.com`.
+    Email,
+    /// A keyed hash: equal values are equal, and nothing else can be told.
+    Hash,
+    /// The first moment of the year.
+    Year,
+    /// The first moment of the month.
+    Month,
+    /// The multiple of this number that is next towards zero.
+    Round(u32),
+}
+
+/// Why a text is no rendering.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no rendering")]
+pub struct NoRendering(pub String);
+
+/// Every form, for remedies.
+pub const FORMS: &str = "clear, null, constant(TEXT), partial(LEFT,RIGHT), email, hash, year, \
+                         month or round(NUMBER)";
+
+const TEXTS: [&str; 3] = ["text", "varchar", "bpchar"];
+const INTEGERS: [&str; 3] = ["int2", "int4", "int8"];
+const NUMBERS: [&str; 3] = ["numeric", "float4", "float8"];
+const TIMES: [&str; 3] = ["date", "timestamp", "timestamptz"];
+
+impl Rendering {
+    /// Reads the form in which documents write it.
+    ///
+    /// # Errors
+    /// When it is none of [`FORMS`].
+    pub fn parse(text: &str) -> Result<Self, NoRendering> {
+        let (name, argument) = match text.split_once('(') {
+            None => (text, None),
+            Some((name, rest)) => (name, rest.strip_suffix(')')),
+        };
+        let known = match (name, argument) {
+            _ if argument.is_none() && text.contains('(') => None,
+            ("clear", None) => Some(Self::Clear),
+            ("null", None) => Some(Self::Null),
+            ("email", None) => Some(Self::Email),
+            ("hash", None) => Some(Self::Hash),
+            ("year", None) => Some(Self::Year),
+            ("month", None) => Some(Self::Month),
+            ("constant", Some(value)) => Some(Self::Constant(value.to_owned())),
+            ("partial", Some(lengths)) => lengths.split_once(',').and_then(|(left, right)| {
+                Some(Self::Partial {
+                    left: left.trim().parse().ok()?,
+                    right: right.trim().parse().ok()?,
+                })
+            }),
+            ("round", Some(step)) => (step.trim().parse().ok())
+                .filter(|step| *step > 1 && *step <= i32::MAX as u32)
+                .map(Self::Round),
+            (_, _) => None,
+        };
+        known.ok_or_else(|| NoRendering(text.to_owned()))
+    }
+
+    /// Whether a column of the type, qualified as `pg_catalog.int4`, can be shown so; or why not.
+    ///
+    /// # Errors
+    /// The types that can be.
+    pub fn fits(&self, type_name: &str) -> Result<(), String> {
+        let name = type_name.strip_prefix("pg_catalog.").unwrap_or_default();
+        let of = |lists: &[&[&str]]| {
+            if lists.concat().contains(&name) {
+                Ok(())
+            } else {
+                Err(lists.concat().join(", "))
+            }
+        };
+        match self {
+            Self::Clear | Self::Null => Ok(()),
+            Self::Partial { .. } | Self::Email => of(&[&TEXTS]),
+            Self::Hash => of(&[&TEXTS, &["uuid", "int8"]]),
+            Self::Year | Self::Month => of(&[&TIMES]),
+            Self::Round(step) => {
+                if name == "int2" && i16::try_from(*step).is_err() {
+                    return Err(format!("those that hold {step}"));
+                }
+                of(&[&INTEGERS, &NUMBERS])
+            }
+            Self::Constant(value) => match name {
+                "int2" if value.parse::<i16>().is_ok() => Ok(()),
+                "int4" if value.parse::<i32>().is_ok() => Ok(()),
+                "int8" if value.parse::<i64>().is_ok() => Ok(()),
+                "bool" if ["true", "false"].contains(&value.as_str()) => Ok(()),
+                "int2" | "int4" | "int8" | "bool" => Err("those that hold it".to_owned()),
+                _ => of(&[&TEXTS, &INTEGERS, &["bool"]]),
+            },
+        }
+    }
+
+    /// The rendering of a column of that type, which it [`Self::fits`], as SQL of the same type.
+    pub fn sql(&self, column: &str, type_name: &str) -> String {
+        let own = sql_type(type_name);
+        let of_text = |call: String| {
+            if type_name == "pg_catalog.text" {
+                call
+            } else {
+                format!("CAST({call} AS {own})")
+            }
+        };
+        let as_text = format!("CAST({column} AS pg_catalog.text)");
+        let is_text = TEXTS.iter().any(|text| type_name.ends_with(text));
+        match self {
+            Self::Clear => column.to_owned(),
+            Self::Null => format!("NULL::{own}"),
+            Self::Constant(value) => format!("{}::{own}", quote::text(value)),
+            Self::Partial { left, right } => of_text(format!(
+                "celador.render_partial({as_text}, {left}, {right})"
+            )),
+            Self::Email => of_text(format!("celador.render_email({as_text})")),
+            Self::Hash if is_text => of_text(format!("celador.render_hash({as_text})")),
+            Self::Hash => format!("celador.render_hash({column})"),
+            Self::Year => format!("celador.render_year({column})"),
+            Self::Month => format!("celador.render_month({column})"),
+            Self::Round(step) => format!("celador.render_round({column}, {step})"),
+        }
+    }
+}
+
+/// The type as SQL, both parts quoted.
+fn sql_type(type_name: &str) -> String {
+    let (schema, name) = type_name
+        .split_once('.')
+        .unwrap_or(("pg_catalog", type_name));
+    format!("{}.{}", quote::name(schema), quote::name(name))
+}
+
+impl fmt::Display for Rendering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clear => f.write_str("clear"),
+            Self::Null => f.write_str("null"),
+            Self::Constant(value) => write!(f, "constant({value})"),
+            Self::Partial { left, right } => write!(f, "partial({left},{right})"),
+            Self::Email => f.write_str("email"),
+            Self::Hash => f.write_str("hash"),
+            Self::Year => f.write_str("year"),
+            Self::Month => f.write_str("month"),
+            Self::Round(step) => write!(f, "round({step})"),
+        }
+    }
+}
+
+impl Serialize for Rendering {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rendering {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
