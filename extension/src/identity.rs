@@ -195,6 +195,11 @@ pub(crate) fn epoch() -> u64 {
     EPOCH.get()
 }
 
+/// Whether the session's user is the one that [`epoch`] knows; raises nothing.
+pub(crate) fn is_of_login() -> bool {
+    LOGIN.get() == GetSessionUserId()
+}
+
 /// Whether the token's time is over.
 pub(crate) fn has_ended(now: f64) -> bool {
     VERIFIED.with_borrow(|verified| {

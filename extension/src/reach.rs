@@ -152,6 +152,8 @@ impl Keys {
 struct Found {
     version: u64,
     keys: Keys,
+    /// Those of `keys`, which they live as long as; NULL: there are none.
+    set: *const KeySet,
 }
 
 unsafe extern "C-unwind" fn drop_found(found: *mut c_void) {
@@ -187,24 +189,62 @@ unsafe fn look_up(
             if !constant {
                 return pg_sys::Datum::from(keys.set().is_some_and(|keys| is_in(keys, value)));
             }
-            keep(function, known, Found { version, keys })
+            keep(function, known, version, keys)
         };
         pg_sys::Datum::from(found.keys.set().is_some_and(|keys| is_in(keys, value)))
     }
 }
 
-/// Keeps what was found as long as the call's memory.
-unsafe fn keep<'a>(function: *mut pg_sys::FmgrInfo, known: *mut Found, found: Found) -> &'a Found {
-    // SAFETY: the callback is allocated in the memory that it belongs to.
+/// What a call before this one has found, still so: nothing is allocated, and nothing can fail.
+unsafe fn look_up_quickly(
+    call: pg_sys::FunctionCallInfo,
+    set: Set,
+    is_in: impl FnOnce(&KeySet, pg_sys::Datum) -> bool,
+) -> Option<pg_sys::Datum> {
+    // SAFETY: as in `look_up`.
     unsafe {
+        let known = (*(*call).flinfo).fn_extra.cast::<Found>();
+        if known.is_null() || session::known_version() != Some((*known).version) {
+            return None;
+        }
+        let value = (*(*call).args.as_ptr().add(set.names())).value;
+        let keys = (*known).set;
+        let among = !keys.is_null() && is_in(&*keys, value);
+        Some(pg_sys::Datum::from(among))
+    }
+}
+
+/// Keeps what was found as long as the call's memory.
+unsafe fn keep<'a>(
+    function: *mut pg_sys::FmgrInfo,
+    known: *mut Found,
+    version: u64,
+    keys: Keys,
+) -> &'a Found {
+    // SAFETY: the callback is allocated in the memory that it belongs to; the set lies in what the keys
+    // own or share, or in the box itself, and is found once they are where they stay.
+    unsafe {
+        let found = Found {
+            version,
+            keys,
+            set: std::ptr::null(),
+        };
         if !known.is_null() {
             *known = found;
+            (*known).set = (*known)
+                .keys
+                .set()
+                .map_or(std::ptr::null(), std::ptr::from_ref);
             return &*known;
         }
         let size = size_of::<pg_sys::MemoryContextCallback>();
         let callback = pg_sys::MemoryContextAllocZero((*function).fn_mcxt, size)
             .cast::<pg_sys::MemoryContextCallback>();
         let kept = Box::into_raw(Box::new(found));
+        (*kept).set = (*kept)
+            .keys
+            .set()
+            .map_or(std::ptr::null(), std::ptr::from_ref);
         (*callback).func = Some(drop_found);
         (*callback).arg = kept.cast();
         pg_sys::MemoryContextRegisterResetCallback((*function).fn_mcxt, callback);
@@ -233,18 +273,33 @@ unsafe fn is_text(keys: &KeySet, value: pg_sys::Datum) -> bool {
     unsafe { <&str>::from_datum(value, false) }.is_some_and(|value| keys.has_text(value))
 }
 
-/// Each question once for each type of key: PostgreSQL picks the one for the column.
+/// Each question once for each type of key: PostgreSQL picks the one for the column. A text may have to
+/// be fetched and can't be looked up without a guard.
 macro_rules! look_up {
     ($($set:ident, $is_in:ident, $symbol:ident, $info:ident, $name:ident;)*) => {$(
+        look_up!(@one $set, $is_in, $symbol, $info, $name);
+    )*};
+    (@one $set:ident, is_text, $symbol:ident, $info:ident, $name:ident) => {
         raw_function!(
             #[doc = concat!("`celador.", stringify!($symbol), "`")]
             $symbol, $info, $name
         );
+        look_up!(@guarded $set, is_text, $name);
+    };
+    (@one $set:ident, $is_in:ident, $symbol:ident, $info:ident, $name:ident) => {
+        raw_function!(
+            #[doc = concat!("`celador.", stringify!($symbol), "`")]
+            $symbol, $info, $name,
+            |call| unsafe { look_up_quickly(call, Set::$set, |keys, value| $is_in(keys, value)) }
+        );
+        look_up!(@guarded $set, $is_in, $name);
+    };
+    (@guarded $set:ident, $is_in:ident, $name:ident) => {
         unsafe fn $name(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
             // SAFETY: the value is of the type that the function is declared with.
             unsafe { look_up(call, Set::$set, |keys, value| $is_in(keys, value)) }
         }
-    )*};
+    };
 }
 
 look_up! {

@@ -147,6 +147,11 @@ pub(crate) fn version() -> u64 {
     VERSION.get()
 }
 
+/// The [`version`], where that is known without a look at who has logged in; raises nothing.
+pub(crate) fn known_version() -> Option<u64> {
+    identity::is_of_login().then(|| VERSION.get())
+}
+
 /// Whoever asks may be somebody else from here on.
 pub(crate) fn changed() {
     VERSION.set(VERSION.get() + 1);

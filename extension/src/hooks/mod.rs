@@ -95,8 +95,14 @@ fn uncovered() -> ! {
 }
 
 /// Exports `$function` under the name `$symbol`, as PostgreSQL's version 1 convention wants it.
+///
+/// What `$quick` answers, which neither raises nor panics, is answered without the guard that errors
+/// need: that costs more than a look-up.
 macro_rules! raw_function {
     ($(#[$doc:meta])* $symbol:ident, $info:ident, $function:path) => {
+        crate::hooks::raw_function!($(#[$doc])* $symbol, $info, $function, |_| None);
+    };
+    ($(#[$doc:meta])* $symbol:ident, $info:ident, $function:path, $quick:expr) => {
         #[doc(hidden)]
         #[unsafe(no_mangle)]
         pub(crate) extern "C" fn $info() -> &'static pgrx::pg_sys::Pg_finfo_record {
@@ -105,12 +111,24 @@ macro_rules! raw_function {
         }
         $(#[$doc])*
         #[unsafe(no_mangle)]
-        #[pgrx::pg_guard]
         pub(crate) unsafe extern "C-unwind" fn $symbol(
             fcinfo: pgrx::pg_sys::FunctionCallInfo,
         ) -> pgrx::pg_sys::Datum {
-            // SAFETY: PostgreSQL passes a valid call.
-            unsafe { $function(fcinfo) }
+            #[pgrx::pg_guard]
+            unsafe extern "C-unwind" fn guarded(
+                fcinfo: pgrx::pg_sys::FunctionCallInfo,
+            ) -> pgrx::pg_sys::Datum {
+                // SAFETY: PostgreSQL passes a valid call.
+                unsafe { $function(fcinfo) }
+            }
+            let quick: unsafe fn(pgrx::pg_sys::FunctionCallInfo) -> Option<pgrx::pg_sys::Datum> = $quick;
+            // SAFETY: as above.
+            unsafe {
+                match quick(fcinfo) {
+                    Some(answer) => answer,
+                    None => guarded(fcinfo),
+                }
+            }
         }
     };
 }
