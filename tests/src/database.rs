@@ -121,6 +121,15 @@ impl Database {
         execute(&mut self.superuser(), sql);
     }
 
+    /// Makes a login, with options as in CREATE ROLE, unless another test of the program has: roles are
+    /// the cluster's.
+    pub fn ensure_login(&self, name: &str, options: &str) {
+        self.run(&format!(
+            "DO $$ BEGIN CREATE ROLE {name} LOGIN {options};
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        ));
+    }
+
     /// Whether what `finds` asserts fails in a database in which debug builds of the extension make this
     /// mistake.
     pub fn finds_mistake(&self, mistake: &str, finds: fn(&Self)) -> bool {

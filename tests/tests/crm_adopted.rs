@@ -93,10 +93,8 @@ fn tryton_works_on_and_can_undo_nothing() {
         return;
     };
     let adopted = |database: &Database| {
-        database.run(
-            "DO $$ BEGIN CREATE ROLE tryton_login LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
-             REASSIGN OWNED BY tryton_owner TO tryton_login",
-        );
+        database.ensure_login("tryton_login", "");
+        database.run("REASSIGN OWNED BY tryton_owner TO tryton_login");
         database.run(
             "SELECT celador.adopt('public', 'tryton_keeper', 'tryton_login', create_owner => true)",
         );

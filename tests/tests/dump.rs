@@ -59,11 +59,10 @@ fn crm() -> Database {
          CREATE TABLE late (id integer); INSERT INTO late VALUES (1);
          GRANT ALL ON late TO small_people;
          GRANT EXECUTE ON FUNCTION celador.act_as(text) TO small_people;
-         REVOKE EXECUTE ON FUNCTION celador.act_as(text) FROM small_people;
-         DO $$ BEGIN CREATE ROLE dump_backup LOGIN BYPASSRLS IN ROLE pg_read_all_data;
-           EXCEPTION WHEN duplicate_object THEN NULL; END $$;
-         SELECT celador.add_maintenance_role('dump_backup')",
+         REVOKE EXECUTE ON FUNCTION celador.act_as(text) FROM small_people;",
     );
+    database.ensure_login("dump_backup", "BYPASSRLS IN ROLE pg_read_all_data");
+    database.run("SELECT celador.add_maintenance_role('dump_backup')");
     database
 }
 

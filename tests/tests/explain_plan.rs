@@ -18,13 +18,7 @@ cases = "country = 'ES'"
 
 fn staged() -> Database {
     let database = desk::bare();
-    database.run(
-        "DO $$ BEGIN
-           IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'plan_reader') THEN
-             CREATE ROLE plan_reader LOGIN IN ROLE desk_people;
-           END IF;
-         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$",
-    );
+    database.ensure_login("plan_reader", "IN ROLE desk_people");
     database.run(
         "SET ROLE desk_owner;
          CREATE INDEX cases_prefix ON cases (title text_pattern_ops);

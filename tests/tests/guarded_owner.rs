@@ -8,12 +8,11 @@ use desk::{document, ids, number, run};
 /// The desk as most CRMs find themselves: one login owns everything, and people come by it too.
 fn owned() -> Database {
     let database = desk::bare();
+    database.ensure_login("desk_login", "");
+    database.ensure_login("desk_heir", "IN ROLE desk_login");
+    database.ensure_login("desk_keeper", "BYPASSRLS");
     database.run(
-        "DO $$ BEGIN
-           CREATE ROLE desk_login LOGIN; CREATE ROLE desk_heir LOGIN IN ROLE desk_login;
-           CREATE ROLE desk_keeper LOGIN BYPASSRLS;
-         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-         REASSIGN OWNED BY desk_owner TO desk_login;
+        "REASSIGN OWNED BY desk_owner TO desk_login;
          GRANT desk_login, desk_people TO desk_keeper;
          GRANT ALL ON SCHEMA public TO desk_login;
          SET ROLE desk_login;

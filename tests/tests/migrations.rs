@@ -64,11 +64,8 @@ fn let_migrate(database: &Database) {
 
 /// A session of a maintenance role with the owner's rights.
 fn keeper(database: &Database) -> Client {
-    database.run(
-        "DO $$ BEGIN CREATE ROLE desk_keeper LOGIN BYPASSRLS IN ROLE desk_people, desk_owner;
-         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-         SELECT celador.add_maintenance_role('desk_keeper')",
-    );
+    database.ensure_login("desk_keeper", "BYPASSRLS IN ROLE desk_people, desk_owner");
+    database.run("SELECT celador.add_maintenance_role('desk_keeper')");
     database.login("desk_keeper")
 }
 

@@ -116,15 +116,19 @@ fn lacking(list: &[Line], tests: &[(String, String)]) -> Vec<String> {
 
 fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(file("tests/tests")).expect("the folder of tests is there") {
-        let path = entry.expect("the folder can be read").path();
-        if path.extension().is_some_and(|extension| extension == "rs")
-            && path
-                .file_stem()
-                .is_some_and(|stem| stem != "requirement_lines")
-        {
-            let source = fs::read_to_string(&path).expect("a test can be read");
-            found.extend(tests(&source));
+    let mut folders = vec![file("tests/tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("the folder is there") {
+            let path = entry.expect("the folder can be read").path();
+            let named =
+                |part: Option<&std::ffi::OsStr>, name: &str| part.is_some_and(|it| it == name);
+            if path.is_dir() {
+                folders.push(path);
+            } else if named(path.extension(), "rs") && !named(path.file_stem(), "requirement_lines")
+            {
+                let source = fs::read_to_string(&path).expect("a test can be read");
+                found.extend(tests(&source));
+            }
         }
     }
     found

@@ -23,14 +23,9 @@ fn try_simulate(
 
 /// A login that may simulate, with the rights of the people.
 fn auditor(database: &Database) -> Client {
-    run(
-        &mut database.superuser(),
-        "DO $$ BEGIN
-           IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'sim_auditor') THEN
-             CREATE ROLE sim_auditor LOGIN IN ROLE desk_people;
-           END IF;
-         EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
-         GRANT EXECUTE ON FUNCTION celador.simulate(text, text), celador.simulate_policy(text, text[]) TO sim_auditor",
+    database.ensure_login("sim_auditor", "IN ROLE desk_people");
+    database.run(
+        "GRANT EXECUTE ON FUNCTION celador.simulate(text, text), celador.simulate_policy(text, text[]) TO sim_auditor",
     );
     database.login("sim_auditor")
 }

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cell_change;
+mod cells;
 mod circles;
 mod deciding;
 mod design;
