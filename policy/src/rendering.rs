@@ -189,3 +189,41 @@ impl<'de> Deserialize<'de> for Rendering {
         Self::parse(&text).map_err(serde::de::Error::custom)
     }
 }
+
+/// What stands for the characters that aren't shown, however many they are.
+const HIDDEN: &str = "****";
+
+/// [`Rendering::Partial`] of a text.
+///
+/// `partial(1,2)`: `Nora Novak` → `N****ak`; `Eve` → `****`.
+pub fn partial(value: &str, left: u8, right: u8) -> String {
+    let (left, right) = (usize::from(left), usize::from(right));
+    let length = value.chars().count();
+    if length <= left + right {
+        return HIDDEN.to_owned();
+    }
+    let first: String = value.chars().take(left).collect();
+    let last: String = value.chars().skip(length - right).collect();
+    format!("{first}{HIDDEN}{last}")
+}
+
+/// [`Rendering::Email`] of a text.
+///
+/// `nora@example.com` → `n****@example.com`; without an `@`, or with nothing before it, `****`.
+pub fn email(value: &str) -> String {
+    let Some((name, domain)) = value.rsplit_once('@') else {
+        return HIDDEN.to_owned();
+    };
+    match name.chars().next() {
+        Some(first) => format!("{first}{HIDDEN}@{domain}"),
+        None => HIDDEN.to_owned(),
+    }
+}
+
+/// [`Rendering::Round`] of a whole number: never larger than the number, so that it is of its type.
+///
+/// `round(1000)`: 1999 → 1000; -1999 → -1000.
+pub fn round(value: i64, step: u32) -> i64 {
+    let step = i64::from(step.max(1));
+    value / step * step
+}

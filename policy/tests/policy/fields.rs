@@ -3,7 +3,8 @@
 use celador_policy::PolicySet;
 use celador_policy::field::FieldRight;
 use celador_policy::policy_set::CellRef;
-use celador_policy::rendering::Rendering;
+use celador_policy::rendering::{Rendering, email, partial, round};
+use proptest::prelude::*;
 
 use crate::desk::policy;
 
@@ -203,4 +204,61 @@ fn the_directory_is_read_for_the_scopes_of_fields() {
     let scopes = set.scopes_of("lead");
     let names: Vec<&str> = scopes.iter().map(|scope| scope.name()).collect();
     assert_eq!(names, ["group", "all"]);
+}
+
+#[test]
+fn what_is_left_of_a_value() {
+    for (value, left, right, shown) in [
+        ("Nora Novak", 1, 2, "N****ak"),
+        ("Eve", 1, 2, "****"),
+        ("5550002", 0, 4, "****0002"),
+        ("0002", 0, 4, "****"),
+        ("", 0, 0, "****"),
+        ("a", 0, 0, "****"),
+        ("ñandú €", 2, 1, "ña****€"),
+    ] {
+        assert_eq!(partial(value, left, right), shown, "{value}");
+    }
+    for (value, shown) in [
+        ("nora@example.com", "n****@example.com"),
+        ("ñ@b", "ñ****@b"),
+        ("a@b@c", "a****@c"),
+        ("@example.com", "****"),
+        ("nora", "****"),
+        ("", "****"),
+    ] {
+        assert_eq!(email(value), shown, "{value}");
+    }
+    for (value, step, shown) in [
+        (1999, 1000, 1000),
+        (-1999, 1000, -1000),
+        (7, 10, 0),
+        (i64::MIN, i32::MAX as u32, -9_223_372_036_854_775_806),
+    ] {
+        assert_eq!(round(value, step), shown, "{value}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Values that differ in what isn't shown alone are shown the same, however long they are.
+    #[test]
+    fn what_is_hidden_tells_nothing(
+        first in ".{0,6}", hidden in ".{1,12}", other in ".{1,12}", last in ".{0,6}",
+    ) {
+        let (left, right) = (first.chars().count() as u8, last.chars().count() as u8);
+        let of = |hidden: &str| partial(&format!("{first}{hidden}{last}"), left, right);
+        prop_assert_eq!(of(&hidden), of(&other));
+        let name = |rest: &str| email(&format!("n{rest}@{}", last.replace('@', "")));
+        prop_assert_eq!(name(&hidden), name(&other));
+    }
+
+    #[test]
+    fn a_rounded_number_is_of_its_type(value: i32, step in 2..=i32::MAX as u32) {
+        let rounded = round(i64::from(value), step);
+        prop_assert!(i32::try_from(rounded).is_ok());
+        prop_assert!(rounded.unsigned_abs() <= u64::from(value.unsigned_abs()));
+        prop_assert_eq!(round(rounded, step), rounded);
+    }
 }
