@@ -67,7 +67,7 @@ pub enum CellRef {
 
 impl CellRef {
     /// The form in which generated policies name it: `read`, `=own,reports`, `assign>own`,
-    /// `["phone",{"Shown":"clear"}]`; and explanations a grant: `read:{"Plain":"own"}`.
+    /// `["phone","clear"]`; and explanations a grant: `read:{"Plain":"own"}`.
     pub fn text(&self) -> String {
         match self {
             Self::Action(action) => action.name().to_owned(),

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::permissions::ByRole;
 use crate::policy_set::{CellRef, Column, Grant, PolicySet};
-use crate::rendering::Rendering;
+use crate::rendering::{NoRendering, Rendering};
 use crate::row_policy::reach_sql;
 
 /// A field of a module that the matrix speaks of.
@@ -22,12 +22,39 @@ pub struct Field {
 }
 
 /// What may be granted of a field.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FieldRight {
     /// To see it so.
     Shown(Rendering),
     /// To write it.
     Write,
+}
+
+impl FieldRight {
+    /// Reads the form in which documents write it.
+    ///
+    /// # Errors
+    /// When it is neither `write` nor a rendering.
+    pub fn parse(text: &str) -> Result<Self, NoRendering> {
+        match text {
+            "write" => Ok(Self::Write),
+            _ => Rendering::parse(text).map(Self::Shown),
+        }
+    }
+}
+
+// As text: maps of rights have it for a key.
+impl Serialize for FieldRight {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for FieldRight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
 }
 
 impl fmt::Display for FieldRight {
@@ -88,8 +115,8 @@ impl PolicySet {
     /// With `renderings = ["clear", "partial(0,4)", "null"]`:
     ///
     /// ```sql
-    /// CASE WHEN (…in reach for ["phone",{"Shown":"clear"}]) THEN "phone"
-    ///   WHEN (…in reach for ["phone",{"Shown":"partial(0,4)"}]) THEN celador.render_partial(CAST("phone" AS pg_catalog.text), 0, 4)
+    /// CASE WHEN (…in reach for ["phone","clear"]) THEN "phone"
+    ///   WHEN (…in reach for ["phone","partial(0,4)"]) THEN celador.render_partial(CAST("phone" AS pg_catalog.text), 0, 4)
     ///   ELSE NULL::"pg_catalog"."text" END
     /// ```
     pub fn shown_sql(&self, module: &str, field: &str, alias: &str) -> Option<String> {

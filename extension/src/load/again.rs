@@ -30,17 +30,19 @@ pub(crate) fn compile_again() {
     };
     let number = live.number;
     let text = live.into_text();
-    let checked =
-        Document::from_toml(&text).and_then(|read| check_again(&read, &text, &read_schema()));
-    let set = match checked {
-        Ok(set) => set,
+    let checked = Document::from_toml(&text).and_then(|read| {
+        let set = check_again(&read, &text, &read_schema())?;
+        Ok((read, set))
+    });
+    let (document, set) = match checked {
+        Ok(checked) => checked,
         Err(problems) => {
             warn(&problems.to_string(), "Load a policy that fits.");
             return;
         }
     };
     apply::apply(&Plan::make(&set));
-    apply::store_again(number, &set);
+    apply::store_again(number, &document, &set);
     directory_trigger::signal("policy");
     // SAFETY: makes it visible to what follows in this transaction.
     unsafe { pg_sys::CommandCounterIncrement() }

@@ -301,10 +301,7 @@ pub(super) fn store(
     reason: Option<&str>,
 ) -> i32 {
     let compiled = compiled(set);
-    let parsed = match document.to_stored() {
-        Ok(parsed) => parsed,
-        Err(error) => errors::fault(format!("the document can't be stored: {error}")),
-    };
+    let parsed = parsed(document);
     let rows = spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
             spi::run_with(
@@ -328,22 +325,30 @@ pub(super) fn store(
         .unwrap_or_else(|| errors::fault("the policy was not stored"))
 }
 
-/// Stores what the live revision's document is compiled to by this version.
-pub(super) fn store_again(revision: i32, set: &PolicySet) {
+/// Stores what the live revision's document is read as and compiled to by this version.
+pub(super) fn store_again(revision: i32, document: &Document, set: &PolicySet) {
     spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| {
             spi::run_with(
-                "UPDATE celador.policy AS p SET compiled = $2, compiled_by = $3 \
+                "UPDATE celador.policy AS p SET compiled = $2, compiled_by = $3, parsed = $4 \
                  WHERE p.revision OPERATOR(pg_catalog.=) CAST($1 AS pg_catalog.int4)",
                 &[
                     Some(&revision.to_string()),
                     Some(&compiled(set)),
                     Some(version::LIBRARY),
+                    Some(&parsed(document)),
                 ],
                 false,
             )
         });
     });
+}
+
+fn parsed(document: &Document) -> String {
+    match document.to_stored() {
+        Ok(parsed) => parsed,
+        Err(error) => errors::fault(format!("the document can't be stored: {error}")),
+    }
 }
 
 fn compiled(set: &PolicySet) -> String {

@@ -88,9 +88,9 @@ fn resume(table: Option<pg_sys::Oid>) {
     // SAFETY: makes it visible to what follows.
     unsafe { pg_sys::CommandCounterIncrement() }
     let revision = live.number;
-    let (_, set) = checked(&live.into_text());
+    let (document, set) = checked(&live.into_text());
     apply::apply(&Plan::make(&set));
-    apply::store_again(revision, &set);
+    apply::store_again(revision, &document, &set);
     changes::note("resume", &name, None);
     directory_trigger::signal("policy");
     // SAFETY: as above.

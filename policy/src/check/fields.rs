@@ -203,11 +203,10 @@ impl Checker<'_> {
                 let path = [path, &["fields", written, right]].concat();
                 let quiet = every || path[2] == "*";
                 // One that isn't a right was told of with the cell.
-                match Self::right(right) {
-                    Some(FieldRight::Shown(rendering))
-                        if !field.renderings.contains(&rendering) => {}
-                    Some(right) => grant(path, right, scopes, quiet),
-                    None => {}
+                match FieldRight::parse(right) {
+                    Ok(FieldRight::Shown(rendering)) if !field.renderings.contains(&rendering) => {}
+                    Ok(right) => grant(path, right, scopes, quiet),
+                    Err(_) => {}
                 }
             }
         }
@@ -218,13 +217,6 @@ impl Checker<'_> {
             }
         }
         rights
-    }
-
-    fn right(written: &str) -> Option<FieldRight> {
-        match written {
-            "write" => Some(FieldRight::Write),
-            _ => Rendering::parse(written).ok().map(FieldRight::Shown),
-        }
     }
 
     /// Tells of fields and rights in a cell that nobody has defined.
@@ -252,10 +244,10 @@ impl Checker<'_> {
             }
             for (written, scopes) in rights {
                 let path = [&path[..], &[written.as_str()]].concat();
-                let known = match Self::right(written) {
-                    None => false,
-                    Some(FieldRight::Write) => true,
-                    Some(FieldRight::Shown(rendering)) => rule.is_none_or(|rule| {
+                let known = match FieldRight::parse(written) {
+                    Err(_) => false,
+                    Ok(FieldRight::Write) => true,
+                    Ok(FieldRight::Shown(rendering)) => rule.is_none_or(|rule| {
                         let mut listed = rule.renderings.iter().map(|text| Rendering::parse(text));
                         listed.any(|listed| listed == Ok(rendering.clone()))
                     }),
