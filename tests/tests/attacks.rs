@@ -174,7 +174,7 @@ impl Run {
             settings: settings.collect(),
             ..Options::default()
         });
-        let dir = file("target/attacks").join(name);
+        let dir = file("target/attacks").join(format!("{name}-{}", celador_tests::major()));
         if dir.exists() {
             fs::remove_dir_all(&dir).unwrap();
         }
@@ -300,6 +300,10 @@ fn psycopg() -> PathBuf {
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     let packages = file("target/attacks/packages");
+    fs::create_dir_all(&packages).expect("a directory can be made");
+    // Versions are tested side by side.
+    let lock = fs::File::create(packages.join(".lock")).expect("a file can be made");
+    lock.lock().expect("it can be locked");
     let imports = Command::new("python3")
         .args([
             "-c",
