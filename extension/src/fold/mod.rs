@@ -17,12 +17,13 @@
 //! What stays is asked row by row. A statement that holds an answer carries a stamp
 //! ([`crate::plan_stamp`]): it never runs for anybody else.
 
+mod constants;
 mod followed;
 mod keys;
 mod remembered;
 mod support;
 
-use std::ffi::{CStr, c_void};
+use std::ffi::c_void;
 
 use celador_policy::key_set::KeySet;
 use celador_policy::policy_set::{CellRef, LinkKind, Placement};
@@ -36,6 +37,8 @@ use crate::probe::{module, reaches_all, reaches_nothing};
 use crate::reach::{Set, attribute, holds_what};
 use crate::session::Person;
 
+pub(crate) use constants::constant_bool;
+use constants::{constant_place, constant_text, is_written_out};
 pub(crate) use remembered::{Answered, Conditions};
 
 /// A function of Celador's whose answer may be known before a row is looked at.
@@ -456,56 +459,4 @@ unsafe extern "C-unwind" fn part(node: *mut pg_sys::Node, fold: *mut c_void) -> 
 unsafe fn elements(list: *mut pg_sys::List) -> Vec<*mut pg_sys::Node> {
     // SAFETY: a list of expressions.
     unsafe { crate::hooks::tree::elements(list) }
-}
-
-/// The value of a constant that is a boolean; NULL lets nothing through.
-pub(crate) unsafe fn constant_bool(node: *mut pg_sys::Node) -> Option<bool> {
-    // SAFETY: the tag is checked before the node is read.
-    unsafe {
-        let constant = constant(node, pg_sys::BOOLOID)?;
-        Some(!(*constant).constisnull && (*constant).constvalue.value() != 0)
-    }
-}
-
-/// The value of a constant that says a place in a list.
-unsafe fn constant_place(node: *mut pg_sys::Node) -> Option<usize> {
-    // SAFETY: the tag is checked before the node is read.
-    unsafe {
-        let constant = constant(node, pg_sys::INT4OID)?;
-        let is_null = (*constant).constisnull;
-        let place = (*constant).constvalue.value() as i32;
-        usize::try_from(place).ok().filter(|_| !is_null)
-    }
-}
-
-/// Whether an argument names scopes that are written out, or a part of `assign`.
-unsafe fn is_written_out(argument: *mut pg_sys::Node) -> bool {
-    // SAFETY: the tag is checked before the node is read.
-    let text = unsafe { constant_text(argument) };
-    let cell = text.and_then(|text| CellRef::from_text(&text));
-    cell.is_some_and(|cell| !matches!(cell, CellRef::Action(_)))
-}
-
-/// The value of a constant that is a text and not NULL.
-unsafe fn constant_text(node: *mut pg_sys::Node) -> Option<String> {
-    // SAFETY: the tag is checked before the node is read; the string is a copy of PostgreSQL's.
-    unsafe {
-        let constant = constant(node, pg_sys::TEXTOID)?;
-        if (*constant).constisnull {
-            return None;
-        }
-        let text = pg_sys::text_to_cstring((*constant).constvalue.cast_mut_ptr());
-        Some(CStr::from_ptr(text).to_string_lossy().into_owned())
-    }
-}
-
-unsafe fn constant(node: *mut pg_sys::Node, of: pg_sys::Oid) -> Option<*mut pg_sys::Const> {
-    // SAFETY: the tag is checked before the node is read.
-    unsafe {
-        if node.is_null() || (*node).type_ != pg_sys::NodeTag::T_Const {
-            return None;
-        }
-        let constant = node.cast::<pg_sys::Const>();
-        ((*constant).consttype == of).then_some(constant)
-    }
 }
