@@ -134,34 +134,38 @@ fn load(databases: &Databases, database: &str, width: Width) -> Result<Duration>
 
 /// Changes a cell, each time in a session of its own; returns the middle time.
 fn change_a_cell(databases: &Databases, database: &str, width: Width) -> Result<Duration> {
-    let mut took = Vec::new();
-    for table in 1..=width.tables.min(5) {
+    middle(width, |table| {
         let mut client = databases.superuser(database)?;
+        let cell = format!("'role1', 'records_{table}', 'read'");
         let begin = Instant::now();
         client.query_one(
-            &format!("SELECT celador.change_cell('role1', 'records_{table}', 'read', '[\"own\"]')"),
+            &format!("SELECT celador.change_cell({cell}, '[\"own\"]')"),
             &[],
         )?;
-        took.push(begin.elapsed().as_secs_f64());
-    }
-    let middle = median(&took).context("nothing was measured")?;
-    Ok(Duration::from_secs_f64(middle))
+        Ok(begin.elapsed())
+    })
 }
 
 /// Loads the same policy with another cell each time; returns the middle time.
 fn load_another_cell(databases: &Databases, database: &str, width: Width) -> Result<Duration> {
     let mut client = databases.superuser(database)?;
     let document = document(width.roles, width.tables);
-    let mut took = Vec::new();
-    for table in 1..=width.tables.min(5) {
+    middle(width, |table| {
         let cell = format!("records_{table} = {{ read = [\"reports\"");
         let other = format!("records_{table} = {{ read = [\"own\"");
         let changed = document.replacen(&cell, &other, 1);
         ensure!(changed != document, "there is no such cell");
         let begin = Instant::now();
         client.query_one("SELECT celador.load_policy($1)", &[&changed])?;
-        took.push(begin.elapsed().as_secs_f64());
-    }
+        Ok(begin.elapsed())
+    })
+}
+
+/// The middle of the times that something takes for one table after another, up to five.
+fn middle(width: Width, mut take: impl FnMut(usize) -> Result<Duration>) -> Result<Duration> {
+    let took: Vec<f64> = (1..=width.tables.min(5))
+        .map(|table| Ok(take(table)?.as_secs_f64()))
+        .collect::<Result<_>>()?;
     let middle = median(&took).context("nothing was measured")?;
     Ok(Duration::from_secs_f64(middle))
 }

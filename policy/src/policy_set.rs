@@ -219,18 +219,26 @@ impl Module {
         placing.chain(named).chain(filtered).collect()
     }
 
+    /// The columns that hold an owner's key; link tables go by the record's.
+    pub fn owner_columns(&self) -> impl Iterator<Item = &OwnerColumn> {
+        self.owners.iter().filter_map(|owner| match owner {
+            Owner::Column(owner) => Some(owner),
+            Owner::Link(..) => None,
+        })
+    }
+
+    /// The columns that hold a group's key; link tables go by the record's.
+    pub fn group_columns(&self) -> impl Iterator<Item = &Column> {
+        self.groups.iter().filter_map(|group| match group {
+            GroupPlace::Column(group) => Some(group),
+            GroupPlace::Link(_) => None,
+        })
+    }
+
     /// The columns that say whose a record is, under which groups it is filed, what it hangs on, and
     /// by which it is named.
     pub fn placing_columns(&self) -> impl Iterator<Item = &Column> {
-        let owners = self.owners.iter().filter_map(|owner| match owner {
-            Owner::Column(owner) => Some(&owner.column),
-            // By the record's key.
-            Owner::Link(..) => None,
-        });
-        let groups = self.groups.iter().filter_map(|group| match group {
-            GroupPlace::Column(group) => Some(group),
-            GroupPlace::Link(_) => None,
-        });
+        let owners = self.owner_columns().map(|owner| &owner.column);
         let parents = self.parents.iter().flat_map(|parent| {
             let kind = match &parent.target {
                 ParentTarget::ByType { column, .. } => Some(column),
@@ -241,7 +249,7 @@ impl Module {
             [Some(&parent.column), kind].into_iter().flatten()
         });
         let creator = self.creator.iter().map(|creator| &creator.column);
-        (self.key.iter().chain(owners).chain(groups))
+        (self.key.iter().chain(owners).chain(self.group_columns()))
             .chain(parents)
             .chain(creator)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use celador_policy::Action;
 use celador_policy::access::pointing_gives;
-use celador_policy::policy_set::{CellRef, GroupPlace, KeyColumn, Module, Owner, ParentTarget};
+use celador_policy::policy_set::{CellRef, KeyColumn, Module, ParentTarget};
 use pgrx::prelude::*;
 
 use super::verdict::Verdict;
@@ -29,7 +29,7 @@ impl Call {
                 .ok_or_else(|| (OF_NO_MODULE.0.to_owned(), OF_NO_MODULE.1))?;
             let known = Known::of(person, name, module, (*self.relation).rd_id);
             if before == name {
-                self.update(person, &known, module)?;
+                self.update(person, &known, name, module)?;
             } else {
                 self.turns_into(person, before, name)?;
             }
@@ -70,6 +70,7 @@ impl Call {
         &self,
         person: &Person,
         known: &Known,
+        name: &str,
         module: &Module,
     ) -> Verdicted {
         // SAFETY: both rows are of the trigger's relation.
@@ -98,6 +99,7 @@ impl Call {
             Verdict::ask(
                 person,
                 known,
+                name,
                 module,
                 self.relation,
                 (*self.data).tg_trigtuple,
@@ -257,17 +259,11 @@ fn refusal(what: &str, hint: &'static str) -> Verdicted {
 }
 
 fn is_owner(module: &Module, column: &str) -> bool {
-    module.owners.iter().any(|owner| match owner {
-        Owner::Column(owner) => owner.column.name == column,
-        Owner::Link(..) => false,
-    })
+    (module.owner_columns()).any(|owner| owner.column.name == column)
 }
 
 fn is_group(module: &Module, column: &str) -> bool {
-    module.groups.iter().any(|group| match group {
-        GroupPlace::Column(group) => group.name == column,
-        GroupPlace::Link(_) => false,
-    })
+    module.group_columns().any(|group| group.name == column)
 }
 
 fn is_assignment(module: &Module, column: &str) -> bool {

@@ -1,5 +1,6 @@
 //! What the guard knows of a table for a person before it sees a row: found once, not for each.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -19,8 +20,8 @@ pub(crate) struct Known {
     pub(super) identifies: BTreeSet<String>,
     /// The columns of which a change is looked at; `None`: a change of any.
     looked_at: Option<BTreeSet<String>>,
-    /// The statement that asks what the person may do with the old row and the new.
-    pub(super) questions: String,
+    /// The statement that asks what the person may do with the old row and the new, once it is asked.
+    questions: OnceCell<String>,
     /// Which of the module's parents bring the record that is pointed to into somebody's reach.
     pub(super) giving: Vec<usize>,
 }
@@ -48,18 +49,27 @@ impl Known {
             let deciding = module.deciding_columns().into_iter().map(str::to_owned);
             deciding.chain(identifies.iter().cloned()).collect()
         });
-        let bounds: Vec<_> = (person.access.assign_bounds(policy, name).into_iter()).collect();
         let gives = |to: &str| pointing_gives(policy, name, to);
         let parents = module.parents.iter().enumerate();
         Self {
             identifies,
             looked_at,
-            questions: verdict::questions(policy, name, module, &bounds),
+            questions: OnceCell::new(),
             giving: parents
                 .filter(|(_, parent)| parent.modules().into_iter().any(gives))
                 .map(|(at, _)| at)
                 .collect(),
         }
+    }
+
+    /// The statement that asks what the person may do with the old row and the new.
+    pub(super) fn questions(&self, person: &Person, name: &str, module: &Module) -> &str {
+        self.questions.get_or_init(|| {
+            let policy = person.policy();
+            let bounds = person.access.assign_bounds(policy, name);
+            let bounds: Vec<_> = bounds.into_iter().collect();
+            verdict::questions(policy, name, module, &bounds)
+        })
     }
 
     /// Whether nothing is left to be asked of a row in which these columns change: it has passed the

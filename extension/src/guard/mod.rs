@@ -160,9 +160,11 @@ impl Call {
                 if self.arrives(name, row) {
                     return row;
                 }
-                let known = Known::of(&person, name, module, (*self.relation).rd_id);
-                if let Err((what, hint)) = self.points(&person, name, &known, module, row) {
-                    self.refuse(&what, hint);
+                if !module.parents.is_empty() {
+                    let known = Known::of(&person, name, module, (*self.relation).rd_id);
+                    if let Err((what, hint)) = self.points(&person, name, &known, module, row) {
+                        self.refuse(&what, hint);
+                    }
                 }
                 if name == "shares" {
                     self.share(&person, row);

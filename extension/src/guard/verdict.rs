@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use celador_policy::document::ScopeName;
-use celador_policy::policy_set::{CellRef, Module, Owner, OwnerColumn};
+use celador_policy::policy_set::{CellRef, Module, OwnerColumn};
 use celador_policy::row_policy::{
     nobody_owns, reach_and_restrictions, reach_sql, restriction_terms,
 };
@@ -44,15 +44,18 @@ impl Verdict {
     pub(super) unsafe fn ask(
         person: &Person,
         known: &Known,
+        name: &str,
         module: &Module,
         relation: pg_sys::Relation,
         old: pg_sys::HeapTuple,
         new: pg_sys::HeapTuple,
     ) -> Self {
+        let questions = known.questions(person, name, module);
         // SAFETY: both rows are of the relation's row type.
-        let row = unsafe { answers(person, relation, &known.questions, &[old, new]) };
+        let row = unsafe { answers(person, relation, questions, &[old, new]) };
         let is_true = |at: usize| row.get(at).cloned().flatten().as_deref() == Some("t");
-        let owners = owner_columns(module)
+        let owners = module
+            .owner_columns()
             .enumerate()
             .map(|(at, owner)| NewOwner {
                 column: owner.column.name.clone(),
@@ -98,13 +101,6 @@ pub(super) unsafe fn answers(
     }
 }
 
-fn owner_columns(module: &Module) -> impl Iterator<Item = &OwnerColumn> {
-    module.owners.iter().filter_map(|owner| match owner {
-        Owner::Column(column) => Some(column),
-        Owner::Link(..) => None,
-    })
-}
-
 /// One row with the answers, from the old row `o` and the new row `n`.
 ///
 /// ```sql
@@ -126,7 +122,7 @@ pub(super) fn questions(
     };
     let update = CellRef::Action(writing);
     let within = |cell: &CellRef, alias: &str| reach_and_restrictions(policy, name, cell, alias);
-    let owners: Vec<&OwnerColumn> = owner_columns(module).collect();
+    let owners: Vec<&OwnerColumn> = module.owner_columns().collect();
     let no_owner = if owners.is_empty() {
         "false".to_owned()
     } else {

@@ -31,7 +31,7 @@ pub(crate) fn live(catalog: &Catalog) -> &PolicySet {
 }
 
 /// The catalog, or an error that says that the extension isn't there.
-pub(super) fn catalog() -> std::rc::Rc<Catalog> {
+pub(crate) fn catalog() -> std::rc::Rc<Catalog> {
     crate::session::begin_statement();
     catalog::current().unwrap_or_else(|| errors::fault("the extension is being created or is gone"))
 }

@@ -6,7 +6,7 @@ use pgrx::JsonB;
 use pgrx::prelude::*;
 
 use super::{apply, refuse, revisions};
-use crate::{catalog, directory_trigger, errors, hooks, knowing, server_minor, version};
+use crate::{directory_trigger, errors, hooks, knowing, server_minor, version};
 
 /// `celador.change_cell(role, module, action, scopes, reason, base)`: the new revision's number. The
 /// scopes are as in a document; none takes the key away.
@@ -41,8 +41,7 @@ fn change_cell(
     server_minor::require();
     let _timeout = apply::LockTimeout::set();
     revisions::begin(base);
-    let catalog = catalog::current()
-        .unwrap_or_else(|| errors::fault("the extension is being created or is gone"));
+    let catalog = knowing::catalog();
     let live = knowing::live(&catalog);
     apply::may_load();
     let Some(revision) = revisions::revision(None).filter(|it| it.number == catalog.revision)

@@ -230,29 +230,8 @@ impl Checker<'_> {
 
 /// Whether the column decides who reaches a record.
 fn decides(module: &Module, name: &str) -> bool {
-    let owners = module.owners.iter().filter_map(|owner| match owner {
-        Owner::Column(owner) => Some(&owner.column),
-        Owner::Link(..) => None,
-    });
-    let groups = module.groups.iter().filter_map(|group| match group {
-        GroupPlace::Column(group) => Some(group),
-        GroupPlace::Link(_) => None,
-    });
-    let parents = module.parents.iter().flat_map(|parent| {
-        let kind = match &parent.target {
-            ParentTarget::Module(_) | ParentTarget::Joined { .. } | ParentTarget::Linked { .. } => {
-                None
-            }
-            ParentTarget::ByType { column, .. } => Some(column),
-        };
-        [Some(&parent.column), kind].into_iter().flatten()
-    });
-    owners
-        .chain(groups)
-        .chain(parents)
-        .chain(module.creator.iter().map(|creator| &creator.column))
-        .chain(&module.key)
-        .map(|column| column.name.as_str())
-        .chain(module.rows.iter().flat_map(RowFilter::columns))
+    let filtered = module.rows.iter().flat_map(RowFilter::columns);
+    (module.placing_columns().map(|column| column.name.as_str()))
+        .chain(filtered)
         .any(|column| column == name)
 }

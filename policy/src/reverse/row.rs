@@ -72,16 +72,8 @@ pub fn row_sql(policy: &PolicySet, name: &str, table: &TableName, condition: &st
     let text = |column: &str| format!("CAST(r.{} AS pg_catalog.text)", quote::name(column));
     let null = || "NULL::pg_catalog.text".to_owned();
     let mut columns = vec![module.key.as_ref().map_or_else(null, |key| text(&key.name))];
-    for owner in &module.owners {
-        if let Owner::Column(owner) = owner {
-            columns.push(text(&owner.column.name));
-        }
-    }
-    for group in &module.groups {
-        if let GroupPlace::Column(group) = group {
-            columns.push(text(&group.name));
-        }
-    }
+    columns.extend((module.owner_columns()).map(|owner| text(&owner.column.name)));
+    columns.extend(module.group_columns().map(|group| text(&group.name)));
     columns.push(
         module
             .creator

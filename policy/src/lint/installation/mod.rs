@@ -305,14 +305,8 @@ fn links_of(module: &Module) -> impl Iterator<Item = (&Link, bool)> {
 }
 
 fn columns_of(module: &Module) -> Vec<(&Column, &'static str)> {
-    let owners = module.owners.iter().filter_map(|owner| match owner {
-        Owner::Column(owner) => Some((&owner.column, "owner")),
-        Owner::Link(..) => None,
-    });
-    let groups = module.groups.iter().filter_map(|group| match group {
-        GroupPlace::Column(group) => Some((group, "group")),
-        GroupPlace::Link(_) => None,
-    });
+    let owners = (module.owner_columns()).map(|owner| (&owner.column, "owner"));
+    let groups = module.group_columns().map(|group| (group, "group"));
     let parents = module
         .parents
         .iter()
