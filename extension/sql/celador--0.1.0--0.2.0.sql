@@ -313,6 +313,46 @@ ALTER FUNCTION celador.share_in_reach(text, text, bigint) SUPPORT celador.reach_
 ALTER FUNCTION celador.share_in_reach(text, text, uuid) SUPPORT celador.reach_support;
 ALTER FUNCTION celador.share_in_reach(text, text, text) SUPPORT celador.reach_support;
 
+-- Fields: what is left of a value for those who don't see it. None of them fails, or tells of its argument.
+
+CREATE FUNCTION celador.render_partial(value text, "left" integer, "right" integer) RETURNS text
+  AS 'MODULE_PATHNAME', 'render_partial_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_email(value text) RETURNS text
+  AS 'MODULE_PATHNAME', 'render_email_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_year(value date) RETURNS date
+  AS 'MODULE_PATHNAME', 'render_year_date_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_year(value timestamp) RETURNS timestamp
+  AS 'MODULE_PATHNAME', 'render_year_time_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_year(value timestamptz) RETURNS timestamptz
+  AS 'MODULE_PATHNAME', 'render_year_time_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_month(value date) RETURNS date
+  AS 'MODULE_PATHNAME', 'render_month_date_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_month(value timestamp) RETURNS timestamp
+  AS 'MODULE_PATHNAME', 'render_month_time_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_month(value timestamptz) RETURNS timestamptz
+  AS 'MODULE_PATHNAME', 'render_month_time_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_round(value smallint, step integer) RETURNS smallint
+  AS 'MODULE_PATHNAME', 'render_round_int2_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_round(value integer, step integer) RETURNS integer
+  AS 'MODULE_PATHNAME', 'render_round_int4_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_round(value bigint, step integer) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'render_round_int8_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_round(value real, step integer) RETURNS real
+  AS 'MODULE_PATHNAME', 'render_round_float4_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_round(value double precision, step integer) RETURNS double precision
+  AS 'MODULE_PATHNAME', 'render_round_float8_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_round(value numeric, step integer) RETURNS numeric
+  AS 'MODULE_PATHNAME', 'render_round_numeric_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+-- No statement has a value of type internal: nobody hashes guesses.
+CREATE FUNCTION celador.render_hash_text(value internal) RETURNS text
+  AS 'MODULE_PATHNAME', 'render_hash_text_wrapper' LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_hash_uuid(value internal) RETURNS uuid
+  AS 'MODULE_PATHNAME', 'render_hash_uuid_wrapper' LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_hash_int8(value internal) RETURNS bigint
+  AS 'MODULE_PATHNAME', 'render_hash_int8_wrapper' LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.written_back(written anyelement, shown anyelement, stored anyelement) RETURNS anyelement
+  AS 'MODULE_PATHNAME', 'written_back_wrapper' LANGUAGE c STABLE PARALLEL SAFE;
+
 -- Knowing: what is worth a second look, who may what, who reaches a record. All of it reads.
 
 -- Who looked at people''s access, and when.
@@ -433,7 +473,7 @@ BEGIN
       ('matrix_svg', 'The same as a picture'),
       ('access_review', 'What everybody may do: a line for each person'),
       ('administrators', 'The active people who reach everything, and by which role'),
-      ('personal_data', 'Which roles read tagged fields, how far, and how many people'),
+      ('personal_data', 'How which roles see tagged fields, in which rows, and how many people'),
       ('record_review', 'Notes that somebody has looked at people''s access'),
       ('reviews', 'Who looked at people''s access, and when'),
       ('observed', 'What the policy would hide or refuse on observed tables'),
@@ -502,6 +542,15 @@ BEGIN
       ('unlinked_in_reach', 'Called by row policies'),
       ('may_link', 'Called by row policies'),
       ('may_hang', 'Called by row policies'),
+      ('render_partial', 'Called by masks: the ends of a text'),
+      ('render_email', 'Called by masks: a letter and the domain of an e-mail address'),
+      ('render_year', 'Called by masks: the beginning of the year'),
+      ('render_month', 'Called by masks: the beginning of the month'),
+      ('render_round', 'Called by masks: a number without what is below the step'),
+      ('render_hash_text', 'Called by masks: a keyed hash'),
+      ('render_hash_uuid', 'Called by masks: a keyed hash'),
+      ('render_hash_int8', 'Called by masks: a keyed hash'),
+      ('written_back', 'Called where a masked column is set: what is stored stays if what is shown is written'),
       ('reach_support', 'Planner support of the functions that look a value up'),
       ('observes_nobody', 'Called by statements over observed tables'),
       ('observe', 'Called by statements over observed tables'),

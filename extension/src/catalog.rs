@@ -14,6 +14,7 @@ use pgrx::prelude::*;
 use crate::fold::{Conditions, Question};
 use crate::hooks::injected::mistake;
 use crate::hooks::observe;
+use crate::masks::KnownMasks;
 use crate::spi::{self, Kept, Reads};
 use crate::version::Unfit;
 use crate::{errors, hooks, plan_memory, plan_stamp, relations, session};
@@ -49,6 +50,8 @@ pub(crate) struct Catalog {
     pub(crate) still_readable: pg_sys::Oid,
     /// `celador.readable_now(oid, tid, xid)`.
     pub(crate) readable_now: pg_sys::Oid,
+    /// `celador.written_back(anyelement, anyelement, anyelement)`.
+    pub(crate) written_back: pg_sys::Oid,
     /// `celador.guard()`.
     pub(crate) guard: pg_sys::Oid,
     /// `celador.assume(text)`.
@@ -71,6 +74,8 @@ pub(crate) struct Catalog {
     observing: RefCell<HashMap<pg_sys::Oid, Observing>>,
     /// The conditions that policies put on tables, as statements have had them.
     pub(crate) conditions: Conditions,
+    /// The masks of tables.
+    pub(crate) masks: KnownMasks,
 }
 
 /// How often relations had changed when it was written, and what is asked.
@@ -226,6 +231,7 @@ impl Catalog {
             covered: self.covered,
             still_readable: self.still_readable,
             readable_now: self.readable_now,
+            written_back: self.written_back,
             guard: self.guard,
             assume: self.assume,
             act_as: self.act_as,
@@ -237,6 +243,7 @@ impl Catalog {
             materialized: RefCell::default(),
             observing: RefCell::default(),
             conditions: Conditions::default(),
+            masks: KnownMasks::default(),
         }
     }
 

@@ -350,6 +350,11 @@ fn may_execute(function: pg_sys::Oid, role: pg_sys::Oid) -> bool {
     result == pg_sys::AclResult::ACLCHECK_OK
 }
 
+/// The key that values are hashed with.
+pub(crate) fn hash_key() -> celador_identity::HashKey {
+    key_file::read_hash_key(key_file().as_deref())
+}
+
 fn keys() -> celador_identity::KeyRing {
     key_file::read(key_file().as_deref())
 }

@@ -10,7 +10,9 @@ use celador_policy::{Action, PolicySet, Reach, quote};
 use pgrx::prelude::*;
 
 use crate::catalog::Catalog;
-use crate::probe::{asked, fetch, in_reach, is_record, module, reaches_all};
+use crate::probe::{
+    asked_of_row, fetch, goes_beyond_reading, in_reach, is_record, module, reaches_all,
+};
 use crate::session::{self, Person, person};
 use crate::spi::{self, Reads};
 
@@ -82,7 +84,8 @@ fn follow(
 #[pg_extern]
 fn link_in_reach(module: &str, cell: &str, kind: &str, place: i32, record: &str) -> bool {
     let person = person();
-    let reach = person.reach(module, &asked(cell).text());
+    let cell = asked_of_row(cell);
+    let reach = person.reach(module, &cell.text());
     let Some((link, key)) = link(person.policy(), module, kind, place) else {
         return false;
     };
@@ -94,6 +97,7 @@ fn link_in_reach(module: &str, cell: &str, kind: &str, place: i32, record: &str)
         None => &reach.groups,
     };
     !keys.is_empty()
+        && !goes_beyond_reading(&person, module, &cell, record)
         && linked(&person.catalog, link, record, Reads::Statement)
             .iter()
             .any(|other| keys.has_text(other))
@@ -108,7 +112,9 @@ fn unlinked_in_reach(module: &str, cell: &str, place: i32, record: &str) -> bool
     let Some((link, _)) = link(person.policy(), name, "owner", place) else {
         return false;
     };
-    *person.reach(name, &asked(cell).text()) != Reach::default()
+    let cell = asked_of_row(cell);
+    *person.reach(name, &cell.text()) != Reach::default()
+        && !goes_beyond_reading(&person, name, &cell, record)
         && linked(&person.catalog, link, record, Reads::Statement).is_empty()
         && is_record(&person, name, record, "is there", || "true".to_owned())
 }

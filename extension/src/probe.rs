@@ -119,6 +119,18 @@ pub(crate) fn in_reach(person: &Person, name: &str, cell: &CellRef, record: &str
 /// Whoever calls these by SQL may ask for actions only: scopes written out would ask about rows
 /// that nobody granted.
 pub(crate) fn asked(cell: &str) -> CellRef {
+    let cell = asked_of_row(cell);
+    if !spi::is_internal() && matches!(cell, CellRef::Field(..)) {
+        errors::denied(
+            "what is granted of a field can't be asked for by SQL",
+            "Ask for an action, such as read.",
+        );
+    }
+    cell
+}
+
+/// Masks stand in people's statements, and ask for what is granted of a field as well.
+pub(crate) fn asked_of_row(cell: &str) -> CellRef {
     let Some(cell) = CellRef::from_text(cell) else {
         errors::raise(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
@@ -126,13 +138,27 @@ pub(crate) fn asked(cell: &str) -> CellRef {
             "Name an action, such as read.",
         )
     };
-    if !spi::is_internal() && !matches!(cell, CellRef::Action(_)) {
+    if !spi::is_internal() && !matches!(cell, CellRef::Action(_) | CellRef::Field(..)) {
         errors::denied(
             "scopes can't be asked for by SQL",
             "Ask for an action, such as read.",
         );
     }
     cell
+}
+
+/// What is granted of a field may go farther than reading, where there is no row to show it: of a record
+/// that a person doesn't read nothing is told.
+pub(crate) fn goes_beyond_reading(
+    person: &Person,
+    module: &str,
+    cell: &CellRef,
+    record: &str,
+) -> bool {
+    let read = CellRef::Action(Action::Read);
+    !spi::is_internal()
+        && matches!(cell, CellRef::Field(..))
+        && !in_reach(person, module, &read, record)
 }
 
 /// What hangs on a record follows it. What hangs on none, or on one that is gone, is for those who
@@ -177,7 +203,7 @@ fn parent_in_reach(
         return false;
     };
     let person = person();
-    let reach = person.reach(name, &asked(cell).text());
+    let reach = person.reach(name, &asked_of_row(cell).text());
     if reach.parents.is_empty() {
         return false;
     }
@@ -210,7 +236,7 @@ fn parent_in_reach(
 #[pg_extern]
 fn related_in_reach(module: &str, cell: &str, record: &str) -> bool {
     let person = person();
-    let reach = person.reach(module, &asked(cell).text());
+    let reach = person.reach(module, &asked_of_row(cell).text());
     reach
         .related
         .iter()

@@ -160,3 +160,21 @@ pub(crate) unsafe fn is_ours_function(function: pg_sys::Oid) -> bool {
 pub(crate) fn has_heirs(relation: pg_sys::Oid) -> bool {
     with_class(relation, |class| class.relhassubclass).unwrap_or(false)
 }
+
+/// A column of a row type, counted from 0.
+pub(crate) unsafe fn attribute(
+    descriptor: pg_sys::TupleDesc,
+    at: i32,
+) -> *mut pg_sys::FormData_pg_attribute {
+    // SAFETY: `at` is below the number of attributes.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        {
+            (*descriptor).attrs.as_mut_ptr().add(at as usize)
+        }
+        #[cfg(feature = "pg18")]
+        {
+            pg_sys::TupleDescAttr(descriptor, at)
+        }
+    }
+}

@@ -35,6 +35,12 @@ pub enum KeyFileError {
         /// The key's number.
         number: u32,
     },
+    /// There is a key for hashes already.
+    #[error("line {line} of the key file gives a second key for hashes")]
+    HashTwice {
+        /// Where.
+        line: usize,
+    },
     /// One byte repeated is a placeholder that somebody forgot to replace.
     #[error("line {line} of the key file has a placeholder, not a random key")]
     Placeholder {
@@ -47,7 +53,8 @@ pub enum KeyFileError {
 }
 
 impl KeyRing {
-    /// Reads a key file: lines of a number and 64 hexadecimal digits; `#` begins a comment.
+    /// Reads a key file: lines of a number and 64 hexadecimal digits; `#` begins a comment. The line of
+    /// the [`crate::HashKey`] is passed over.
     ///
     /// # Errors
     /// When a line is anything else, a number comes twice, or there is no key.
@@ -59,19 +66,15 @@ impl KeyRing {
             let Some(number) = words.next() else {
                 continue;
             };
+            if number == HASH {
+                continue;
+            }
             let (Some(number), Some(digits), None) =
                 (plain_number(number), words.next(), words.next())
             else {
                 return Err(KeyFileError::NotAKey { line });
             };
-            let mut key = Zeroizing::new(vec![0; KEY_BYTES]);
-            match base16ct::mixed::decode(digits, &mut key) {
-                Ok(decoded) if decoded.len() == KEY_BYTES => {}
-                Ok(_) | Err(_) => return Err(KeyFileError::NotAKey { line }),
-            }
-            if key.iter().all(|byte| *byte == key[0]) {
-                return Err(KeyFileError::Placeholder { line });
-            }
+            let key = key(line, digits)?;
             if keys.insert(number, key).is_some() {
                 return Err(KeyFileError::NumberTwice { line, number });
             }
@@ -97,7 +100,23 @@ impl KeyRing {
     }
 }
 
-fn mac(key: &[u8]) -> Hmac<Sha256> {
+/// What stands in the place of a number before the key that values are hashed with.
+pub(crate) const HASH: &str = "hash";
+
+/// The key that is written so.
+pub(crate) fn key(line: usize, digits: &str) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
+    let mut key = Zeroizing::new(vec![0; KEY_BYTES]);
+    match base16ct::mixed::decode(digits, &mut key) {
+        Ok(decoded) if decoded.len() == KEY_BYTES => {}
+        Ok(_) | Err(_) => return Err(KeyFileError::NotAKey { line }),
+    }
+    if key.iter().all(|byte| *byte == key[0]) {
+        return Err(KeyFileError::Placeholder { line });
+    }
+    Ok(key)
+}
+
+pub(crate) fn mac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A [`KeyRing`] is read from the text of the key file. It signs [`Claims`] with its newest key
 //! and verifies a token with the key that the token names, so two keys can be valid while one
-//! replaces the other. Pure: no I/O and no clock; whoever calls passes the time in.
+//! replaces the other. A [`HashKey`] hashes values for those who don't see them. Pure: no I/O and no clock; whoever calls passes the time in.
 //!
 //! ```
 //! use celador_identity::{Claims, Expected, KeyRing, TokenError};
@@ -32,9 +32,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod hash_key;
 mod key_ring;
 mod token;
 
+pub use hash_key::HashKey;
 pub use key_ring::{KEY_BYTES, KeyFileError, KeyRing};
 pub use token::{
     Claims, ClaimsError, Expected, MAX_TOKEN_BYTES, MAX_USER_BYTES, Token, TokenError,

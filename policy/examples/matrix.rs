@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut schema = Schema::default();
     let column = |type_name: &str| ColumnFacts {
         type_name: format!("pg_catalog.{type_name}"),
-        generated: false,
+        ..ColumnFacts::default()
     };
     for module in 0..modules {
         text.push_str(&format!(
@@ -80,7 +80,7 @@ fn own_tables(schema: &mut Schema) {
             name.to_owned(),
             ColumnFacts {
                 type_name: "pg_catalog.text".to_owned(),
-                generated: false,
+                ..ColumnFacts::default()
             },
         )
     };

@@ -6,9 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::permissions::ByRole;
-use crate::policy_set::{CellRef, Column, Grant, PolicySet};
+use crate::policy_set::{Column, Grant, PolicySet};
 use crate::rendering::{NoRendering, Rendering};
-use crate::row_policy::reach_sql;
 
 /// A field of a module that the matrix speaks of.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +18,13 @@ pub struct Field {
     pub renderings: Vec<Rendering>,
     /// What the field holds, for example `personal`.
     pub tags: BTreeSet<String>,
+}
+
+impl Field {
+    /// Whether there is anybody who doesn't see it as it is stored.
+    pub fn masks(&self) -> bool {
+        self.renderings != [Rendering::Clear]
+    }
 }
 
 /// What may be granted of a field.
@@ -107,32 +113,5 @@ impl PolicySet {
     pub fn field(&self, module: &str, field: &str) -> Option<(&Field, &Column)> {
         let field = self.fields.get(module)?.get(field)?;
         Some((field, field.column.as_ref()?))
-    }
-
-    /// What a row shows of a field: the most revealing rendering that is granted, or the last.
-    /// `alias` is put before the columns: empty, or a name with its dot.
-    ///
-    /// With `renderings = ["clear", "partial(0,4)", "null"]`:
-    ///
-    /// ```sql
-    /// CASE WHEN (…in reach for ["phone","clear"]) THEN "phone"
-    ///   WHEN (…in reach for ["phone","partial(0,4)"]) THEN celador.render_partial(CAST("phone" AS pg_catalog.text), 0, 4)
-    ///   ELSE NULL::"pg_catalog"."text" END
-    /// ```
-    pub fn shown_sql(&self, module: &str, field: &str, alias: &str) -> Option<String> {
-        let (known, column) = self.field(module, field)?;
-        let name = format!("{alias}{}", crate::quote::name(&column.name));
-        let sql = |rendering: &Rendering| rendering.sql(&name, &column.type_name);
-        let (last, others) = known.renderings.split_last()?;
-        if others.is_empty() {
-            return Some(sql(last));
-        }
-        let cases = others.iter().map(|rendering| {
-            let cell = CellRef::Field(field.to_owned(), FieldRight::Shown(rendering.clone()));
-            let reach = reach_sql(self, module, &cell, alias);
-            format!("WHEN {reach} THEN {}", sql(rendering))
-        });
-        let cases: Vec<String> = cases.collect();
-        Some(format!("CASE {} ELSE {} END", cases.join(" "), sql(last)))
     }
 }

@@ -7,6 +7,7 @@ pub mod action;
 mod around;
 mod cell;
 pub mod check;
+pub mod column_mask;
 pub mod directory;
 pub mod discover;
 pub mod document;

@@ -51,6 +51,9 @@ pub struct PolicySet {
     /// Module → field → what is known of it.
     #[serde(default)]
     pub fields: BTreeMap<String, BTreeMap<String, Field>>,
+    /// Module → the columns that its tables had when the policy was checked, where any field is masked.
+    #[serde(default)]
+    pub known_columns: BTreeMap<String, BTreeSet<String>>,
     /// What roles may do with fields.
     #[serde(default, with = "permissions")]
     pub field_permissions: FieldPermissions,

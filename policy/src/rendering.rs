@@ -34,9 +34,9 @@ pub enum Rendering {
     Email,
     /// A keyed hash: equal values are equal, and nothing else can be told.
     Hash,
-    /// The first moment of the year.
+    /// The first moment of the year; for a time, in UTC.
     Year,
-    /// The first moment of the month.
+    /// The first moment of the month; for a time, in UTC.
     Month,
     /// The multiple of this number that is next towards zero.
     Round(u32),
@@ -144,8 +144,11 @@ impl Rendering {
                 "celador.render_partial({as_text}, {left}, {right})"
             )),
             Self::Email => of_text(format!("celador.render_email({as_text})")),
-            Self::Hash if is_text => of_text(format!("celador.render_hash({as_text})")),
-            Self::Hash => format!("celador.render_hash({column})"),
+            Self::Hash if is_text => of_text(format!("celador.render_hash_text({as_text})")),
+            Self::Hash if type_name.ends_with("uuid") => {
+                format!("celador.render_hash_uuid({column})")
+            }
+            Self::Hash => format!("celador.render_hash_int8({column})"),
             Self::Year => format!("celador.render_year({column})"),
             Self::Month => format!("celador.render_month({column})"),
             Self::Round(step) => format!("celador.render_round({column}, {step})"),
@@ -191,7 +194,7 @@ impl<'de> Deserialize<'de> for Rendering {
 }
 
 /// What stands for the characters that aren't shown, however many they are.
-const HIDDEN: &str = "****";
+pub const HIDDEN: &str = "****";
 
 /// [`Rendering::Partial`] of a text.
 ///
@@ -226,4 +229,52 @@ pub fn email(value: &str) -> String {
 pub fn round(value: i64, step: u32) -> i64 {
     let step = i64::from(step.max(1));
     value / step * step
+}
+
+/// [`Rendering::Round`] of a number with a fraction. What isn't finite stays as it is.
+///
+/// `round(10)`: 19.5 → 10; -19.5 → -10.
+pub fn round_float(value: f64, step: u32) -> f64 {
+    if value.is_finite() {
+        value - value % f64::from(step.max(1))
+    } else {
+        value
+    }
+}
+
+/// What [`Rendering::Year`] and [`Rendering::Month`] show the beginning of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Period {
+    /// A year.
+    Year,
+    /// A month.
+    Month,
+}
+
+/// The first day of the day's year or month; days are counted from 2000-01-01, in the Gregorian
+/// calendar before its time too, as PostgreSQL counts them.
+///
+/// Source of the algorithm: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"
+/// (`civil_from_days`, `days_from_civil`): years begin in March, so that a leap day is their last.
+pub fn begins(day: i64, period: Period) -> i64 {
+    const ERA: i64 = 146_097;
+    // From 0000-03-01 to 2000-01-01.
+    const OFFSET: i64 = 730_425;
+    let days = day.saturating_add(OFFSET);
+    let (era, of_era) = (days.div_euclid(ERA), days.rem_euclid(ERA));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // 0 is March.
+    let month = (5 * of_year + 2) / 153;
+    let (year_of_era, month) = match period {
+        Period::Month => (year_of_era, month),
+        // January and February belong to the year before, which begins with its month 10.
+        Period::Year if month >= 10 => (year_of_era, 10),
+        Period::Year => (year_of_era - 1, 10),
+    };
+    let first_of_month = (153 * month + 2) / 5;
+    let year = era * 400 + year_of_era;
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_era = 365 * year_of_era + year_of_era / 4 - year_of_era / 100 + first_of_month;
+    era * ERA + of_era - OFFSET
 }

@@ -40,7 +40,7 @@ impl fmt::Display for TableName {
 }
 
 /// A column, as far as a policy has to know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ColumnFacts {
     /// Its type; of a domain, the type below it. Qualified, as `pg_catalog.int4`.
     #[serde(rename = "type")]
@@ -48,6 +48,9 @@ pub struct ColumnFacts {
     /// Whether it is generated from other columns.
     #[serde(default)]
     pub generated: bool,
+    /// From which.
+    #[serde(default)]
+    pub generated_from: Vec<String>,
 }
 
 /// A foreign key.

@@ -18,13 +18,30 @@ types(oid, name) AS (
   LEFT JOIN base ON base.oid OPERATOR(pg_catalog.=) b.oid AND base.below OPERATOR(pg_catalog.=) 0::pg_catalog.oid
   JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) COALESCE(base.bottom, b.oid)
   JOIN pg_catalog.pg_namespace AS tn ON tn.oid OPERATOR(pg_catalog.=) t.typnamespace),
+generated(relation, attnum, columns) AS (
+  SELECT e.adrelid, e.adnum, pg_catalog.json_agg(DISTINCT b.attname::pg_catalog.text)
+  FROM tables
+  JOIN pg_catalog.pg_attrdef AS e ON e.adrelid OPERATOR(pg_catalog.=) tables.oid
+  JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) e.adrelid
+    AND a.attnum OPERATOR(pg_catalog.=) e.adnum AND a.attgenerated OPERATOR(pg_catalog.<>) ''::pg_catalog."char"
+  JOIN pg_catalog.pg_depend AS d ON d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+    AND d.objid OPERATOR(pg_catalog.=) e.oid
+    AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+    AND d.refobjid OPERATOR(pg_catalog.=) e.adrelid
+  JOIN pg_catalog.pg_attribute AS b ON b.attrelid OPERATOR(pg_catalog.=) e.adrelid
+    AND b.attnum::pg_catalog.int4 OPERATOR(pg_catalog.=) d.refobjsubid
+    AND b.attnum OPERATOR(pg_catalog.<>) e.adnum
+  GROUP BY e.adrelid, e.adnum),
 columns(relation, facts) AS (
   SELECT a.attrelid, pg_catalog.json_object_agg(a.attname, pg_catalog.json_build_object(
       'type', types.name,
-      'generated', a.attgenerated OPERATOR(pg_catalog.<>) ''::pg_catalog."char"))
+      'generated', a.attgenerated OPERATOR(pg_catalog.<>) ''::pg_catalog."char",
+      'generated_from', COALESCE(generated.columns, '[]'::pg_catalog.json)))
   FROM tables
   JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) tables.oid
   JOIN types ON types.oid OPERATOR(pg_catalog.=) a.atttypid
+  LEFT JOIN generated ON generated.relation OPERATOR(pg_catalog.=) a.attrelid
+    AND generated.attnum OPERATOR(pg_catalog.=) a.attnum
   WHERE a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2 AND NOT a.attisdropped
   GROUP BY a.attrelid),
 primary_keys(relation, facts) AS (

@@ -178,8 +178,8 @@ impl Cluster {
             return Ok(());
         }
         fresh_data::create(&self.user, &self.install, &self.data())?;
-        self.user
-            .write(&self.key_file(), &format!("1 {}\n", random_key()?))?;
+        let keys = format!("1 {}\nhash {}\n", random_key()?, random_key()?);
+        self.user.write(&self.key_file(), &keys)?;
         let main = self.data().join("postgresql.conf");
         let text = fs::read_to_string(&main)?;
         self.user

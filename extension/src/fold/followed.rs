@@ -26,7 +26,7 @@ const DEEPEST: u32 = 4;
 
 impl Fold<'_> {
     fn may_follow(&self) -> bool {
-        self.follow && self.depth < DEEPEST
+        self.how.follow && self.depth < DEEPEST
     }
 
     /// The record with that key is in the reach that `cell` names.
@@ -87,7 +87,7 @@ impl Fold<'_> {
                         let records = self.any(records, key)?.into_node();
                         let mut names = KeySet::default();
                         names.extend(kinds);
-                        let is_kind = keys::condition(kind, &names)?.into_node();
+                        let is_kind = keys::condition(kind, &names, self.how.lists)?.into_node();
                         any.push(both(is_kind, records));
                     }
                     Some(Answer::Condition(one_of(any)))
@@ -191,7 +191,7 @@ impl Fold<'_> {
                 person: self.person,
                 table: self.table,
                 folded: false,
-                follow: true,
+                how: self.how,
                 depth: self.depth + 1,
                 unanswered: false,
                 selects: Vec::new(),

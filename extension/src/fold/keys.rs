@@ -54,14 +54,18 @@ const TEXT: Type = Type {
     align: b'i',
 };
 
-/// `value = ANY (keys)`, or `None` where that is better asked row by row.
+/// `value = ANY (keys)`, or `None` where that is better asked row by row. `lists`: one key too is a list.
 ///
 /// ```sql
 /// celador.owner_in_reach('contacts', 'read', 'user', owner_id)
 /// owner_id = 42
 /// owner_id = ANY ('{42,43}'::int4[])
 /// ```
-pub(super) unsafe fn condition(value: *mut pg_sys::Node, keys: &KeySet) -> Option<Answer> {
+pub(super) unsafe fn condition(
+    value: *mut pg_sys::Node,
+    keys: &KeySet,
+    lists: bool,
+) -> Option<Answer> {
     // SAFETY: the value is an argument of one of Celador's functions.
     unsafe {
         if keys.len() > MOST {
@@ -74,7 +78,7 @@ pub(super) unsafe fn condition(value: *mut pg_sys::Node, keys: &KeySet) -> Optio
         }
         Some(match values.as_slice() {
             [] => Answer::Bool(false),
-            [one] => Answer::Condition(equals(&kind, value, *one, collation)),
+            [one] if !lists => Answer::Condition(equals(&kind, value, *one, collation)),
             [..] => Answer::Condition(is_any(&kind, value, values, collation).cast()),
         })
     }

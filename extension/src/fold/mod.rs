@@ -134,8 +134,7 @@ struct Fold<'a> {
     /// The table whose condition it is.
     table: Table,
     folded: bool,
-    /// Whether questions about other rows become sub-selects.
-    follow: bool,
+    how: How,
     /// How many sub-selects it is in.
     depth: u32,
     /// Something is left that only Celador's own statements may ask.
@@ -153,20 +152,29 @@ pub(crate) struct Folded {
     pub(crate) selects: Vec<*mut pg_sys::SubLink>,
 }
 
-/// The condition on a table with the person's answers in it. `follow`: questions about other rows become
-/// sub-selects.
+/// How answers are put in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct How {
+    /// Questions about other rows become sub-selects.
+    pub(crate) follow: bool,
+    /// One key is written as a list too. Before 18 PostgreSQL takes a column that equals a constant for
+    /// sorted, also where grouping sets put NULL in its place.
+    pub(crate) lists: bool,
+}
+
+/// The condition on a table with the person's answers in it.
 pub(crate) unsafe fn answers(
     condition: *mut pg_sys::Node,
     table: Table,
     person: &Person,
-    follow: bool,
+    how: How,
 ) -> Folded {
     // Whoever wants notes gets them of each question.
     let remembers = !plan_notes::are_taken();
     let conditions = &person.catalog.conditions;
     // SAFETY: compares trees.
     let number = remembers.then(|| unsafe { conditions.number(table, condition) });
-    let key = number.flatten().map(|number| (number, follow));
+    let key = number.flatten().map(|number| (number, how));
     // SAFETY: as above.
     if let Some(known) = key.and_then(|key| unsafe { person.answered.recall(key) }) {
         return known;
@@ -175,7 +183,7 @@ pub(crate) unsafe fn answers(
         person,
         table,
         folded: false,
-        follow,
+        how,
         depth: 0,
         unanswered: false,
         selects: Vec::new(),
@@ -315,7 +323,7 @@ impl Fold<'_> {
             let own = self.depth > 0;
             let cell = |at: usize| {
                 let cell = CellRef::from_text(&text(at)?)?;
-                (own || matches!(cell, CellRef::Action(_))).then_some(cell)
+                (own || matches!(cell, CellRef::Action(_) | CellRef::Field(..))).then_some(cell)
             };
             let reach = || {
                 let module = text(0)?;
@@ -359,7 +367,7 @@ impl Fold<'_> {
                     let names: Vec<String> = (0..set.names()).map(text).collect::<Option<_>>()?;
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
                     match set.of(person, &names).set() {
-                        Some(keys) => keys::condition(last, keys),
+                        Some(keys) => keys::condition(last, keys, self.how.lists),
                         None => never,
                     }
                 }

@@ -6,59 +6,20 @@ use std::collections::HashMap;
 
 use pgrx::prelude::*;
 
-use super::Folded;
+use super::{Folded, How};
 use crate::plan_notes::Table;
+use crate::tree_memory::TreeMemory;
 
 /// How many conditions a policy's statements are remembered for. There is one for each policy of a
 /// table and each place that the table has in statements.
 const MOST: usize = 512;
-
-/// Memory of its own for trees.
-struct Memory(pg_sys::MemoryContext);
-
-impl Memory {
-    fn new() -> Self {
-        // SAFETY: makes a context that lives until it is dropped.
-        Self(unsafe {
-            pg_sys::AllocSetContextCreateInternal(
-                pg_sys::CacheMemoryContext,
-                c"celador conditions".as_ptr(),
-                pg_sys::ALLOCSET_SMALL_MINSIZE as usize,
-                pg_sys::ALLOCSET_SMALL_INITSIZE as usize,
-                pg_sys::ALLOCSET_DEFAULT_MAXSIZE as usize,
-            )
-        })
-    }
-
-    unsafe fn copy(&self, node: *mut pg_sys::Node) -> *mut pg_sys::Node {
-        // SAFETY: the caller's node.
-        unsafe {
-            let before = pg_sys::MemoryContextSwitchTo(self.0);
-            let copy = pg_sys::copyObjectImpl(node.cast()).cast();
-            pg_sys::MemoryContextSwitchTo(before);
-            copy
-        }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: nothing points into it but what is dropped with it. A backend that ends frees
-        // everything at once.
-        unsafe {
-            if !pg_sys::proc_exit_inprogress {
-                pg_sys::MemoryContextDelete(self.0);
-            }
-        }
-    }
-}
 
 /// The conditions that the policies of a catalog put on tables, as statements have them.
 #[derive(Default)]
 pub(crate) struct Conditions(RefCell<Option<Numbered>>);
 
 struct Numbered {
-    memory: Memory,
+    memory: TreeMemory,
     /// By table and its place in the statement.
     known: HashMap<(pg_sys::Oid, i32), Vec<(*mut pg_sys::Node, usize)>>,
     count: usize,
@@ -73,7 +34,7 @@ impl Conditions {
     ) -> Option<usize> {
         let mut numbered = self.0.borrow_mut();
         let numbered = numbered.get_or_insert_with(|| Numbered {
-            memory: Memory::new(),
+            memory: TreeMemory::new(),
             known: HashMap::new(),
             count: 0,
         });
@@ -103,9 +64,9 @@ impl Conditions {
 /// The conditions with one person's answers in them, by number, and whether sub-selects might have
 /// been made.
 #[derive(Default)]
-pub(crate) struct Answered(RefCell<Option<(Memory, ByNumber)>>);
+pub(crate) struct Answered(RefCell<Option<(TreeMemory, ByNumber)>>);
 
-type ByNumber = HashMap<(usize, bool), Kept>;
+type ByNumber = HashMap<(usize, How), Kept>;
 
 #[derive(Clone, Copy)]
 struct Kept {
@@ -114,7 +75,7 @@ struct Kept {
 }
 
 impl Answered {
-    pub(super) unsafe fn recall(&self, key: (usize, bool)) -> Option<Folded> {
+    pub(super) unsafe fn recall(&self, key: (usize, How)) -> Option<Folded> {
         let kept = self.0.borrow();
         let kept = *kept.as_ref()?.1.get(&key)?;
         // SAFETY: the statement gets a copy of its own.
@@ -127,12 +88,12 @@ impl Answered {
     }
 
     /// Keeps a copy, but of what has sub-selects: each statement knows its own.
-    pub(super) unsafe fn keep(&self, key: (usize, bool), folded: &Folded) {
+    pub(super) unsafe fn keep(&self, key: (usize, How), folded: &Folded) {
         if !folded.selects.is_empty() {
             return;
         }
         let mut kept = self.0.borrow_mut();
-        let (memory, kept) = kept.get_or_insert_with(|| (Memory::new(), HashMap::new()));
+        let (memory, kept) = kept.get_or_insert_with(|| (TreeMemory::new(), HashMap::new()));
         // SAFETY: the condition is the statement's.
         let condition = unsafe { memory.copy(folded.condition) };
         let answered = folded.answered;

@@ -55,6 +55,12 @@ impl Call {
             for creator in creators {
                 keeps_creator(creator, &changed)?;
             }
+            for name in [before, after] {
+                if let Some(module) = person.policy().modules.get(name) {
+                    let known = Known::of(person, name, module, (*self.relation).rd_id);
+                    self.writes_fields(person, &known, name, &changed)?;
+                }
+            }
             if !belonging::may_become(person, [before, after], self.relation, rows) {
                 return Err((
                     format!("you may not make a record of \"{before}\" one of \"{after}\""),
@@ -88,6 +94,8 @@ impl Call {
         if let Some(creator) = &module.creator {
             keeps_creator(creator, &changed)?;
         }
+        // SAFETY: the old row is of the trigger's relation.
+        unsafe { self.writes_fields(person, known, name, &changed)? };
         if known.is_decided(&changed) {
             return Ok(());
         }

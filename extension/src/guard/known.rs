@@ -9,6 +9,7 @@ use celador_policy::access::pointing_gives;
 use celador_policy::policy_set::{CellRef, Module};
 use pgrx::pg_sys;
 
+use super::fields::{self, Guarded};
 use super::verdict;
 use crate::directory_trigger::is_heir;
 use crate::session::Person;
@@ -24,6 +25,10 @@ pub(crate) struct Known {
     questions: OnceCell<String>,
     /// Which of the module's parents bring the record that is pointed to into somebody's reach.
     pub(super) giving: Vec<usize>,
+    /// The fields that the person doesn't write in every row.
+    pub(super) fields: Vec<Guarded>,
+    /// The statement that asks which of them may be written, once it is asked.
+    field_questions: OnceCell<String>,
 }
 
 impl Known {
@@ -55,6 +60,8 @@ impl Known {
             identifies,
             looked_at,
             questions: OnceCell::new(),
+            fields: fields::guarded(person, name),
+            field_questions: OnceCell::new(),
             giving: parents
                 .filter(|(_, parent)| parent.modules().into_iter().any(gives))
                 .map(|(at, _)| at)
@@ -70,6 +77,11 @@ impl Known {
             let bounds: Vec<_> = bounds.into_iter().collect();
             verdict::questions(policy, name, module, &bounds)
         })
+    }
+
+    /// The statement that asks which fields the person may write in a row.
+    pub(super) fn field_questions(&self, person: &Person, name: &str) -> &str {
+        (self.field_questions).get_or_init(|| fields::questions(person, name, &self.fields))
     }
 
     /// Whether nothing is left to be asked of a row in which these columns change: it has passed the

@@ -5,6 +5,7 @@
 
 mod becoming;
 mod belonging;
+mod fields;
 mod known;
 mod row;
 mod verdict;
@@ -160,11 +161,11 @@ impl Call {
                 if self.arrives(name, row) {
                     return row;
                 }
-                if !module.parents.is_empty() {
-                    let known = Known::of(&person, name, module, (*self.relation).rd_id);
-                    if let Err((what, hint)) = self.points(&person, name, &known, module, row) {
-                        self.refuse(&what, hint);
-                    }
+                let known = Known::of(&person, name, module, (*self.relation).rd_id);
+                let pointed = self.points(&person, name, &known, module, row);
+                let created = || self.creates_fields(&person, &known, name, row);
+                if let Err((what, hint)) = pointed.and_then(|()| created()) {
+                    self.refuse(&what, hint);
                 }
                 if name == "shares" {
                     self.share(&person, row);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pgrx::prelude::*;
 
 use crate::catalog::Catalog;
+use crate::relations::attribute;
 use crate::spi;
 
 // Not among pgrx's bindings. It raises nothing for values that are detoasted.
@@ -96,6 +97,45 @@ pub(super) unsafe fn text(
     }
 }
 
+/// Whether the row's column has a value of its own: neither NULL nor the column's default. A default that
+/// is another each time can't be told from a value.
+pub(super) unsafe fn is_given(
+    relation: pg_sys::Relation,
+    row: pg_sys::HeapTuple,
+    column: &str,
+) -> bool {
+    // SAFETY: the row is of the relation's descriptor; a default is an expression without columns, which
+    // PostgreSQL has evaluated for the statement already, with the same rights.
+    unsafe {
+        let descriptor = (*relation).rd_att;
+        let found = (0..(*descriptor).natts).map(|at| &*attribute(descriptor, at));
+        let mut found = found.filter(|attribute| !attribute.attisdropped);
+        let Some(attribute) = found.find(|attribute| name_of(attribute) == column) else {
+            return true;
+        };
+        let mut null = false;
+        let number = i32::from(attribute.attnum);
+        let value = pg_sys::heap_getattr(row, number, descriptor, &mut null);
+        if null || attribute.attgenerated != 0 {
+            return false;
+        }
+        let default = pg_sys::build_column_default(relation, number);
+        if default.is_null() || pg_sys::contain_volatile_functions(default) {
+            return true;
+        }
+        let context = pg_sys::CreateStandaloneExprContext();
+        let state = pg_sys::ExecInitExpr(
+            pg_sys::expression_planner(default.cast()),
+            std::ptr::null_mut(),
+        );
+        let mut none = false;
+        let default = pg_sys::ExecEvalExprSwitchContext(state, context, &raw mut none);
+        let given = none || !same_image(value, default, attribute);
+        pg_sys::FreeExprContext(context, false);
+        given
+    }
+}
+
 const BOUND: &str = "SELECT pg_catalog.pg_get_partition_constraintdef(CAST($1 AS pg_catalog.oid))";
 
 /// Whether the row may stay in the partition.
@@ -178,20 +218,6 @@ pub(super) unsafe fn fill(
         }
     }
     row
-}
-
-unsafe fn attribute(descriptor: pg_sys::TupleDesc, at: i32) -> *mut pg_sys::FormData_pg_attribute {
-    // SAFETY: `at` is below the number of attributes.
-    unsafe {
-        #[cfg(not(feature = "pg18"))]
-        {
-            (*descriptor).attrs.as_mut_ptr().add(at as usize)
-        }
-        #[cfg(feature = "pg18")]
-        {
-            pg_sys::TupleDescAttr(descriptor, at)
-        }
-    }
 }
 
 unsafe fn name_of(attribute: &pg_sys::FormData_pg_attribute) -> String {

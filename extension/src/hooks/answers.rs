@@ -6,7 +6,10 @@ use std::rc::Rc;
 use pgrx::prelude::*;
 
 use super::pull_up;
-use super::tree::{elements, is_a};
+use super::tree::{self, elements, is_a};
+use crate::catalog::Catalog;
+use crate::fold::How;
+use crate::masks::{self, Shown};
 use crate::plan_notes::{self, Table};
 use crate::session::{self, Person};
 use crate::{fold, kept_snapshot};
@@ -17,6 +20,8 @@ pub(super) struct Answers {
     /// Who asks, once a protected table is met; `None`: nobody does.
     asker: OnceCell<Option<Rc<Person>>>,
     stamp: Cell<u32>,
+    /// Whether the statement has grouping sets, at any level.
+    grouping_sets: bool,
     /// The sub-selects of policies.
     selects: RefCell<Vec<*mut pg_sys::Query>>,
     /// Those of them that could stand in WHERE.
@@ -26,15 +31,70 @@ pub(super) struct Answers {
 /// A condition on a table that could stand in WHERE.
 struct Movable {
     query: *mut pg_sys::Query,
-    /// Where it stands.
-    list: *mut *mut pg_sys::List,
+    /// The table that it is a condition on.
+    place: i32,
     condition: *mut pg_sys::Node,
 }
 
+/// What holds if all of its parts do.
+unsafe fn conjunction(condition: *mut pg_sys::Node) -> Option<*mut pg_sys::BoolExpr> {
+    // SAFETY: the tag is read before the node is.
+    unsafe {
+        if !is_a(condition.cast(), pg_sys::NodeTag::T_BoolExpr) {
+            return None;
+        }
+        let expression = condition.cast::<pg_sys::BoolExpr>();
+        ((*expression).boolop == pg_sys::BoolExprType::AND_EXPR).then_some(expression)
+    }
+}
+
+/// The conditions without that one.
+unsafe fn without(
+    conditions: *mut pg_sys::List,
+    condition: *mut pg_sys::Node,
+) -> *mut pg_sys::List {
+    // SAFETY: the lists are the statement's own.
+    unsafe {
+        for part in elements::<pg_sys::Node>(conditions) {
+            if let Some(all) = conjunction(part) {
+                (*all).args = without((*all).args, condition);
+            }
+        }
+        pg_sys::list_delete_ptr(conditions, condition.cast())
+    }
+}
+
 impl Answers {
+    /// The answers to a statement; none yet.
+    pub(super) unsafe fn to(statement: *mut pg_sys::Query) -> Self {
+        Self {
+            // SAFETY: walks the statement.
+            grouping_sets: unsafe { tree::has_grouping_sets(statement) },
+            ..Self::default()
+        }
+    }
+
+    /// What the table's columns show to whoever asks, where that isn't what they hold.
+    pub(super) fn shown(&self, catalog: &Catalog, relation: pg_sys::Oid) -> Option<Rc<Shown>> {
+        let asker = self.asker.get_or_init(|| session::asker().ok());
+        let person = asker.as_deref().filter(|_| fold::is_on());
+        let shown = masks::shown(catalog, relation, person)?;
+        if let Some(person) = person
+            && shown.answered
+        {
+            self.stamp.set(person.stamp);
+        }
+        (!shown.is_everything()).then_some(shown)
+    }
+
     /// The stamp of the person whose answers they are; 0: there are none.
     pub(super) fn stamp(&self) -> u32 {
         self.stamp.get()
+    }
+
+    fn how(&self, follow: bool) -> How {
+        let lists = cfg!(not(feature = "pg18")) && self.grouping_sets;
+        How { follow, lists }
     }
 
     /// Whether it is a sub-select of a policy.
@@ -52,7 +112,7 @@ impl Answers {
         // SAFETY: as the caller says.
         unsafe {
             let place = (*query).resultRelation;
-            self.fold(query, Table { relation, place }, condition, false)
+            self.fold(query, Table { relation, place }, condition, self.how(false))
         }
     }
 
@@ -70,32 +130,30 @@ impl Answers {
             let relation = (*entry).relid;
             let mut folded = std::ptr::null_mut();
             for condition in elements::<pg_sys::Node>((*entry).securityQuals) {
-                let condition = self.fold(query, Table { relation, place }, condition, follow);
+                let how = self.how(follow);
+                let condition = self.fold(query, Table { relation, place }, condition, how);
                 folded = pg_sys::lappend(folded, condition.cast());
             }
             (*entry).securityQuals = folded;
             if follow && pull_up::fits(query, place) {
-                self.note_movable(query, &raw mut (*entry).securityQuals);
+                self.note_movable(query, place, (*entry).securityQuals);
             }
         }
     }
 
     /// Notes the sub-selects of policies that are conditions by themselves, or under AND.
-    unsafe fn note_movable(&self, query: *mut pg_sys::Query, list: *mut *mut pg_sys::List) {
+    unsafe fn note_movable(&self, query: *mut pg_sys::Query, place: i32, list: *mut pg_sys::List) {
         // SAFETY: node types are checked before they are read.
         unsafe {
-            for condition in elements::<pg_sys::Node>(*list) {
-                if is_a(condition.cast(), pg_sys::NodeTag::T_BoolExpr) {
-                    let expression = condition.cast::<pg_sys::BoolExpr>();
-                    if (*expression).boolop == pg_sys::BoolExprType::AND_EXPR {
-                        self.note_movable(query, &raw mut (*expression).args);
-                    }
+            for condition in elements::<pg_sys::Node>(list) {
+                if let Some(all) = conjunction(condition) {
+                    self.note_movable(query, place, (*all).args);
                 } else if is_a(condition.cast(), pg_sys::NodeTag::T_SubLink) {
                     let select = (*condition.cast::<pg_sys::SubLink>()).subselect;
                     if self.selects.borrow().contains(&select.cast()) {
                         self.movable.borrow_mut().push(Movable {
                             query,
-                            list,
+                            place,
                             condition,
                         });
                     }
@@ -124,11 +182,13 @@ impl Answers {
             }
             for Movable {
                 query,
-                list,
+                place,
                 condition,
             } in movable
             {
-                *list = pg_sys::list_delete_ptr(*list, condition.cast());
+                let entries = elements::<pg_sys::RangeTblEntry>((*query).rtable);
+                let entry = entries[place as usize - 1];
+                (*entry).securityQuals = without((*entry).securityQuals, condition);
                 pull_up::add(query, condition);
             }
         }
@@ -139,7 +199,7 @@ impl Answers {
         query: *mut pg_sys::Query,
         table: Table,
         condition: *mut pg_sys::Node,
-        follow: bool,
+        how: How,
     ) -> *mut pg_sys::Node {
         let asker = self.asker.get_or_init(|| session::asker().ok());
         let Some(person) = asker.as_ref().filter(|_| fold::is_on()) else {
@@ -147,7 +207,7 @@ impl Answers {
         };
         // SAFETY: as in `query`.
         unsafe {
-            let folded = fold::answers(condition, table, person, follow);
+            let folded = fold::answers(condition, table, person, how);
             if folded.answered {
                 self.stamp.set(person.stamp);
             }

@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 
 use crate::catalog::Catalog;
 use crate::watch::Kind;
-use crate::{errors, probe, relations, session};
+use crate::{errors, masks, probe, relations, session};
 
 /// Large values lie in a table beside theirs, which `pg_read_all_data` reads.
 pub(super) fn refuse_toast(catalog: &Catalog, relation: pg_sys::Oid) {
@@ -24,7 +24,8 @@ pub(super) fn refuse_toast(catalog: &Catalog, relation: pg_sys::Oid) {
     }
 }
 
-/// A materialized view over protected tables is open to those who see everything in them.
+/// A materialized view over protected tables is open to those who see everything in them, every field in
+/// clear.
 pub(super) fn refuse_materialized(catalog: &Catalog, view: pg_sys::Oid) {
     if catalog.sees_all() || catalog.registered.contains(&view) {
         return;
@@ -40,7 +41,7 @@ pub(super) fn refuse_materialized(catalog: &Catalog, view: pg_sys::Oid) {
             "materialized view {} holds rows of protected tables",
             relations::display_name(view)
         ),
-        "It is open to those who may read every row of these tables, and to all once a \
+        "It is open to those who may read every row and field of these tables, and to all once a \
          superuser registers it: SELECT celador.register_view(view).",
     )
 }
@@ -69,7 +70,7 @@ fn reads_all(catalog: &Catalog, table: pg_sys::Oid) -> bool {
     };
     let person = session::person();
     let read = CellRef::Action(Action::Read);
-    modules
-        .into_iter()
-        .all(|module| probe::reaches_all(&person, module, &read))
+    let mut modules = modules.into_iter();
+    modules.all(|module| probe::reaches_all(&person, module, &read))
+        && masks::shown(catalog, table, Some(&person)).is_none_or(|shown| shown.is_everything())
 }

@@ -8,8 +8,11 @@ use pgrx::prelude::*;
 
 use super::answers::Answers;
 use super::tree::{self, elements, is_placeholder, view_of};
-use super::{closed_settings, copies, covered, functions, maintenance, observe, statistics};
+use super::{
+    closed_settings, copies, covered, functions, maintenance, masked, observe, statistics,
+};
 use crate::catalog::Catalog;
+use crate::masks::Shown;
 use crate::watch::Kind;
 use crate::{errors, foreign_tables, kept_snapshot, load, newer_version, relations, spi};
 
@@ -19,37 +22,33 @@ pub(super) struct Cover {
     pub(super) calls_sql: Cell<bool>,
 }
 
+/// A table of a query that stands there under its policy.
+struct Protected {
+    place: i32,
+    relation: pg_sys::Oid,
+    /// Its rows are read: the policy's conditions stand with the table.
+    covered: bool,
+    /// What its columns show, where that isn't what they hold.
+    shown: Option<Rc<Shown>>,
+}
+
 impl Cover {
     /// Covers a query and everything in it. `views`: those through which it is read.
     pub(super) unsafe fn query(&self, query: *mut pg_sys::Query, views: &mut Vec<pg_sys::Oid>) {
         // SAFETY: walks a rewritten tree by PostgreSQL's own structure.
         unsafe {
+            let protected = self.tables(query, views);
+            let through = self.mask(query, &protected);
             let tables = elements::<pg_sys::RangeTblEntry>((*query).rtable);
-            for (at, &entry) in tables.iter().enumerate() {
-                match (*entry).rtekind {
-                    pg_sys::RTEKind::RTE_RELATION => {
-                        self.relation(query, at as i32 + 1, entry, views)
-                    }
-                    pg_sys::RTEKind::RTE_SUBQUERY => {
-                        let view = view_of(entry);
-                        views.extend(view);
-                        self.query((*entry).subquery, views);
-                        if view.is_some() {
-                            views.pop();
-                        }
-                    }
-                    // These hold expressions at most, which are walked below.
-                    pg_sys::RTEKind::RTE_JOIN
-                    | pg_sys::RTEKind::RTE_FUNCTION
-                    | pg_sys::RTEKind::RTE_TABLEFUNC
-                    | pg_sys::RTEKind::RTE_VALUES
-                    | pg_sys::RTEKind::RTE_CTE
-                    | pg_sys::RTEKind::RTE_NAMEDTUPLESTORE
-                    | pg_sys::RTEKind::RTE_RESULT => {}
-                    #[cfg(feature = "pg18")]
-                    pg_sys::RTEKind::RTE_GROUP => {}
-                    other => {
-                        errors::fault(format!("a range table entry of kind {other} isn't known"))
+            for (at, entry) in tables.into_iter().enumerate() {
+                if (*entry).rtekind == pg_sys::RTEKind::RTE_SUBQUERY
+                    && !through.contains(&(at as i32 + 1))
+                {
+                    let view = view_of(entry);
+                    views.extend(view);
+                    self.query((*entry).subquery, views);
+                    if view.is_some() {
+                        views.pop();
                     }
                 }
             }
@@ -68,29 +67,114 @@ impl Cover {
         }
     }
 
+    /// Covers the query's own tables. Those that are read or written under their policies are returned.
+    unsafe fn tables(&self, query: *mut pg_sys::Query, views: &[pg_sys::Oid]) -> Vec<Protected> {
+        // SAFETY: as in `query`.
+        unsafe {
+            let mut protected = Vec::new();
+            let tables = elements::<pg_sys::RangeTblEntry>((*query).rtable);
+            for (place, entry) in (1..).zip(tables) {
+                match (*entry).rtekind {
+                    pg_sys::RTEKind::RTE_RELATION => {
+                        protected.extend(self.relation(query, place, entry, views));
+                    }
+                    // These hold queries, or expressions at most: both are walked.
+                    pg_sys::RTEKind::RTE_SUBQUERY
+                    | pg_sys::RTEKind::RTE_JOIN
+                    | pg_sys::RTEKind::RTE_FUNCTION
+                    | pg_sys::RTEKind::RTE_TABLEFUNC
+                    | pg_sys::RTEKind::RTE_VALUES
+                    | pg_sys::RTEKind::RTE_CTE
+                    | pg_sys::RTEKind::RTE_NAMEDTUPLESTORE
+                    | pg_sys::RTEKind::RTE_RESULT => {}
+                    #[cfg(feature = "pg18")]
+                    pg_sys::RTEKind::RTE_GROUP => {}
+                    other => {
+                        errors::fault(format!("a range table entry of kind {other} isn't known"))
+                    }
+                }
+            }
+            protected
+        }
+    }
+
+    /// Shows whoever asks what the policy renders, and puts that person's answers into the policies. The
+    /// places of tables that are read through a sub-select from now on are returned.
+    unsafe fn mask(&self, query: *mut pg_sys::Query, protected: &[Protected]) -> Vec<i32> {
+        // SAFETY: as in `query`. What is replaced comes first: it makes copies of all that the query
+        // holds, but of its own policies.
+        unsafe {
+            let mut through = Vec::new();
+            for table in protected {
+                if let Some(shown) = &table.shown {
+                    if masked::stands_by_itself(query, table.place) {
+                        masked::replace(query, table.place, shown, self.catalog.written_back);
+                    } else {
+                        through.push(table.place);
+                    }
+                }
+            }
+            for table in protected {
+                let (query, place) = match &table.shown {
+                    Some(shown) if through.contains(&table.place) => {
+                        (masked::read_through(query, table.place, shown), 1)
+                    }
+                    Some(_) | None => (query, table.place),
+                };
+                if table.covered {
+                    self.answer(query, place, table.relation);
+                }
+            }
+            through
+        }
+    }
+
+    /// The policies of a table that is read.
+    unsafe fn answer(&self, query: *mut pg_sys::Query, place: i32, relation: pg_sys::Oid) {
+        // SAFETY: as in `query`.
+        unsafe {
+            let entry = elements::<pg_sys::RangeTblEntry>((*query).rtable)[place as usize - 1];
+            self.answers.put_in(query, place, entry);
+            // Off before the plan is made, which `debug_print_plan` would print.
+            closed_settings::close();
+            let kept = kept_snapshot::is_kept();
+            kept_snapshot::note_planned(kept);
+            let more = if kept {
+                kept_snapshot::condition(self.catalog.still_readable, place)
+            } else if tree::is_locked(query, place) {
+                newer_version::condition(self.catalog.readable_now, place, relation)
+            } else {
+                std::ptr::null_mut()
+            };
+            if !more.is_null() {
+                (*entry).securityQuals = pg_sys::lappend((*entry).securityQuals, more.cast());
+            }
+        }
+    }
+
     unsafe fn relation(
         &self,
         query: *mut pg_sys::Query,
         place: i32,
         entry: *mut pg_sys::RangeTblEntry,
         views: &[pg_sys::Oid],
-    ) {
+    ) -> Option<Protected> {
         // SAFETY: as in `query`.
         unsafe {
             let relation = (*entry).relid;
             if statistics::tell_of_relations(relation) {
                 statistics::close(&self.catalog, place, entry);
-                return;
+                return None;
             }
             if (*entry).relkind as u8 == b't' {
                 copies::refuse_toast(&self.catalog, relation);
-                return;
+                return None;
             }
             if (*entry).relkind as u8 == b'm' {
                 if !is_placeholder(query, place) {
                     copies::refuse_materialized(&self.catalog, relation);
                 }
-                return;
+                return None;
             }
             if (*entry).relkind as u8 == b'f' && !(self.catalog.sees_all() || maintenance::is_on())
             {
@@ -102,12 +186,12 @@ impl Cover {
             }
             if !protected {
                 observe::watch(&self.catalog, query, place, views);
-                return;
+                return None;
             }
             self.must_fit(relation);
             if maintenance::is_on() {
                 self.stand_aside(entry);
-                return;
+                return None;
             }
             if !self.catalog.sees_all()
                 && !relations::owner(relation).is_some_and(spi::is_referential)
@@ -117,33 +201,23 @@ impl Cover {
             let mut covered = false;
             (*entry).securityQuals =
                 covered::strip_list(self.catalog.covered, (*entry).securityQuals, &mut covered);
-            if covered {
-                self.answers.put_in(query, place, entry);
-            }
             let written = (*query).resultRelation == place
                 && elements::<pg_sys::WithCheckOption>((*query).withCheckOptions)
                     .into_iter()
                     .any(|check| covered::is_mentioned(self.catalog.covered, (*check).qual));
-            if covered {
-                // Off before the plan is made, which `debug_print_plan` would print.
-                closed_settings::close();
-                let kept = kept_snapshot::is_kept();
-                kept_snapshot::note_planned(kept);
-                let more = if kept {
-                    kept_snapshot::condition(self.catalog.still_readable, place)
-                } else if tree::is_locked(query, place) {
-                    newer_version::condition(self.catalog.readable_now, place, relation)
-                } else {
-                    std::ptr::null_mut()
-                };
-                if !more.is_null() {
-                    (*entry).securityQuals = pg_sys::lappend((*entry).securityQuals, more.cast());
-                }
+            if covered || written {
+                let shown = self.answers.shown(&self.catalog, relation);
+                return Some(Protected {
+                    place,
+                    relation,
+                    covered,
+                    shown,
+                });
             }
-            if covered || written || is_placeholder(query, place) {
-                return;
+            if !is_placeholder(query, place) {
+                self.without_policy(relation, views);
             }
-            self.without_policy(relation, views);
+            None
         }
     }
 

@@ -17,6 +17,7 @@ mod held_locks;
 pub(crate) mod injected;
 mod log_messages;
 pub(crate) mod maintenance;
+mod masked;
 mod object_access;
 pub(crate) mod observe;
 pub(crate) mod own_statement;

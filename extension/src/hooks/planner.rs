@@ -158,7 +158,8 @@ unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query, options: c_int) -> 
     session::begin_statement();
     let cover = Cover {
         catalog,
-        answers: Answers::default(),
+        // SAFETY: as below.
+        answers: unsafe { Answers::to(query) },
         calls_sql: Cell::default(),
     };
     // SAFETY: the planner owns the tree, and expects hooks to change it.

@@ -36,7 +36,7 @@ pub(super) unsafe fn fits(query: *mut pg_sys::Query, place: i32) -> bool {
 }
 
 /// Whether the entry stands where a condition on it may be asked after the joins.
-unsafe fn joins_inside(node: *mut pg_sys::Node, place: i32) -> bool {
+pub(super) unsafe fn joins_inside(node: *mut pg_sys::Node, place: i32) -> bool {
     // SAFETY: node types are checked before they are read.
     unsafe {
         if node.is_null() {

@@ -48,6 +48,24 @@ pub(super) unsafe fn walk_nodes(
     }
 }
 
+/// Whether the statement groups by grouping sets, at any level.
+pub(super) unsafe fn has_grouping_sets(query: *mut pg_sys::Query) -> bool {
+    // SAFETY: walks a rewritten tree by PostgreSQL's own structure.
+    unsafe { grouping_sets(query.cast(), std::ptr::null_mut()) }
+}
+
+unsafe extern "C-unwind" fn grouping_sets(node: *mut pg_sys::Node, none: *mut c_void) -> bool {
+    // SAFETY: the tag is read before the node is.
+    unsafe {
+        if is_a(node.cast(), pg_sys::NodeTag::T_Query) {
+            let query = node.cast::<pg_sys::Query>();
+            return !(*query).groupingSets.is_null()
+                || pg_sys::query_tree_walker(query, Some(grouping_sets), none, 0);
+        }
+        !node.is_null() && expression_tree_walker(node, Some(grouping_sets), none)
+    }
+}
+
 unsafe extern "C-unwind" fn visit(node: *mut pg_sys::Node, is_it: *mut c_void) -> bool {
     // SAFETY: the context is the function of `walk_nodes`.
     unsafe {

@@ -2,17 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use celador_policy::matrix::lines;
-use celador_policy::{Action, lint};
+use celador_policy::lint;
+use celador_policy::matrix::field_lines;
 use pgrx::prelude::*;
 
 use super::{catalog, holders, live};
 
-/// What a reader of the row gets of a field. Masks aren't enforced yet, and the report says so.
-const CLEAR: &str = "clear: masks are not enforced yet, so whoever reads the row reads the field";
-
-/// `celador.personal_data()`: for each tagged field the roles that read it, how far, and how many
-/// active people hold them.
+/// `celador.personal_data()`: for each tagged field the roles that read its module, how they see it in which
+/// rows, and how many active people hold them.
 #[pg_extern]
 #[allow(clippy::type_complexity)]
 fn personal_data() -> TableIterator<
@@ -34,37 +31,23 @@ fn personal_data() -> TableIterator<
     for role in holders::holders(policy).into_values().flatten() {
         *people.entry(role).or_default() += 1;
     }
-    let read: Vec<_> = lines(policy)
+    let rows: Vec<_> = field_lines(policy, |field| !field.tags.is_empty())
         .into_iter()
-        // What can be claimed can be read.
-        .filter(|line| matches!(line.action, Action::Read | Action::Claim))
+        .map(|line| {
+            let tags = policy.fields[&line.module][&line.field].tags.iter();
+            let people = people.get(&line.role).copied().unwrap_or(0);
+            (
+                line.module.clone(),
+                line.field.clone(),
+                tags.cloned().collect(),
+                line.role,
+                line.scopes,
+                line.depth.name().to_owned(),
+                people,
+                line.rendering,
+            )
+        })
         .collect();
-    let mut rows = Vec::new();
-    for (module, fields) in &policy.fields {
-        let tagged = fields
-            .iter()
-            .filter(|(_, field)| field.column.is_some() && !field.tags.is_empty());
-        for (name, field) in tagged {
-            for line in read.iter().filter(|line| line.module == *module) {
-                let claim = (line.action == Action::Claim).then_some("claim: ");
-                let when = line.when.as_ref();
-                let when = when.map_or_else(String::new, |when| format!(" while {when}"));
-                let scopes = line.scopes.iter();
-                rows.push((
-                    module.clone(),
-                    name.clone(),
-                    field.tags.iter().cloned().collect(),
-                    line.role.clone(),
-                    scopes
-                        .map(|scope| format!("{}{scope}{when}", claim.unwrap_or_default()))
-                        .collect(),
-                    line.depth.name().to_owned(),
-                    people.get(&line.role).copied().unwrap_or(0),
-                    CLEAR.to_owned(),
-                ));
-            }
-        }
-    }
     TableIterator::new(rows)
 }
 

@@ -14,6 +14,7 @@ use crate::catalog::{self, Catalog};
 use crate::fold::Answered;
 use crate::guard::Known;
 use crate::identity::Source;
+use crate::masks::KnownShown;
 use crate::spi;
 use crate::{errors, plan_stamp};
 
@@ -33,6 +34,8 @@ pub(crate) struct Person {
     reaches: RefCell<HashMap<String, BTreeMap<String, Rc<Reach>>>>,
     /// Conditions with this person's answers in them.
     pub(crate) answered: Answered,
+    /// What tables show to this person.
+    pub(crate) shown: KnownShown,
     /// What the guard knows of relations: how often relations had changed, and by module.
     guarding: RefCell<HashMap<pg_sys::Oid, Guarding>>,
 }
@@ -115,6 +118,7 @@ impl Person {
             stamp: 0,
             reaches: RefCell::default(),
             answered: Answered::default(),
+            shown: KnownShown::default(),
             guarding: RefCell::default(),
         };
         person.stamp = plan_stamp::of(&person);

@@ -1,6 +1,6 @@
 //! Fields: how they can be shown, and which roles see and write them how.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Checker;
@@ -9,7 +9,7 @@ use crate::action::Action;
 use crate::document::{Cell, FieldRule, Scope};
 use crate::field::{Field, FieldPermissions, FieldRight, FieldRights};
 use crate::permissions;
-use crate::policy_set::{Column, PolicySet};
+use crate::policy_set::{Column, Placement, PolicySet};
 use crate::rendering::{FORMS, Rendering};
 use crate::schema::{TableFacts, TableName};
 
@@ -41,7 +41,96 @@ impl Checker<'_> {
                     .insert(name.clone(), field);
             }
         }
+        self.masked_tables(set, &known);
         known
+    }
+
+    /// The columns of modules that mask any field.
+    pub(super) fn known_columns(&self, set: &PolicySet) -> BTreeMap<String, BTreeSet<String>> {
+        let masking = set.fields.iter().filter(|(_, fields)| {
+            let mut fields = fields.values();
+            fields.any(|field| field.column.is_some() && field.masks())
+        });
+        masking
+            .filter_map(|(module, _)| {
+                let tables = set.modules.get(module)?.tables.iter();
+                let columns = tables.flat_map(|table| self.schema.tables[table].columns.keys());
+                Some((module.clone(), columns.cloned().collect()))
+            })
+            .collect()
+    }
+
+    /// Tells of what would show masked columns beside their masks: tables above those that hold them,
+    /// columns that are generated from them, and modules that share a table with theirs.
+    fn masked_tables(
+        &mut self,
+        set: &PolicySet,
+        fields: &BTreeMap<String, BTreeMap<String, Field>>,
+    ) {
+        let masks = |module: &str, column: &str| {
+            let mut fields = fields.get(module).into_iter().flat_map(BTreeMap::values);
+            fields.find(|field| {
+                field.masks()
+                    && field
+                        .column
+                        .as_ref()
+                        .is_some_and(|known| known.name == column)
+            })
+        };
+        for (module, name, field) in fields.iter().flat_map(|(module, fields)| {
+            let masked = fields.iter().filter(|(_, field)| field.masks());
+            masked.map(move |(name, field)| (module, name, field))
+        }) {
+            let (Some(column), Some(known)) = (&field.column, set.modules.get(module)) else {
+                continue;
+            };
+            let path = ["fields", module.as_str(), name.as_str()];
+            for table in &known.tables {
+                let facts = &self.schema.tables[table];
+                for above in &facts.inherits {
+                    let shows = (self.schema.tables.get(above))
+                        .is_some_and(|facts| facts.columns.contains_key(&column.name));
+                    let holds = (set.tables.get(above)).map_or_else(Vec::new, Placement::holds);
+                    let masked = holds
+                        .iter()
+                        .all(|other| masks(other, &column.name).is_some());
+                    if shows && (holds.is_empty() || !masked) {
+                        self.problems.add(
+                            &path,
+                            format!("column \"{}\" of {table} is read through {above} too, where it isn't masked", column.name),
+                            format!("add the field to the module of {above}, or make {above} a table of module \"{module}\""),
+                        );
+                    }
+                }
+                for (other, generated) in &facts.columns {
+                    if generated.generated_from.contains(&column.name)
+                        && masks(module, other).is_none()
+                    {
+                        self.problems.add(
+                            &path,
+                            format!(
+                                "column \"{other}\" of {table} is generated from column \"{}\"",
+                                column.name
+                            ),
+                            format!(
+                                "add [fields.{module}.{other}] with renderings that hide as much"
+                            ),
+                        );
+                    }
+                }
+                for other in (set.tables.get(table)).map_or_else(Vec::new, Placement::holds) {
+                    let otherwise = masks(other, &column.name)
+                        .filter(|other| other.renderings != field.renderings);
+                    if otherwise.is_some() && other > module.as_str() {
+                        self.problems.add(
+                            &path,
+                            format!("column \"{}\" of {table} is rendered otherwise by module \"{other}\"", column.name),
+                            "give it the same renderings in both: some rows may be records of both",
+                        );
+                    }
+                }
+            }
+        }
     }
 
     fn renderings(

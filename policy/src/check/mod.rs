@@ -89,6 +89,7 @@ impl<'a> Checker<'a> {
             administrator_limit: self.document.matrix.limits.administrators,
             review_days: self.document.matrix.limits.review_days,
             fields: BTreeMap::new(),
+            known_columns: BTreeMap::new(),
             field_permissions: BTreeMap::new(),
             unmapped: Default::default(),
             directory,
@@ -100,6 +101,7 @@ impl<'a> Checker<'a> {
             self.permissions(&mut set);
             self.placements(&mut set);
             set.fields = self.fields(&set);
+            set.known_columns = self.known_columns(&set);
             set.field_permissions = self.field_permissions(&set);
             set.unmapped = std::mem::take(&mut self.unmapped);
             set

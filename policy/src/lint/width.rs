@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Found, Look, Rule, Severity, administrators, cells, is_all, listed};
 use crate::action::Action;
+use crate::matrix::field_lines;
 use crate::policy_set::PolicySet;
 
 pub(super) const RULES: &[Rule] = &[
@@ -42,9 +43,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: "CEL035",
         severity: Severity::Warning,
-        title: "most roles read a module with personal data",
-        reason: "Fields tagged `personal` are read in clear by whoever reads the row: masks aren't enforced yet.",
-        remedy: "Narrow `read`, or keep the field in a module of its own.",
+        title: "most roles see personal data in clear",
+        reason: "A field that is tagged `personal` is for few: the others need to know that it is there, or a part of it.",
+        remedy: "Grant another rendering, such as `partial(0,4)` or `null`, or `clear` for one's own records alone.",
         look: Look::Policy(personal_to_most),
     },
 ];
@@ -118,23 +119,19 @@ fn export_by_most(policy: &PolicySet) -> Vec<Found> {
 }
 
 fn personal_to_most(policy: &PolicySet) -> Vec<Found> {
-    let readers = roles_by_module(policy, Action::Read, |_| true);
-    policy
-        .fields
-        .iter()
-        .filter_map(|(module, fields)| {
-            let personal: Vec<&str> = fields
-                .iter()
-                .filter(|(_, field)| field.column.is_some() && field.tags.contains("personal"))
-                .map(|(name, _)| name.as_str())
-                .collect();
-            let roles = readers.get(module.as_str())?;
-            (!personal.is_empty() && are_most(policy, roles.len())).then(|| {
-                Found::new(
-                    module,
-                    format!("{} are read by {}", listed(personal), listed(roles)),
-                )
-            })
+    let administrators = administrators(policy);
+    let mut seen: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for line in field_lines(policy, |field| field.tags.contains("personal")) {
+        if line.rendering == "clear" && !administrators.contains(&line.role.as_str()) {
+            let field = seen.entry((line.module, line.field)).or_default();
+            field.insert(line.role);
+        }
+    }
+    seen.into_iter()
+        .filter(|(_, roles)| are_most(policy, roles.len()))
+        .map(|((module, field), roles)| {
+            let roles = listed(roles.iter().map(String::as_str));
+            Found::new(&module, format!("field \"{field}\" is seen in clear by {roles}"))
         })
         .collect()
 }

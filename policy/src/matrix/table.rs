@@ -53,7 +53,7 @@ pub fn lines(policy: &PolicySet) -> Vec<Line> {
 }
 
 /// A scope with what bounds it, beside its setting: `reports to reports`, `all up to 100 rows`.
-fn scope(grant: &Grant) -> String {
+pub(super) fn scope(grant: &Grant) -> String {
     let mut text = grant.scope.name();
     if let Some(to) = &grant.to {
         let to: Vec<&str> = to.iter().map(|scope| scope.name()).collect();

@@ -27,7 +27,7 @@ crm.calls: id int8 pk, owner int8
 crm.item_teams: kind text, item int8, team int4, gone bool
 crm.item_files: id int8 pk, kind text, item int8
 crm.file_pages: id int8 pk, file int8
-crm.entries: id int8 pk, kind int2, holder int8
+crm.entries: id int8 pk, kind int2, holder int8, note text
 crm.countries: code varchar pk
 crm.currencies: code varchar pk
 crm.secrets: id int8 pk

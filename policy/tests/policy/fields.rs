@@ -1,12 +1,14 @@
 //! Fields: what they can be shown as, who sees them so, and the SQL that shows them.
 
-use celador_policy::PolicySet;
+use celador_policy::column_mask::column_masks;
 use celador_policy::field::FieldRight;
+use celador_policy::matrix::field_lines;
 use celador_policy::policy_set::CellRef;
-use celador_policy::rendering::{Rendering, email, partial, round};
+use celador_policy::rendering::{Period, Rendering, begins, email, partial, round, round_float};
+use celador_policy::{PolicySet, TableName};
 use proptest::prelude::*;
 
-use crate::desk::policy;
+use crate::desk::{checked, policy};
 
 const MATRIX: &str = r#"
 [fields.accounts.region]
@@ -89,11 +91,18 @@ fn a_policy_with_fields_reads_back_as_it_is_stored() {
     );
 }
 
-/// The pair of the documentation of `PolicySet::shown_sql`.
+/// What the rows of a table show of a column.
+fn shown(set: &PolicySet, table: &str, column: &str, alias: &str) -> Option<String> {
+    let placement = &set.tables[&TableName::new("crm", table)];
+    let masks = column_masks(set, placement, alias);
+    let mask = masks.iter().find(|mask| mask.column.name == column)?;
+    Some(mask.sql(alias))
+}
+
+/// The pair of the documentation of `ColumnMask::sql`.
 #[test]
 fn a_field_is_shown_by_the_most_revealing_rendering_that_is_granted() {
     let set = policy(MATRIX);
-    let shown = set.shown_sql("accounts", "region", "").expect("a field");
     let reach = |right: &str| {
         let cell = CellRef::from_text(right).expect("a cell");
         celador_policy::row_policy::reach_sql(&set, "accounts", &cell, "")
@@ -101,7 +110,7 @@ fn a_field_is_shown_by_the_most_revealing_rendering_that_is_granted() {
     let clear = reach(r#"["region","clear"]"#);
     let partial = reach(r#"["region","partial(0,4)"]"#);
     assert_eq!(
-        shown,
+        shown(&set, "accounts", "region", "").expect("a field"),
         format!(
             "CASE WHEN {clear} THEN \"region\" WHEN {partial} THEN \
              celador.render_partial(CAST(\"region\" AS pg_catalog.text), 0, 4) \
@@ -109,10 +118,67 @@ fn a_field_is_shown_by_the_most_revealing_rendering_that_is_granted() {
         )
     );
     assert!(clear.contains("celador.owner_in_reach('accounts'::pg_catalog.text, '[\"region\",\"clear\"]'::pg_catalog.text,"), "{clear}");
-    let year = set.shown_sql("accounts", "changed", "c.").expect("a field");
+    let year = shown(&set, "accounts", "changed", "c.").expect("a field");
     assert!(
         year.ends_with("ELSE celador.render_year(c.\"changed\") END"),
         "{year}"
+    );
+}
+
+/// The pair of the documentation of `column_masks`.
+#[test]
+fn a_row_of_several_modules_shows_what_each_of_them_grants() {
+    let set = policy(
+        r#"
+[fields.projects.note]
+renderings = ["clear", "null"]
+[fields.products.note]
+renderings = ["clear", "null"]
+[permissions.seller.projects]
+read = ["all"]
+fields.note = { clear = ["own"] }
+[permissions.seller.products]
+read = ["all"]
+fields.note = { clear = ["all"] }
+"#,
+    );
+    let reach = |module: &str| {
+        let cell = CellRef::from_text(r#"["note","clear"]"#).expect("a cell");
+        celador_policy::row_policy::reach_sql(&set, module, &cell, "")
+    };
+    let rows = |module: &str| {
+        let rows = set.modules[module].rows.as_ref().expect("some rows");
+        rows.sql("")
+    };
+    let each = |module: &str| format!("(NOT {} OR {})", rows(module), reach(module));
+    let sql = shown(&set, "entries", "note", "").expect("a field");
+    assert!(
+        [["products", "projects"], ["projects", "products"]]
+            .map(|[one, other]| format!(
+                "CASE WHEN {} AND {} THEN \"note\" ELSE NULL::\"pg_catalog\".\"text\" END",
+                each(one),
+                each(other)
+            ))
+            .contains(&sql),
+        "{sql}"
+    );
+}
+
+#[test]
+fn modules_that_share_a_table_render_a_column_alike() {
+    let problems = checked(
+        r#"
+[fields.projects.note]
+renderings = ["clear", "null"]
+[fields.products.note]
+renderings = ["clear", "partial(0,4)", "null"]
+"#,
+    )
+    .expect_err("they differ")
+    .to_string();
+    assert!(
+        problems.contains("column \"note\" of crm.entries is rendered otherwise by module"),
+        "{problems}"
     );
 }
 
@@ -208,6 +274,37 @@ fn a_rendering_is_of_the_columns_type() {
     }
 }
 
+/// The pair of the documentation of `field_lines`.
+#[test]
+fn a_report_says_which_roles_see_a_field_how() {
+    let set = policy(&format!(
+        "{MATRIX}\n[permissions.guest.accounts]\nread = [\"group\", \"own\"]\n"
+    ));
+    let lines: Vec<String> = field_lines(&set, |field| !field.tags.is_empty())
+        .into_iter()
+        .map(|line| {
+            let scopes = line.scopes.join(", ");
+            format!(
+                "{} {} {}: {scopes} ({})",
+                line.field,
+                line.role,
+                line.rendering,
+                line.depth.name()
+            )
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            "region guest null: group, own (group)",
+            "region manager clear: all (all)",
+            "region seller clear: own (own)",
+            "region seller partial(0,4): group (group)",
+            "region seller null: all (all)",
+        ]
+    );
+}
+
 #[test]
 fn the_directory_is_read_for_the_scopes_of_fields() {
     let set = policy(MATRIX);
@@ -246,6 +343,34 @@ fn what_is_left_of_a_value() {
         (i64::MIN, i32::MAX as u32, -9_223_372_036_854_775_806),
     ] {
         assert_eq!(round(value, step), shown, "{value}");
+    }
+    for (value, shown) in [(19.5, 10.0), (-19.5, -10.0), (f64::MAX, f64::MAX)] {
+        assert!(
+            (round_float(value, 10) - shown).abs() <= shown.abs() * 1e-15,
+            "{value}"
+        );
+    }
+    assert!(round_float(f64::NAN, 10).is_nan());
+    assert_eq!(round_float(f64::NEG_INFINITY, 10), f64::NEG_INFINITY);
+}
+
+/// Days from 2000-01-01, as PostgreSQL prints `date - date '2000-01-01'`.
+#[test]
+fn a_day_shows_the_first_of_its_year_or_month() {
+    for (day, year, month) in [
+        (0, 0, 0),                      // 2000-01-01
+        (31, 0, 31),                    // 2000-02-01
+        (59, 0, 31),                    // 2000-02-29
+        (60, 0, 60),                    // 2000-03-01
+        (365, 0, 335),                  // 2000-12-31
+        (366, 366, 366),                // 2001-01-01
+        (-1, -365, -31),                // 1999-12-31
+        (9_827, 9_497, 9_801),          // 2026-11-27
+        (-36_463, -36_524, -36_465),    // 1900-03-03
+        (-730_485, -730_485, -730_485), // 0001-01-01 BC
+    ] {
+        assert_eq!(begins(day, Period::Year), year, "year of {day}");
+        assert_eq!(begins(day, Period::Month), month, "month of {day}");
     }
 }
 

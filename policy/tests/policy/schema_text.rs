@@ -17,7 +17,7 @@ celador.shares: id int8 pk, module text, record text, user text, group text, lev
 celador.setting_values: group text, setting text, value bool
 ";
 
-/// Reads one table a line: `schema.name: column type [pk] [generated] [-> schema.table], …`, with
+/// Reads one table a line: `schema.name: column type [pk] [generated [column]] [-> schema.table], …`, with
 /// `partitioned`, `foreign` or `under schema.table` before the colon. Celador's own are added.
 pub(crate) fn schema(text: &str) -> Schema {
     let lines = text.lines().chain(OWN.lines());
@@ -50,12 +50,14 @@ fn table(line: &str) -> (TableName, TableFacts) {
             qualified if qualified.contains('.') => qualified.to_owned(),
             short => format!("pg_catalog.{short}"),
         };
-        let generated = words.contains(&"generated");
+        let generated = words.iter().position(|&word| word == "generated");
+        let from = generated.and_then(|at| words.get(at + 1));
         facts.columns.insert(
             words[0].to_owned(),
             ColumnFacts {
                 type_name,
-                generated,
+                generated: generated.is_some(),
+                generated_from: from.into_iter().map(|&from| from.to_owned()).collect(),
             },
         );
         if words.contains(&"pk") {

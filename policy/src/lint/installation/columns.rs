@@ -112,4 +112,18 @@ pub(super) const RULES: &[Rule] = &[
              WHERE k.contype = 'f' AND k.conparentid = 0 AND s.place = 'open'",
         ),
     },
+    Rule {
+        code: "CEL188",
+        severity: Severity::Warning,
+        title: "a column came after the policy",
+        reason: "In a module that masks fields a new column may hold anything: it shows NULL to all but superusers and maintenance.",
+        remedy: "Load the policy again, with the column among the fields if not everybody may see it.",
+        look: Installation(
+            "SELECT p.name, format('column %I', a.attname) FROM fact
+             CROSS JOIN jsonb_to_recordset(f->'known') AS k(schema text, name text, columns jsonb)
+             JOIN placed AS p ON p.name = format('%I.%I', k.schema, k.name)
+             JOIN pg_attribute AS a ON a.attrelid = p.relation AND a.attnum > 0 AND NOT a.attisdropped
+             WHERE NOT k.columns ? a.attname::text",
+        ),
+    },
 ];

@@ -60,6 +60,7 @@ struct Told<'a> {
     schemas: &'a [String],
     placed: Vec<Placed<'a>>,
     reached_by: Vec<ReachedBy<'a>>,
+    known: Vec<Known<'a>>,
     roles: Vec<Role<'a>>,
     modules: Vec<&'a str>,
     named: Vec<Named<'a>>,
@@ -83,6 +84,14 @@ struct ReachedBy<'a> {
     name: &'a str,
     column: &'a str,
     what: &'static str,
+}
+
+/// The columns that the policy knows of a table in which something is masked.
+#[derive(Serialize)]
+struct Known<'a> {
+    schema: &'a str,
+    name: &'a str,
+    columns: &'a BTreeSet<String>,
 }
 
 #[derive(Serialize)]
@@ -117,6 +126,7 @@ pub fn parameter(server: &Server, policy: Option<&PolicySet>) -> Result<String, 
         schemas: policy.map_or(&[], |policy| &policy.schemas),
         placed: policy.map_or_else(Vec::new, placed),
         reached_by: policy.map_or_else(Vec::new, reached_by),
+        known: policy.map_or_else(Vec::new, known),
         roles: policy.map_or_else(Vec::new, roles),
         modules: policy.map_or_else(Vec::new, |policy| {
             policy.modules.keys().map(String::as_str).collect()
@@ -249,6 +259,19 @@ fn placed(policy: &PolicySet) -> Vec<Placed<'_>> {
         }
     }
     placed
+}
+
+fn known(policy: &PolicySet) -> Vec<Known<'_>> {
+    let known = policy.known_columns.iter().flat_map(|(module, columns)| {
+        let tables = policy.modules.get(module).into_iter();
+        let tables = tables.flat_map(|module| &module.tables);
+        tables.map(move |table| Known {
+            schema: &table.schema,
+            name: &table.name,
+            columns,
+        })
+    });
+    known.collect()
 }
 
 fn reached_by(policy: &PolicySet) -> Vec<ReachedBy<'_>> {

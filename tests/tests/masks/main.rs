@@ -1,0 +1,7 @@
+//! Fields: inside every statement a column is what whoever asks sees of it.
+
+mod reads;
+mod renderings;
+mod rights;
+mod shop;
+mod writes;

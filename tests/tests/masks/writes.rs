@@ -1,0 +1,195 @@
+//! Saving what one sees loses nothing that one doesn't see.
+
+use celador_tests::Database;
+
+use super::shop::{outcome, shop};
+
+/// Runs a statement as lena, and compares what is stored of contacts 1 and 2 afterwards.
+#[track_caller]
+fn stores(sql: &str, phones: &str) {
+    let database = shop();
+    let result = outcome(&mut database.login("shop_lena"), sql);
+    assert!(!result.contains(": "), "{sql}: {result}");
+    assert_eq!(stored(&database, "phone"), phones, "{sql}");
+}
+
+fn stored(database: &Database, column: &str) -> String {
+    let sql = format!(
+        "SELECT string_agg(COALESCE({column}::text, 'NULL'), ' ' ORDER BY id) FROM contacts WHERE id IN (1, 2)"
+    );
+    let rows = database.superuser().query_one(&sql, &[]).unwrap();
+    rows.get(0)
+}
+
+#[test]
+fn what_is_shown_is_written_back_and_what_is_stored_stays() {
+    for sql in [
+        "UPDATE contacts SET phone = phone",
+        "UPDATE contacts SET phone = '****0002' WHERE id = 2",
+        "UPDATE contacts SET (phone, note) = ('****0002', 'changed') WHERE id = 2",
+        "UPDATE contacts SET (phone, note) = (SELECT phone, 'changed' FROM contacts WHERE id = 2) WHERE id = 2",
+        "UPDATE contacts AS c SET phone = o.phone FROM contacts AS o WHERE o.id = c.id",
+        "UPDATE phones SET phone = '****0002' WHERE id = 2",
+        "INSERT INTO contacts (id, name, phone, owner, team) VALUES (2, 'Otto', '****0002', 'omar', 'east')
+           ON CONFLICT (id) DO UPDATE SET phone = EXCLUDED.phone, name = EXCLUDED.name",
+        "MERGE INTO contacts AS c USING (VALUES (2, '****0002')) AS v(id, phone) ON v.id = c.id
+           WHEN MATCHED THEN UPDATE SET phone = v.phone",
+        "WITH saved AS (UPDATE contacts SET phone = phone WHERE id = 2 RETURNING *) SELECT * FROM saved",
+        "DO $$ DECLARE c contacts; BEGIN SELECT * INTO c FROM contacts WHERE id = 2;
+           UPDATE contacts SET phone = c.phone, email = c.email, born = c.born WHERE id = 2; END $$",
+        "BEGIN; DECLARE k CURSOR FOR SELECT * FROM contacts WHERE id = 2 FOR UPDATE; FETCH k;
+           UPDATE contacts SET phone = '****0002' WHERE CURRENT OF k; COMMIT",
+        "PREPARE p(text, int) AS UPDATE contacts SET phone = $1 WHERE id = $2; EXECUTE p('****0002', 2); EXECUTE p('5550001', 1)",
+    ] {
+        stores(sql, "5550001 5550002");
+    }
+}
+
+/// Every form, NULL included: a record is read whole and saved whole.
+#[test]
+fn a_record_that_is_saved_as_it_was_read_stays_as_it_is() {
+    let database = shop();
+    let before = whole(&database);
+    let mut lena = database.login("shop_lena");
+    let columns = "name, phone, mobile, email, born, seen, score, pay, weight, tax, badge, token, card, tags, mood, note";
+    for zone in ["UTC", "Asia/Tokyo"] {
+        let sql = format!(
+            "SET TimeZone = '{zone}';
+             DO $$ DECLARE c contacts; BEGIN FOR c IN SELECT * FROM contacts LOOP
+               EXECUTE 'UPDATE contacts SET ({columns}) = ROW(' ||
+                 (SELECT string_agg(quote_nullable(v.value), ',' ORDER BY v.place)
+                  FROM unnest(string_to_array('{columns}', ', ')) WITH ORDINALITY AS n(name, place)
+                  JOIN LATERAL (SELECT to_jsonb(c)->>n.name AS value, n.place) AS v ON true) || ') WHERE id = ' || c.id;
+             END LOOP; END $$"
+        );
+        let sql = sql.replace(
+            "to_jsonb(c)->>n.name",
+            "CASE n.name WHEN 'tags' THEN c.tags::text ELSE to_jsonb(c)->>n.name END",
+        );
+        let result = outcome(&mut lena, &sql);
+        assert!(!result.contains(": "), "{result}");
+        assert_eq!(whole(&database), before, "{zone}");
+    }
+}
+
+fn whole(database: &Database) -> String {
+    outcome(
+        &mut database.superuser(),
+        "SELECT * FROM contacts ORDER BY id",
+    )
+}
+
+#[test]
+fn another_value_is_a_write() {
+    stores(
+        "UPDATE contacts SET phone = '777' WHERE id = 2",
+        "5550001 777",
+    );
+    stores(
+        "UPDATE contacts SET phone = '777' WHERE id = 1",
+        "777 5550002",
+    );
+    // What is read into a write is the mask, never the value.
+    let database = shop();
+    let mut lena = database.login("shop_lena");
+    outcome(&mut lena, "UPDATE contacts SET note = phone WHERE id = 2");
+    assert_eq!(stored(&database, "note"), "mine ****0002");
+    outcome(
+        &mut lena,
+        "UPDATE contacts SET note = c.phone FROM contacts AS c WHERE c.id = 3 AND contacts.id = 2",
+    );
+    assert_eq!(stored(&database, "note"), "mine ****0003");
+    outcome(
+        &mut lena,
+        "INSERT INTO contacts (id, name, note, owner, team) SELECT 77, name, phone, owner, team FROM contacts WHERE id = 3",
+    );
+    assert!(database.is_true("SELECT note = '****0003' FROM contacts WHERE id = 77"));
+}
+
+#[test]
+fn what_is_returned_is_shown() {
+    let database = shop();
+    let mut lena = database.login("shop_lena");
+    let returned = "phone, email, pay, card";
+    for sql in [
+        "UPDATE contacts SET note = 'x' WHERE id = 2 RETURNING",
+        "UPDATE contacts SET phone = '5550002' WHERE id = 2 RETURNING",
+        "INSERT INTO contacts (id, name, phone, email, pay, card, owner, team) VALUES (2, 'Otto', '1', 'x', 1, 'y', 'omar', 'east')
+           ON CONFLICT (id) DO UPDATE SET note = contacts.phone RETURNING",
+    ] {
+        let result = outcome(&mut lena, &format!("{sql} {returned}"));
+        assert_eq!(result, "****0002|o****@arno.example|NULL|XX      \n(1)", "{sql}");
+    }
+    assert_eq!(stored(&database, "note"), "mine ****0002");
+    let whole = outcome(
+        &mut lena,
+        "UPDATE contacts SET note = 'x' WHERE id = 2 RETURNING (contacts).phone, contacts.*::text LIKE '%5550002%'",
+    );
+    assert_eq!(whole, "****0002|f\n(1)");
+    let created = outcome(
+        &mut lena,
+        "INSERT INTO contacts (id, name, phone, owner, team) VALUES (50, 'Tom', '5550050', 'omar', 'east') RETURNING phone",
+    );
+    assert_eq!(created, "****0050\n(1)");
+    let deleted = outcome(
+        &mut lena,
+        "DELETE FROM contacts WHERE id = 1 RETURNING phone",
+    );
+    assert_eq!(deleted, "5550001\n(1)");
+}
+
+/// A condition compares what is shown.
+#[test]
+fn writes_find_rows_by_what_is_shown() {
+    let database = shop();
+    let mut lena = database.login("shop_lena");
+    for (sql, count) in [
+        (
+            "UPDATE contacts SET note = 'x' WHERE phone = '5550002'",
+            "(0)",
+        ),
+        (
+            "UPDATE contacts SET note = 'x' WHERE phone = '****0002'",
+            "(1)",
+        ),
+        (
+            "UPDATE contacts SET note = 'x' FROM accounts AS a WHERE a.id = account AND phone LIKE '5550002%'",
+            "(0)",
+        ),
+        ("DELETE FROM contacts WHERE phone = '5550002'", "(0)"),
+        (
+            "DELETE FROM contacts USING accounts AS a WHERE a.id = account AND phone = '5550003'",
+            "(0)",
+        ),
+        (
+            "MERGE INTO contacts AS c USING (VALUES ('5550002')) AS v(phone) ON v.phone = c.phone WHEN MATCHED THEN UPDATE SET note = 'y'",
+            "(0)",
+        ),
+        (
+            "MERGE INTO contacts AS c USING (VALUES (2)) AS v(id) ON v.id = c.id WHEN MATCHED AND c.phone = '5550002' THEN UPDATE SET note = 'y'",
+            "(0)",
+        ),
+        (
+            "MERGE INTO contacts AS c USING (VALUES (2)) AS v(id) ON v.id = c.id WHEN MATCHED AND c.phone = '****0002' THEN UPDATE SET note = c.phone",
+            "(1)",
+        ),
+        (
+            "INSERT INTO contacts (id, name, owner, team) VALUES (2, 'Otto', 'omar', 'east')
+            ON CONFLICT (id) DO UPDATE SET note = 'z' WHERE contacts.phone = '5550002'",
+            "(0)",
+        ),
+    ] {
+        assert_eq!(outcome(&mut lena, sql), count, "{sql}");
+    }
+    assert_eq!(stored(&database, "note"), "mine ****0002");
+}
+
+/// The number of a call that moves to another partition.
+#[test]
+fn a_row_that_moves_keeps_what_is_hidden() {
+    let database = shop();
+    let mut lena = database.login("shop_lena");
+    let sql = "UPDATE calls SET day = '2021-08-01', number = '****3333' WHERE id = 3";
+    assert_eq!(outcome(&mut lena, sql), "(1)");
+    assert!(database.is_true("SELECT number = '5553333' FROM calls_new WHERE id = 3"));
+}
