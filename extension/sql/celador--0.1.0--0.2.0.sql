@@ -350,7 +350,8 @@ CREATE FUNCTION celador.render_hash_uuid(value internal) RETURNS uuid
   AS 'MODULE_PATHNAME', 'render_hash_uuid_wrapper' LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION celador.render_hash_int8(value internal) RETURNS bigint
   AS 'MODULE_PATHNAME', 'render_hash_int8_wrapper' LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE;
-CREATE FUNCTION celador.written_back(written anyelement, shown anyelement, stored anyelement) RETURNS anyelement
+CREATE FUNCTION celador.written_back(written anyelement, shown anyelement, stored anyelement, may_write boolean, field text)
+  RETURNS anyelement
   AS 'MODULE_PATHNAME', 'written_back_wrapper' LANGUAGE c STABLE PARALLEL SAFE;
 
 -- Knowing: what is worth a second look, who may what, who reaches a record. All of it reads.

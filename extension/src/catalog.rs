@@ -50,7 +50,7 @@ pub(crate) struct Catalog {
     pub(crate) still_readable: pg_sys::Oid,
     /// `celador.readable_now(oid, tid, xid)`.
     pub(crate) readable_now: pg_sys::Oid,
-    /// `celador.written_back(anyelement, anyelement, anyelement)`.
+    /// `celador.written_back(anyelement, anyelement, anyelement, boolean, text)`.
     pub(crate) written_back: pg_sys::Oid,
     /// `celador.guard()`.
     pub(crate) guard: pg_sys::Oid,

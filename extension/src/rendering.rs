@@ -8,7 +8,8 @@ use celador_policy::rendering::{self, Period};
 use pgrx::prelude::*;
 
 use crate::hooks::raw_function;
-use crate::identity;
+use crate::watch::Kind;
+use crate::{errors, guard, identity};
 
 // Not among pgrx's bindings.
 unsafe extern "C-unwind" {
@@ -229,23 +230,29 @@ unsafe fn hash_int8(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
 }
 
 raw_function!(
-    /// `celador.written_back(written, shown, stored)`: what is written, unless it is what is shown:
-    /// then what is stored stays.
+    /// `celador.written_back(written, shown, stored, may_write, field)`: what is written, unless it is what
+    /// is shown: then what is stored stays.
     written_back_wrapper,
     pg_finfo_written_back_wrapper,
     written_back
 );
 
 unsafe fn written_back(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
-    // SAFETY: three arguments of the same type, which the call's expression tells.
+    // SAFETY: three arguments of the same type, which the call's expression tells, a boolean and a text.
     unsafe {
-        let arguments = (*call).args.as_slice(3);
+        let arguments = (*call).args.as_slice(5);
         let [written, shown, stored] = [&arguments[0], &arguments[1], &arguments[2]];
         let same = match (written.isnull, shown.isnull) {
             (true, true) => true,
             (false, false) => is_same(call, written.value, shown.value),
             (true, false) | (false, true) => false,
         };
+        let may_write = !arguments[3].isnull && arguments[3].value.value() & 1 == 1;
+        if !same && !may_write {
+            let field = String::from_datum(arguments[4].value, arguments[4].isnull);
+            let (what, hint) = guard::may_not_write(&field.unwrap_or_default());
+            errors::denied_by(Kind::Guard, None, what, hint);
+        }
         let kept = if same { stored } else { written };
         (*call).isnull = kept.isnull;
         kept.value

@@ -13,6 +13,10 @@ use crate::row_policy::reach_sql;
 pub struct ColumnMask {
     /// The column.
     pub column: Column,
+    /// The field, by which documents name it.
+    pub field: String,
+    /// In which rows the field may be written.
+    pub write: String,
     /// The first whose condition a row satisfies is what it shows.
     pub cases: Vec<(String, Rendering)>,
     /// What all other rows show.
@@ -115,17 +119,22 @@ fn mask(
     maskings: &[Masking<'_>],
     alias: &str,
 ) -> Option<ColumnMask> {
-    let renderings = &maskings.first()?.field.renderings;
+    let first = maskings.first()?;
+    let renderings = &first.field.renderings;
     let (otherwise, others) = renderings.split_last()?;
     let cases = others.iter().enumerate().map(|(at, rendering)| {
         let conditions: Vec<String> = maskings
             .iter()
-            .map(|masking| masking.grants(set, &renderings[..=at], alias))
+            .map(|masking| masking.shows(set, &renderings[..=at], alias))
             .collect();
         (conditions.join(" AND "), rendering.clone())
     });
+    let write = |masking: &Masking<'_>| masking.grants(set, &[FieldRight::Write], alias);
+    let write: Vec<String> = maskings.iter().map(write).collect();
     Some(ColumnMask {
         column: column.clone(),
+        field: first.name.to_owned(),
+        write: write.join(" AND "),
         cases: cases.collect(),
         otherwise: otherwise.clone(),
     })
@@ -134,18 +143,26 @@ fn mask(
 impl Masking<'_> {
     /// The row isn't the module's, or is shown by the last of the renderings at least. Where all rows
     /// are the module's, the more revealing ones have been asked for before.
-    fn grants(&self, set: &PolicySet, renderings: &[Rendering], alias: &str) -> String {
-        let granted = |rendering: &Rendering| {
-            let right = FieldRight::Shown(rendering.clone());
-            let cell = CellRef::Field(self.name.to_owned(), right);
-            reach_sql(set, self.module, &cell, alias)
+    fn shows(&self, set: &PolicySet, renderings: &[Rendering], alias: &str) -> String {
+        let asked = match self.rows {
+            None => &renderings[renderings.len().saturating_sub(1)..],
+            Some(_) => renderings,
         };
+        let rights: Vec<FieldRight> = asked.iter().cloned().map(FieldRight::Shown).collect();
+        self.grants(set, &rights, alias)
+    }
+
+    /// The row isn't the module's, or any of the rights is granted in it.
+    fn grants(&self, set: &PolicySet, rights: &[FieldRight], alias: &str) -> String {
+        let granted = rights.iter().map(|right| {
+            let cell = CellRef::Field(self.name.to_owned(), right.clone());
+            reach_sql(set, self.module, &cell, alias)
+        });
+        let granted: Vec<String> = granted.collect();
+        let granted = granted.join(" OR ");
         match self.rows {
-            None => renderings.last().map(granted).unwrap_or_default(),
-            Some(rows) => {
-                let granted: Vec<String> = renderings.iter().map(granted).collect();
-                format!("(NOT {} OR {})", rows.sql(alias), granted.join(" OR "))
-            }
+            None => granted,
+            Some(rows) => format!("(NOT {} OR {granted})", rows.sql(alias)),
         }
     }
 }

@@ -21,8 +21,9 @@ pub(super) fn read(signals: Signals) -> Option<Catalog> {
     let version = [pg_sys::OIDOID, pg_sys::TIDOID, pg_sys::XIDOID];
     let still_readable = relations::function("still_readable", &version)?;
     let readable_now = relations::function("readable_now", &version)?;
-    let any = [pg_sys::ANYELEMENTOID; 3];
-    let written_back = relations::function("written_back", &any)?;
+    let any = pg_sys::ANYELEMENTOID;
+    let written_back = [any, any, any, pg_sys::BOOLOID, text];
+    let written_back = relations::function("written_back", &written_back)?;
     let guard = relations::function("guard", &[])?;
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;

@@ -10,6 +10,15 @@ use pgrx::prelude::*;
 use super::{Call, Known, Verdicted, row, verdict};
 use crate::session::Person;
 
+/// What is said of a field that is written without the right to, and what to do.
+pub(crate) fn may_not_write(field: &str) -> (String, &'static str) {
+    (
+        format!("you may not write field \"{field}\""),
+        "Leave the column as it is shown, or ask for the right to write the field. What a trigger of \
+         the table's writes counts too.",
+    )
+}
+
 /// A field that the person doesn't write in every row.
 pub(super) struct Guarded {
     name: String,
@@ -103,11 +112,7 @@ impl Call {
             .filter(|(at, written)| **written && !may(*at));
         match refused.next().and_then(|(at, _)| known.fields.get(at)) {
             None => Ok(()),
-            Some(field) => Err((
-                format!("you may not write field \"{}\"", field.name),
-                "Leave the column as it is shown, or ask for the right to write the field. What a \
-                 trigger of the table's writes counts too.",
-            )),
+            Some(field) => Err(may_not_write(&field.name)),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::session::{self, Person, person};
 use crate::watch::{self, Counter, Kind, Raising};
 use crate::{catalog, errors, probe, relations, spi};
 
+pub(crate) use fields::may_not_write;
 pub(crate) use known::Known;
 
 /// The name of the trigger: `~` sorts behind every letter.

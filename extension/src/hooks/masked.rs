@@ -16,11 +16,12 @@
 //! SELECT c.phone FROM accounts AS a LEFT JOIN (SELECT id, account, mask(phone) AS phone FROM contacts) AS c ON c.account = a.id
 //! ```
 //!
-//! What is written back as it is shown leaves what is stored:
+//! What is written back as it is shown leaves what is stored; what isn't is a write, and refused where the
+//! field may not be written, also if it is what is stored: else every write would be a guess that is answered.
 //!
 //! ```sql
 //! UPDATE contacts SET phone = $1
-//! UPDATE contacts SET phone = celador.written_back($1, mask(phone), phone)
+//! UPDATE contacts SET phone = celador.written_back($1, mask(phone), phone, owner_id = 42, 'phone')
 //! ```
 
 use std::ffi::c_void;
@@ -98,10 +99,11 @@ pub(super) unsafe fn replace(
     }
 }
 
-/// What isn't replaced: policies decide by what is stored, and so does what finds conflicts.
+/// What isn't replaced: policies decide by what is stored, and so does what finds conflicts. The checks
+/// of views are replaced: anybody can write a view.
 struct Aside {
     policies: Vec<*mut pg_sys::List>,
-    checks: *mut pg_sys::List,
+    checks: Vec<*mut pg_sys::WithCheckOption>,
     /// `WHERE CURRENT OF`, which names the table and no column.
     cursor: *mut pg_sys::Node,
     arbiters: *mut pg_sys::List,
@@ -116,9 +118,16 @@ impl Aside {
             let policies = entries
                 .into_iter()
                 .map(|entry| std::mem::replace(&mut (*entry).securityQuals, std::ptr::null_mut()));
+            let policies = policies.collect();
+            let checks = elements::<pg_sys::WithCheckOption>((*query).withCheckOptions);
+            (*query).withCheckOptions = std::ptr::null_mut();
+            for check in checks.iter().filter(|check| is_of_view(**check)) {
+                (*query).withCheckOptions =
+                    pg_sys::lappend((*query).withCheckOptions, (*check).cast());
+            }
             let mut aside = Self {
-                policies: policies.collect(),
-                checks: std::mem::replace(&mut (*query).withCheckOptions, std::ptr::null_mut()),
+                policies,
+                checks,
                 cursor: std::ptr::null_mut(),
                 arbiters: std::ptr::null_mut(),
                 arbiters_where: std::ptr::null_mut(),
@@ -149,7 +158,18 @@ impl Aside {
             for (entry, policies) in entries.into_iter().zip(self.policies) {
                 (*entry).securityQuals = policies;
             }
-            (*query).withCheckOptions = self.checks;
+            let replaced = elements::<pg_sys::WithCheckOption>((*query).withCheckOptions);
+            let mut replaced = replaced.into_iter();
+            (*query).withCheckOptions = std::ptr::null_mut();
+            for check in self.checks {
+                let check = if is_of_view(check) {
+                    replaced.next()
+                } else {
+                    Some(check)
+                };
+                let check = check.unwrap_or(std::ptr::null_mut()).cast();
+                (*query).withCheckOptions = pg_sys::lappend((*query).withCheckOptions, check);
+            }
             if !self.cursor.is_null() {
                 (*(*query).jointree).quals = self.cursor;
             }
@@ -160,6 +180,11 @@ impl Aside {
             }
         }
     }
+}
+
+unsafe fn is_of_view(check: *mut pg_sys::WithCheckOption) -> bool {
+    // SAFETY: the query's own check.
+    unsafe { (*check).kind == pg_sys::WCOKind::WCO_VIEW_CHECK }
 }
 
 /// In every list of what an UPDATE sets, a masked column keeps what it holds where it would be set to
@@ -199,7 +224,10 @@ unsafe fn keep_in(
             if (*target).resjunk {
                 continue;
             }
-            let Some(expression) = shown.column((*target).resno, place) else {
+            let (Some(expression), Some(write)) = (
+                shown.column((*target).resno, place),
+                shown.write((*target).resno, place),
+            ) else {
                 continue;
             };
             let column = &*attribute((*opened).rd_att, i32::from((*target).resno) - 1);
@@ -216,21 +244,25 @@ unsafe fn keep_in(
             let domain = (*target).expr.cast::<pg_sys::CoerceToDomain>();
             if is_a(domain.cast(), pg_sys::NodeTag::T_CoerceToDomain) {
                 let written = (*domain).arg.cast();
-                (*domain).arg = unless_shown(written, expression, stored, written_back).cast();
+                (*domain).arg =
+                    unless_shown(written, expression, stored, write, written_back).cast();
             } else {
                 let written = (*target).expr.cast();
-                (*target).expr = unless_shown(written, expression, stored, written_back).cast();
+                (*target).expr =
+                    unless_shown(written, expression, stored, write, written_back).cast();
             }
         }
         pg_sys::table_close(opened, pg_sys::NoLock as i32);
     }
 }
 
-/// `celador.written_back(written, shown, stored)`, all of the type of what is written.
+/// `celador.written_back(written, shown, stored, may_write, field)`, the values of the type of what is
+/// written.
 unsafe fn unless_shown(
     written: *mut pg_sys::Node,
     shown: *mut pg_sys::Node,
     stored: *mut pg_sys::Node,
+    (may_write, field): (*mut pg_sys::Node, &str),
     written_back: pg_sys::Oid,
 ) -> *mut pg_sys::Node {
     // SAFETY: nodes are made in the planner's memory.
@@ -247,6 +279,17 @@ unsafe fn unless_shown(
         let mut arguments = pg_sys::lappend(std::ptr::null_mut(), written.cast());
         arguments = pg_sys::lappend(arguments, same_type(shown).cast());
         arguments = pg_sys::lappend(arguments, same_type(stored).cast());
+        arguments = pg_sys::lappend(arguments, may_write.cast());
+        let field = pg_sys::makeConst(
+            pg_sys::TEXTOID,
+            -1,
+            pg_sys::DEFAULT_COLLATION_OID,
+            -1,
+            field.into_datum().unwrap_or(pg_sys::Datum::from(0)),
+            false,
+            false,
+        );
+        arguments = pg_sys::lappend(arguments, field.cast());
         let call = pg_sys::CoercionForm::COERCE_EXPLICIT_CALL;
         pg_sys::makeFuncExpr(written_back, of, arguments, collation, collation, call).cast()
     }

@@ -71,6 +71,8 @@ impl Parsing {
                 column: (*column).attnum,
                 cases: cases.collect(),
                 otherwise: memory.copy(self.shown(&mask.otherwise, mask, column)),
+                write: memory.copy(self.expression(&mask.write)),
+                field: mask.field.clone(),
             }
         }
     }
@@ -84,10 +86,13 @@ impl Parsing {
                 let name = CStr::from_ptr((**column).attname.data.as_ptr());
                 !is_known(&name.to_string_lossy())
             });
+            // It is no field: whoever may change the row may write it.
             let masks = unknown.map(|column| Mask {
                 column: (*column).attnum,
                 cases: Vec::new(),
                 otherwise: memory.copy(null(&*column)),
+                write: memory.copy(pg_sys::makeBoolConst(true, false)),
+                field: String::new(),
             });
             masks.collect()
         }

@@ -44,11 +44,14 @@ struct Mask {
     /// Conditions, and what the rows show that satisfy them: the first counts.
     cases: Vec<(Node, Node)>,
     otherwise: Node,
+    /// In which rows the column may be written.
+    write: Node,
+    field: String,
 }
 
 /// What a table's columns show, as far as it isn't what they hold.
 pub(crate) struct Shown {
-    columns: Vec<(i16, Node)>,
+    columns: Vec<ShownColumn>,
     /// Whether a person's answers are in it: also in what is left out.
     pub(crate) answered: bool,
     _memory: TreeMemory,
@@ -59,6 +62,15 @@ const ROW_BY_ROW: How = How {
     follow: false,
     lists: false,
 };
+
+/// A column that shows something else than what it holds.
+struct ShownColumn {
+    column: i16,
+    shown: Node,
+    /// In which rows it may be written.
+    write: Node,
+    field: String,
+}
 
 /// By table: how often relations had changed, and its masks.
 #[derive(Default)]
@@ -160,7 +172,7 @@ impl Masks {
         // SAFETY: copies trees.
         let columns = self.columns.iter().map(|mask| unsafe {
             let shown = expression::first_of(&mask.cases, mask.otherwise);
-            (mask.column, memory.copy(shown))
+            mask.shown_as(shown, mask.write, &memory)
         });
         Shown {
             columns: columns.collect(),
@@ -175,23 +187,25 @@ impl Masks {
         let table = Table { relation, place: 1 };
         let mut answered = false;
         let mut columns = Vec::new();
+        // SAFETY: the answers are put into a copy.
+        let mut fold = |condition: Node| unsafe {
+            let condition = tree_memory::copy(condition);
+            let folded = fold::answers(condition, table, person, ROW_BY_ROW);
+            answered |= folded.answered;
+            folded.condition
+        };
         for mask in &self.columns {
             let (mut cases, mut otherwise) = (Vec::new(), mask.otherwise);
             for (condition, rendering) in &mask.cases {
-                // SAFETY: the answers are put into a copy.
-                let folded = unsafe {
-                    let condition = tree_memory::copy(*condition);
-                    fold::answers(condition, table, person, ROW_BY_ROW)
-                };
-                answered |= folded.answered;
+                let condition = fold(*condition);
                 // SAFETY: the node is a condition.
-                match unsafe { fold::constant_bool(folded.condition) } {
+                match unsafe { fold::constant_bool(condition) } {
                     Some(true) => {
                         otherwise = *rendering;
                         break;
                     }
                     Some(false) => {}
-                    None => cases.push((folded.condition, *rendering)),
+                    None => cases.push((condition, *rendering)),
                 }
             }
             // SAFETY: the nodes are the mask's.
@@ -200,7 +214,7 @@ impl Masks {
                 let is_stored = expression::is_column(shown, mask.column);
                 note(table, mask, shown);
                 if !is_stored {
-                    columns.push((mask.column, memory.copy(shown)));
+                    columns.push(mask.shown_as(shown, fold(mask.write), &memory));
                 }
             }
         }
@@ -208,6 +222,21 @@ impl Masks {
             columns,
             answered,
             _memory: memory,
+        }
+    }
+}
+
+impl Mask {
+    /// The column, shown so.
+    unsafe fn shown_as(&self, shown: Node, write: Node, memory: &TreeMemory) -> ShownColumn {
+        // SAFETY: copies trees.
+        unsafe {
+            ShownColumn {
+                column: self.column,
+                shown: memory.copy(shown),
+                write: memory.copy(write),
+                field: self.field.clone(),
+            }
         }
     }
 }
@@ -229,21 +258,39 @@ impl Shown {
         self.columns.is_empty()
     }
 
+    fn find(&self, column: i16) -> Option<&ShownColumn> {
+        let mut columns = self.columns.iter();
+        columns.find(|masked| masked.column == column)
+    }
+
     /// What the column shows of the table at that place, as the statement's own; `None`: what it holds.
     pub(crate) unsafe fn column(&self, column: i16, place: i32) -> Option<Node> {
-        let (_, shown) = self.columns.iter().find(|(masked, _)| *masked == column)?;
         // SAFETY: the expression is over place 1 alone.
-        unsafe {
-            let shown = tree_memory::copy(*shown);
-            if place != 1 {
-                pg_sys::ChangeVarNodes(shown, 1, place, 0);
-            }
-            Some(shown)
-        }
+        self.find(column)
+            .map(|masked| unsafe { at_place(masked.shown, place) })
+    }
+
+    /// Whether a masked column of the table at that place may be written, as the statement's own condition,
+    /// and the field that it is.
+    pub(crate) unsafe fn write(&self, column: i16, place: i32) -> Option<(Node, &str)> {
+        // SAFETY: the condition is over place 1 alone.
+        self.find(column)
+            .map(|masked| unsafe { (at_place(masked.write, place), masked.field.as_str()) })
     }
 
     /// The columns that show something else than what they hold.
     pub(crate) fn masked(&self) -> impl Iterator<Item = i16> + '_ {
-        self.columns.iter().map(|(column, _)| *column)
+        self.columns.iter().map(|masked| masked.column)
+    }
+}
+
+unsafe fn at_place(expression: Node, place: i32) -> Node {
+    // SAFETY: the caller's expression is over place 1 alone.
+    unsafe {
+        let expression = tree_memory::copy(expression);
+        if place != 1 {
+            pg_sys::ChangeVarNodes(expression, 1, place, 0);
+        }
+        expression
     }
 }

@@ -131,7 +131,10 @@ fn personal_to_most(policy: &PolicySet) -> Vec<Found> {
         .filter(|(_, roles)| are_most(policy, roles.len()))
         .map(|((module, field), roles)| {
             let roles = listed(roles.iter().map(String::as_str));
-            Found::new(&module, format!("field \"{field}\" is seen in clear by {roles}"))
+            Found::new(
+                &module,
+                format!("field \"{field}\" is seen in clear by {roles}"),
+            )
         })
         .collect()
 }

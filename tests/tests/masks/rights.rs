@@ -103,6 +103,61 @@ fn seeing_a_field_is_not_writing_it() {
     );
 }
 
+/// Whoever may not write a field, and doesn't see it, learns nothing by writing what it might hold.
+#[test]
+fn a_guess_that_is_written_is_not_answered() {
+    let database = shop();
+    database.load(&document(
+        "[permissions.guest.contacts]\nread = [\"all\"]\nupdate = [\"all\"]\ncreate = [\"all\"]\n",
+    ));
+    database.run("SELECT celador.take_role('vera', 'viewer'), celador.give_role('vera', 'guest')");
+    let mut vera = database.login("shop_vera");
+    for (set, column) in [
+        ("phone = '5550002'", "telephone"),
+        ("phone = '5550003'", "telephone"),
+        ("email = 'otto@arno.example'", "email"),
+        ("email = 'another'", "email"),
+        ("pay = 3100", "pay"),
+        ("card = 'CD34'", "card"),
+        ("tax = 'T-200'", "tax"),
+        ("tags = '{c}'", "tags"),
+        ("born = '1985-12-31'", "born"),
+        ("score = score + 1", "score"),
+    ] {
+        for sql in [
+            format!("UPDATE contacts SET {set} WHERE id = 2"),
+            format!("UPDATE contacts SET {set}, note = 'x' WHERE id = 2"),
+            format!(
+                "INSERT INTO contacts (id, name, owner, team) VALUES (2, 'x', 'omar', 'east') ON CONFLICT (id) DO UPDATE SET {}",
+                set.replace("= score", "= contacts.score")
+            ),
+            format!(
+                "MERGE INTO contacts AS c USING (VALUES (2)) AS v(id) ON v.id = c.id WHEN MATCHED THEN UPDATE SET {set}"
+            ),
+        ] {
+            let refused = denied(vera.batch_execute(&sql));
+            assert!(
+                refused
+                    .message
+                    .starts_with(&format!("you may not write field \"{column}\"")),
+                "{sql}: {}",
+                refused.message
+            );
+            assert_eq!(refused.detail, "", "{sql}");
+        }
+    }
+    assert_eq!(
+        outcome(
+            &mut vera,
+            "UPDATE contacts SET phone = NULL, email = 'o****@arno.example', pay = NULL, score = 40 WHERE id = 2"
+        ),
+        "(1)"
+    );
+    assert!(database.is_true(
+        "SELECT phone = '5550002' AND pay = 3100 AND score = 41 FROM contacts WHERE id = 2"
+    ));
+}
+
 #[test]
 fn what_is_granted_of_a_field_is_no_question_about_records() {
     let database = shop();
@@ -114,7 +169,10 @@ fn what_is_granted_of_a_field_is_no_question_about_records() {
     ] {
         let _code_42501 = denied(lena.query(sql, &[]));
     }
-    let refused = failure(lena.query("SELECT celador.written_back(1, 2, 'x'::text)", &[]));
+    let refused = failure(lena.query(
+        "SELECT celador.written_back(1, 2, 'x'::text, true, 'x')",
+        &[],
+    ));
     assert_eq!(refused.code, "42883");
 }
 

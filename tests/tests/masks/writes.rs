@@ -193,3 +193,43 @@ fn a_row_that_moves_keeps_what_is_hidden() {
     assert_eq!(outcome(&mut lena, sql), "(1)");
     assert!(database.is_true("SELECT number = '5553333' FROM calls_new WHERE id = 3"));
 }
+
+/// A view with a check is a question about the new row; anybody can write one.
+#[test]
+fn a_views_check_looks_at_what_is_shown() {
+    let database = shop();
+    let mut lena = database.login("shop_lena");
+    let checked = |condition: &str| {
+        format!(
+            "BEGIN; CREATE TEMP VIEW asks AS SELECT id, phone, note FROM public.contacts
+               WHERE phone = '****0002' OR {condition} WITH CHECK OPTION;
+             UPDATE asks SET note = 'asked' WHERE id = 2; ROLLBACK"
+        )
+    };
+    for guess in [
+        "phone LIKE '5550%'",
+        "phone = '5550002'",
+        "phone = '5550003'",
+        "false",
+    ] {
+        let result = outcome(&mut lena, &checked(guess));
+        assert_eq!(result, "(0)\n(0)\n(1)\n(0)", "{guess}");
+    }
+}
+
+/// A table on the far side of an outer join, in a statement that writes.
+#[test]
+fn writes_that_join_find_what_is_shown() {
+    let database = shop();
+    let mut lena = database.login("shop_lena");
+    let sql = "UPDATE contacts SET note = 'x' FROM accounts AS a LEFT JOIN contacts AS c ON c.account = a.id AND c.phone = '5550002'
+        WHERE contacts.account = a.id AND c.id IS NOT NULL";
+    assert_eq!(outcome(&mut lena, sql), "(0)");
+    let sql = "UPDATE contacts SET note = COALESCE(c.phone, 'none') FROM accounts AS a LEFT JOIN contacts AS c ON c.account = a.id AND c.id = 2
+        WHERE contacts.account = a.id AND contacts.id < 3 RETURNING contacts.id, c.phone, c.ctid IS NULL, c.*::text LIKE '%5550002%'";
+    assert_eq!(
+        outcome(&mut lena, sql),
+        "1|****0002|f|f\n2|****0002|f|f\n(2)"
+    );
+    assert_eq!(stored(&database, "note"), "****0002 ****0002");
+}
