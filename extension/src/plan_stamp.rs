@@ -3,6 +3,7 @@
 //! Such a plan carries a stamp. Where it starts, the stamp is compared: another one is an error,
 //! never rows. What makes the answers old makes PostgreSQL forget the plans that hold them: a
 //! change of identity those of this backend, a change of policy or directory those of all.
+//! Whatever is planned under a policy carries that policy's revision: masks stand in plans for anybody too.
 //! Plans that call functions in SQL are marked as well: such a function keeps its own plans for
 //! as long as the plan that calls it.
 
@@ -10,6 +11,7 @@ use std::cell::Cell;
 
 use pgrx::prelude::*;
 
+use crate::catalog::Catalog;
 use crate::errors;
 use crate::hooks::injected::mistake;
 use crate::session::{self, Person};
@@ -17,6 +19,8 @@ use crate::session::{self, Person};
 /// The stamp stands among the things whose change makes a plan invalid, as one of a cache that
 /// PostgreSQL doesn't have.
 const STAMP: i32 = -1;
+/// So does the revision of the policy, counted from 1.
+const REVISION: i32 = -2;
 thread_local! {
     static LAST: Cell<u32> = const { Cell::new(0) };
     /// By what the cache of plans knows plans that are marked; 0: nothing is marked yet.
@@ -33,6 +37,13 @@ pub(crate) struct Mark {
     pub(crate) stamp: u32,
     /// It calls a function in SQL.
     pub(crate) calls_sql: bool,
+    /// The policy's revision, counted from 1; 0: it is about no protected table.
+    pub(crate) revision: u32,
+}
+
+/// A policy's revision, as plans carry it.
+pub(crate) fn revision(catalog: &Catalog) -> u32 {
+    u32::try_from(catalog.revision).unwrap_or(0) + 1
 }
 
 /// A stamp for a person whose access has just been computed: the known one, if it is the same as
@@ -90,16 +101,20 @@ pub(crate) unsafe fn put(plan: *mut pg_sys::PlannedStmt, mark: Mark, relations: 
     // SAFETY: the plan has just been made, in this memory context.
     unsafe {
         let items = &mut (*plan).invalItems;
-        *items = pg_sys::lappend(
-            *items,
-            item(pg_sys::SysCacheIdentifier::PROCOID as i32, MARK.get()).cast(),
-        );
-        if mark.stamp == 0 {
-            return;
+        if mark.stamp != 0 || mark.calls_sql {
+            let marked = item(pg_sys::SysCacheIdentifier::PROCOID as i32, MARK.get());
+            *items = pg_sys::lappend(*items, marked.cast());
         }
-        *items = pg_sys::lappend(*items, item(STAMP, mark.stamp).cast());
-        for relation in relations {
-            (*plan).relationOids = pg_sys::lappend_oid((*plan).relationOids, relation);
+        let [policy, directory] = relations;
+        if mark.revision != 0 {
+            *items = pg_sys::lappend(*items, item(REVISION, mark.revision).cast());
+            (*plan).relationOids = pg_sys::lappend_oid((*plan).relationOids, policy);
+        }
+        if mark.stamp != 0 {
+            *items = pg_sys::lappend(*items, item(STAMP, mark.stamp).cast());
+            for relation in [policy, directory] {
+                (*plan).relationOids = pg_sys::lappend_oid((*plan).relationOids, relation);
+            }
         }
     }
 }
@@ -116,37 +131,54 @@ unsafe fn item(cache: i32, value: u32) -> *mut pg_sys::PlanInvalItem {
     }
 }
 
-/// The stamp of a plan.
-unsafe fn stamp(plan: *mut pg_sys::PlannedStmt) -> Option<u32> {
+/// What a plan carries of a kind.
+unsafe fn carried(plan: *mut pg_sys::PlannedStmt, kind: i32) -> Option<u32> {
     // SAFETY: invalItems is a list of PlanInvalItems.
     unsafe {
         let items = crate::hooks::tree::elements::<pg_sys::PlanInvalItem>((*plan).invalItems);
-        let stamp = items.into_iter().find(|item| (**item).cacheId == STAMP);
-        stamp.map(|item| (*item).hashValue)
+        let mut items = items.into_iter();
+        items
+            .find(|item| (**item).cacheId == kind)
+            .map(|item| (*item).hashValue)
     }
 }
 
 /// Whether the plan holds a person's answers.
 pub(crate) unsafe fn is_stamped(plan: *mut pg_sys::PlannedStmt) -> bool {
     // SAFETY: the caller's.
-    unsafe { stamp(plan).is_some() }
+    unsafe { carried(plan, STAMP).is_some() }
 }
 
 /// A plan that holds answers starts, for that person (`None`: for somebody exempt).
 pub(crate) unsafe fn compare(plan: *mut pg_sys::PlannedStmt, person: Option<&Person>) {
     // SAFETY: the caller's.
-    let Some(stamp) = (unsafe { stamp(plan) }) else {
+    let Some(stamp) = (unsafe { carried(plan, STAMP) }) else {
         return;
     };
     if person.is_some_and(|person| person.stamp == stamp) || mistake("stamps aren't compared") {
         return;
     }
     forget_marked();
+    too_old("your access has changed since the statement was planned")
+}
+
+/// A plan under a policy starts, while that policy is in force.
+pub(crate) unsafe fn compare_revision(plan: *mut pg_sys::PlannedStmt, catalog: &Catalog) {
+    // SAFETY: the caller's.
+    let planned = unsafe { carried(plan, REVISION) };
+    if planned.is_some_and(|planned| planned != revision(catalog))
+        && !mistake("revisions aren't compared")
+    {
+        too_old("the policy has changed since the statement was planned")
+    }
+}
+
+fn too_old(what: &str) -> ! {
     errors::raise(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-        "your access has changed since the statement was planned",
+        what,
         "Run the transaction again.",
-    );
+    )
 }
 
 /// Whether an entry of PostgreSQL's caches is the one by which plans are marked.

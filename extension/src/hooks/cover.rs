@@ -20,6 +20,8 @@ pub(super) struct Cover {
     pub(super) catalog: Rc<Catalog>,
     pub(super) answers: Answers,
     pub(super) calls_sql: Cell<bool>,
+    /// Whether a table stands in it under its policy.
+    pub(super) protects: Cell<bool>,
 }
 
 /// A table of a query that stands there under its policy.
@@ -206,6 +208,7 @@ impl Cover {
                     .into_iter()
                     .any(|check| covered::is_mentioned(self.catalog.covered, (*check).qual));
             if covered || written {
+                self.protects.set(true);
                 let shown = self.answers.shown(&self.catalog, relation);
                 return Some(Protected {
                     place,

@@ -221,6 +221,9 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
             session::person()
         });
         plan_stamp::compare((*query).plannedstmt, person.as_deref());
+        if !exempt {
+            plan_stamp::compare_revision((*query).plannedstmt, &catalog);
+        }
         session::portal_opened(query as usize, person);
     }
 }

@@ -61,7 +61,7 @@ unsafe extern "C-unwind" fn planner(
             None => standard_planner(parse, query_string, cursor_options, bound_params),
         };
         let mark = plan_stamp::planned(before, mark);
-        if mark.stamp != 0 || mark.calls_sql {
+        if mark.stamp != 0 || mark.calls_sql || mark.revision != 0 {
             stamp(plan, mark);
         }
         if mark.stamp != 0 && bound_params.is_null() {
@@ -161,6 +161,7 @@ unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query, options: c_int) -> 
         // SAFETY: as below.
         answers: unsafe { Answers::to(query) },
         calls_sql: Cell::default(),
+        protects: Cell::default(),
     };
     // SAFETY: the planner owns the tree, and expects hooks to change it.
     unsafe {
@@ -173,6 +174,11 @@ unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query, options: c_int) -> 
     Mark {
         stamp: cover.answers.stamp(),
         calls_sql: cover.calls_sql.get(),
+        revision: if cover.protects.get() {
+            plan_stamp::revision(&cover.catalog)
+        } else {
+            0
+        },
     }
 }
 

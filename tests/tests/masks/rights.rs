@@ -302,3 +302,60 @@ fn a_mask_that_would_be_gone_around_is_refused() {
         assert!(all.contains(problem), "{more}: {all}");
     }
 }
+
+/// Statements that were prepared show what the policy of now says, planned for whoever asks or not.
+#[test]
+fn what_was_prepared_under_another_policy_shows_what_this_one_says() {
+    let database = shop();
+    let prepared = "PREPARE p AS SELECT phone, note FROM contacts WHERE id = 2";
+    let with_note =
+        document("[fields.contacts.note]\nrenderings = [\"clear\", \"constant(hidden)\"]");
+    for fold in ["on", "off"] {
+        for generic in ["auto", "force_generic_plan"] {
+            let mut lena = database.login("shop_lena");
+            lena.batch_execute(&format!(
+                "SET celador.fold = {fold}; SET plan_cache_mode = {generic}; {prepared}"
+            ))
+            .unwrap();
+            let mut show = |note: &str| {
+                for _ in 0..7 {
+                    assert_eq!(
+                        outcome(&mut lena, "EXECUTE p"),
+                        format!("****0002|{note}\n(1)"),
+                        "{fold} {generic}"
+                    );
+                }
+            };
+            show("of omar");
+            database.load(&with_note);
+            show("hidden");
+            database.load(&document(""));
+            show("of omar");
+        }
+    }
+}
+
+/// In a transaction that holds its locks PostgreSQL doesn't look whether a plan is still right.
+#[test]
+fn a_plan_of_another_policy_is_not_run_in_a_transaction() {
+    let database = shop();
+    for fold in ["on", "off"] {
+        let mut lena = database.login("shop_lena");
+        lena.batch_execute(&format!(
+            "SET celador.fold = {fold}; SET plan_cache_mode = force_generic_plan;
+            PREPARE p AS SELECT note FROM contacts WHERE id = 2; BEGIN; EXECUTE p; EXECUTE p"
+        ))
+        .unwrap();
+        database.load(&document(
+            "[fields.contacts.note]\nrenderings = [\"clear\", \"constant(hidden)\"]",
+        ));
+        let shown = outcome(&mut lena, "EXECUTE p");
+        assert!(
+            shown.starts_with("hidden") || shown.starts_with("40001"),
+            "{fold}: {shown}"
+        );
+        lena.batch_execute("ROLLBACK").unwrap();
+        assert_eq!(outcome(&mut lena, "EXECUTE p"), "hidden\n(1)", "{fold}");
+        database.load(&document(""));
+    }
+}
