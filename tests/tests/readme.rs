@@ -14,7 +14,12 @@ fn blocks(language: &str) -> String {
 
 #[test]
 fn the_policy_is_taken_from_the_sample() {
-    let files = text("sql/crm/mapping.toml") + &text("sql/presets/s1-matrix.toml");
+    let files = [
+        "sql/crm/mapping.toml",
+        "sql/presets/s1-matrix.toml",
+        "sql/crm/fields.toml",
+    ];
+    let files: String = files.map(text).concat();
     let known: Vec<&str> = files.lines().map(str::trim).collect();
     let shown = blocks("toml");
     let lines = shown
@@ -60,6 +65,33 @@ fn people_count_what_is_written() {
         asked += 1;
     }
     assert_eq!(asked, 4, "{shown}");
+}
+
+#[test]
+fn fields_show_what_is_written() {
+    let database = Database::sample();
+    let fields = text("sql/crm/fields.toml");
+    database.load(&format!(
+        "{}\n{fields}",
+        Database::preset_document("s1-matrix")
+    ));
+    let shown = blocks("sql");
+    let mut asked = 0;
+    for line in shown.lines() {
+        let Some((sql, expected)) = line.split_once("-- for ") else {
+            continue;
+        };
+        let (login, rest) = expected.split_once(": ").expect("who it is");
+        let result = rest.split_whitespace().next().expect("what comes of it");
+        let count: i64 = database
+            .login(login)
+            .query_one(sql.trim(), &[])
+            .unwrap()
+            .get(0);
+        assert_eq!(count.to_string(), result, "{line}");
+        asked += 1;
+    }
+    assert_eq!(asked, 3, "{shown}");
 }
 
 #[test]
