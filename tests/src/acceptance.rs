@@ -2,6 +2,7 @@
 //! mapping, people and expectations of ours in `tests/crm/`.
 
 mod expectation;
+mod masked;
 mod replay;
 
 use std::collections::BTreeMap;

@@ -49,9 +49,19 @@ impl Crm {
         let database = self.unprotected();
         prepare(&database);
         database.load(&self.document(preset));
+        self.assert_replays_on(&database, preset, organizations);
+    }
+
+    /// The same, in a database that is under the preset already.
+    pub fn assert_replays_on(
+        &self,
+        database: &Database,
+        preset: &str,
+        organizations: &[(&str, &str)],
+    ) {
         let mut problems = Vec::new();
         for person in self.people() {
-            let replay = self.replay(&database, preset, person, organizations);
+            let replay = self.replay(database, preset, person, organizations);
             println!(
                 "{preset}, {}: {} statements, {} with rows, {} denied as listed, {} that fail anyway",
                 person.name(),
