@@ -354,6 +354,10 @@ CREATE FUNCTION celador.written_back(written anyelement, shown anyelement, store
   RETURNS anyelement
   AS 'MODULE_PATHNAME', 'written_back_wrapper' LANGUAGE c STABLE PARALLEL SAFE;
 
+-- What COPY reads, for the statement that inserts it.
+CREATE FUNCTION celador.copied_rows(kind anyelement) RETURNS SETOF anyelement
+  AS 'MODULE_PATHNAME', 'copied_rows_wrapper' LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 1000;
+
 -- Knowing: what is worth a second look, who may what, who reaches a record. All of it reads.
 
 -- Who looked at people''s access, and when.
@@ -551,6 +555,7 @@ BEGIN
       ('render_hash_text', 'Called by masks: a keyed hash'),
       ('render_hash_uuid', 'Called by masks: a keyed hash'),
       ('render_hash_int8', 'Called by masks: a keyed hash'),
+      ('copied_rows', 'Called by COPY into a protected table: the rows that it reads'),
       ('written_back', 'Called where a masked column is set: what is stored stays if what is shown is written'),
       ('reach_support', 'Planner support of the functions that look a value up'),
       ('observes_nobody', 'Called by statements over observed tables'),

@@ -6,6 +6,7 @@
 mod answers;
 mod closed_settings;
 mod copies;
+pub(crate) mod copy;
 mod counters;
 mod cover;
 mod covered;

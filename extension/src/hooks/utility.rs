@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 
 use super::injected;
 use super::tree::elements;
-use super::{extension, maintenance, owner_guard, statistics};
+use super::{copy, extension, maintenance, owner_guard};
 use crate::watch::{Counter, Kind, Raising};
 use crate::{catalog, errors, identity, kept_snapshot, relations, session, spi};
 
@@ -53,6 +53,12 @@ unsafe extern "C-unwind" fn utility(
         } else {
             statement
         };
+        let command = (*statement).utilityStmt;
+        if (*command).type_ == pg_sys::NodeTag::T_CopyStmt
+            && copy::from(command.cast(), query_string, completion)
+        {
+            return;
+        }
         let next = NEXT.unwrap_or(standard_ProcessUtility);
         let begun = maintenance::is_on() || maintenance::is_of_exempt_owner();
         next(
@@ -131,7 +137,7 @@ unsafe extern "C-unwind" fn look(planned: *mut pg_sys::PlannedStmt) -> *mut pg_s
         if tag == pg_sys::NodeTag::T_RefreshMatViewStmt {
             refresh(statement.cast());
         } else if tag == pg_sys::NodeTag::T_CopyStmt {
-            copy(statement.cast());
+            copy::look(statement.cast());
         }
     }
     planned
@@ -233,40 +239,5 @@ unsafe fn refresh(statement: *mut pg_sys::RefreshMatViewStmt) {
             ),
             "Have a maintenance role refresh it.",
         )
-    }
-}
-
-/// `COPY table TO` by an effective user whom row security doesn't reach, in a session that isn't
-/// exempt: it would read the heap without being planned.
-unsafe fn copy(statement: *mut pg_sys::CopyStmt) {
-    // SAFETY: the statement's own fields.
-    unsafe {
-        let (Some(catalog), Some(table)) = (catalog::current(), named((*statement).relation))
-        else {
-            return;
-        };
-        if statistics::tell_of_relations(table) && !catalog.sees_all() {
-            errors::denied(
-                format!(
-                    "{} holds values of protected tables, and COPY would read all of it",
-                    relations::display_name(table)
-                ),
-                "Copy what a query says of it.",
-            );
-        }
-        if !catalog.protected.contains(&table) || catalog.is_exempt(pg_sys::GetSessionUserId()) {
-            return;
-        }
-        if pg_sys::has_bypassrls_privilege(pg_sys::GetUserId()) {
-            errors::denied_by(
-                Kind::Way,
-                Some(table),
-                format!(
-                    "{} is protected, and COPY would read it without its policy",
-                    relations::display_name(table)
-                ),
-                "Copy it in a session of a maintenance role.",
-            );
-        }
     }
 }

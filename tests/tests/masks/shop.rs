@@ -281,13 +281,11 @@ pub(crate) fn outcome(client: &mut Client, sql: &str) -> String {
         Ok(messages) => {
             let mut lines = Vec::new();
             for message in messages {
-                match message {
-                    SimpleQueryMessage::Row(row) => {
-                        let values = (0..row.len()).map(|at| row.get(at).unwrap_or("NULL"));
-                        lines.push(values.collect::<Vec<_>>().join("|"));
-                    }
-                    SimpleQueryMessage::CommandComplete(count) => lines.push(format!("({count})")),
-                    _ => {}
+                if let SimpleQueryMessage::Row(row) = message {
+                    let values = (0..row.len()).map(|at| row.get(at).unwrap_or("NULL"));
+                    lines.push(values.collect::<Vec<_>>().join("|"));
+                } else if let SimpleQueryMessage::CommandComplete(count) = message {
+                    lines.push(format!("({count})"));
                 }
             }
             lines.join("\n")
