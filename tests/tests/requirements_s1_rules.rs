@@ -1,7 +1,8 @@
 //! S1, access rules: the five kinds, the hierarchy, and whom a rule is given to.
 
 use celador_tests::{
-    Database, OpenSessions, is_denied, may, may_not, sees, sees_all, sees_none, small_crm,
+    Database, OpenSessions, answers, denied, is_denied, may, may_not, sees, sees_all, sees_none,
+    small_crm,
 };
 
 #[test]
@@ -305,4 +306,52 @@ fn s1_22_whole_records_are_hidden() {
         &format!("UPDATE opportunities SET name = 'Found' WHERE id = {hidden}"),
         "opportunities",
     );
+}
+
+#[test]
+fn s1_20_a_field_is_shown_or_hidden_by_what_is_in_the_row() {
+    let crm = small_crm(
+        r#"
+[roles.worker]
+[permissions.worker.companies]
+read = ["all"]
+update = ["all"]
+fields.sector = { clear = ["rule:northern"], write = ["rule:northern"] }
+[fields.companies.sector]
+renderings = ["clear", "null"]
+[rules.northern]
+companies = "region = 'north'"
+"#,
+    );
+    let shown = "CASE WHEN region = 'north' THEN sector END";
+    for (asked, expected) in [
+        (
+            "string_agg(sector, ',' ORDER BY id)",
+            format!("string_agg({shown}, ',' ORDER BY id)"),
+        ),
+        (
+            "count(*) FILTER (WHERE sector = 'steel')",
+            format!("count(*) FILTER (WHERE {shown} = 'steel')"),
+        ),
+    ] {
+        let of = |what: &str| format!("SELECT {what} FROM companies");
+        answers(&crm, "small_lena", &of(asked), &of(&expected));
+    }
+    // What decides changes, and the field with it.
+    crm.run("UPDATE companies SET region = 'north' WHERE id = 4");
+    let sectors = "SELECT count(sector) FROM companies";
+    answers(
+        &crm,
+        "small_lena",
+        sectors,
+        "SELECT count(*) FROM companies WHERE region = 'north'",
+    );
+    let mut lena = crm.login("small_lena");
+    let write = |id: u32| format!("UPDATE companies SET sector = 'paper' WHERE id = {id}");
+    assert_eq!(
+        lena.execute(&write(1), &[])
+            .expect("it is shown and may be written"),
+        1
+    );
+    let _hidden_in_the_south = denied(lena.execute(&write(3), &[]));
 }
