@@ -28,6 +28,7 @@ use std::ffi::c_void;
 
 use pgrx::prelude::*;
 
+use super::injected::mistake;
 use super::pull_up;
 use super::tree::{elements, is_a, is_locked};
 use crate::masks::Shown;
@@ -49,9 +50,10 @@ unsafe extern "C-unwind" {
 pub(super) unsafe fn stands_by_itself(query: *mut pg_sys::Query, place: i32) -> bool {
     // SAFETY: reads the query's own fields.
     unsafe {
-        is_locked(query, place)
-            || (*query).groupingSets.is_null()
-                && pull_up::joins_inside((*query).jointree.cast(), place)
+        let grouped = !(*query).groupingSets.is_null() && !mistake("grouping sets are overlooked");
+        let inside = pull_up::joins_inside((*query).jointree.cast(), place)
+            || mistake("masks pass outer joins");
+        is_locked(query, place) || !grouped && inside
     }
 }
 
@@ -184,7 +186,9 @@ impl Aside {
 
 unsafe fn is_of_view(check: *mut pg_sys::WithCheckOption) -> bool {
     // SAFETY: the query's own check.
-    unsafe { (*check).kind == pg_sys::WCOKind::WCO_VIEW_CHECK }
+    unsafe {
+        (*check).kind == pg_sys::WCOKind::WCO_VIEW_CHECK && !mistake("views check what is stored")
+    }
 }
 
 /// In every list of what an UPDATE sets, a masked column keeps what it holds where it would be set to
@@ -196,14 +200,14 @@ unsafe fn keep_what_is_hidden(query: *mut pg_sys::Query, shown: &Shown, written_
         let entry = elements::<pg_sys::RangeTblEntry>((*query).rtable)[place as usize - 1];
         let keep = |targets| keep_in(targets, (*entry).relid, place, shown, written_back);
         let update = pg_sys::CmdType::CMD_UPDATE;
-        if (*query).commandType == update {
+        if (*query).commandType == update && !mistake("what is shown is written") {
             keep((*query).targetList);
         }
-        if !(*query).onConflict.is_null() {
+        if !(*query).onConflict.is_null() && !mistake("ON CONFLICT writes what is shown") {
             keep((*(*query).onConflict).onConflictSet);
         }
         for action in elements::<pg_sys::MergeAction>((*query).mergeActionList) {
-            if (*action).commandType == update {
+            if (*action).commandType == update && !mistake("MERGE writes what is shown") {
                 keep((*action).targetList);
             }
         }
@@ -242,7 +246,9 @@ unsafe fn keep_in(
             let stored = stored.cast::<pg_sys::Node>();
             // A domain may forbid what is shown. What is stored instead it allows.
             let domain = (*target).expr.cast::<pg_sys::CoerceToDomain>();
-            if is_a(domain.cast(), pg_sys::NodeTag::T_CoerceToDomain) {
+            if is_a(domain.cast(), pg_sys::NodeTag::T_CoerceToDomain)
+                && !mistake("a domain is asked of what is shown")
+            {
                 let written = (*domain).arg.cast();
                 (*domain).arg =
                     unless_shown(written, expression, stored, write, written_back).cast();

@@ -25,6 +25,7 @@ use pgrx::prelude::*;
 
 use crate::catalog::{self, Catalog};
 use crate::fold::How;
+use crate::hooks::injected::mistake;
 use crate::plan_notes::{self, Table};
 use crate::session::Person;
 use crate::tree_memory::{self, TreeMemory};
@@ -89,7 +90,7 @@ pub(crate) fn shown(
     relation: pg_sys::Oid,
     person: Option<&Person>,
 ) -> Option<Rc<Shown>> {
-    let masks = masks_of(catalog, relation)?;
+    let masks = masks_of(catalog, relation).filter(|_| !mistake("a field is forgotten"))?;
     // SAFETY: the masks are the table's.
     let shown = unsafe {
         match person {
@@ -157,7 +158,8 @@ impl Masks {
             return Self::none();
         }
         let memory = TreeMemory::new();
-        let is_known = |column: &str| is_known(policy, placement, column);
+        let is_known =
+            |column: &str| is_known(policy, placement, column) || mistake("every column is known");
         // SAFETY: as the caller says.
         let columns = unsafe { expression::parse(relation, &columns, is_known, &memory) };
         Self {
@@ -201,6 +203,10 @@ impl Masks {
                 // SAFETY: the node is a condition.
                 match unsafe { fold::constant_bool(condition) } {
                     Some(true) => {
+                        otherwise = *rendering;
+                        break;
+                    }
+                    Some(false) if mistake("all renderings are granted") => {
                         otherwise = *rendering;
                         break;
                     }

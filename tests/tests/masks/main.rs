@@ -1,5 +1,6 @@
 //! Fields: inside every statement a column is what whoever asks sees of it.
 
+mod faults;
 mod reads;
 mod renderings;
 mod rights;

@@ -1,5 +1,7 @@
 //! Every kind of statement that reads, compared with the same over what the person sees.
 
+use celador_tests::Database;
+
 use super::shop::{document, outcome, shop, statements};
 
 const READS: &str = include_str!("reads.sql");
@@ -7,7 +9,12 @@ const READS: &str = include_str!("reads.sql");
 /// Runs every read as each person, with these settings, and over the copies.
 #[track_caller]
 fn are_what_people_see(settings: &str) {
-    let database = shop();
+    compare(&shop(), settings);
+}
+
+/// The same, in a shop that is there.
+#[track_caller]
+pub(crate) fn compare(database: &Database, settings: &str) {
     let mut wrong = Vec::new();
     let statements = statements(READS);
     assert!(statements.len() > 100, "{}", statements.len());
@@ -19,7 +26,7 @@ fn are_what_people_see(settings: &str) {
         let mut client = database.login(&format!("shop_{person}"));
         client.batch_execute(settings).unwrap();
         for sql in &statements {
-            // What is hashed is generated from no copy; and PostgreSQL 18 comes without XML.
+            // PostgreSQL 18 comes without XML.
             let found = outcome(&mut client, sql);
             let right = outcome(&mut expected, sql);
             if found != right && !(found.starts_with("0A000") && right.starts_with("0A000")) {
