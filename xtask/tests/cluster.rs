@@ -76,10 +76,17 @@ fn key_file_is_the_servers_alone() {
     assert_eq!(file.uid(), data.uid());
     assert_ne!(file.uid(), 0);
     let text = std::fs::read_to_string(cluster.key_file()).expect("reads");
-    let (number, key) = text.trim_end().split_once(' ').expect("two words");
-    assert_eq!(number, "1");
-    assert_eq!(key.len(), 64);
-    assert!(key.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    // A key for tokens, and one for hashes.
+    let lines: Vec<(&str, &str)> = text
+        .lines()
+        .map(|line| line.split_once(' ').expect("two words"))
+        .collect();
+    let names: Vec<&str> = lines.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["1", "hash"]);
+    for (_, key) in lines {
+        assert_eq!(key.len(), 64);
+        assert!(key.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
 }
 
 #[test]
