@@ -25,7 +25,7 @@ use super::{maintenance, statistics};
 use crate::catalog::{self, Catalog};
 use crate::relations::attribute;
 use crate::watch::Kind;
-use crate::{errors, placement, relations, session, spi};
+use crate::{errors, load, placement, relations, session, spi};
 
 // The bindings of these are guarded; called directly, errors keep all their fields.
 unsafe extern "C-unwind" {
@@ -135,6 +135,7 @@ fn require(
     if mistake("bulk is as single rows") {
         return;
     }
+    load::refuse_paused(catalog, table);
     let person = session::person();
     if session::asker().is_err() {
         return;
@@ -155,6 +156,17 @@ fn require(
                     single
                 };
                 (module, single)
+            }
+            Placement::Readable | Placement::Closed if single == Action::Create => {
+                errors::denied_by(
+                    Kind::Way,
+                    Some(table),
+                    format!(
+                        "{} is written by maintenance alone",
+                        relations::display_name(table)
+                    ),
+                    "Have a maintenance role copy into it.",
+                )
             }
             Placement::Readable | Placement::Open | Placement::Closed | Placement::Parts(_) => {
                 continue;
