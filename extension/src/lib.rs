@@ -8,6 +8,7 @@
 
 use pgrx::prelude::*;
 
+mod call_memory;
 mod catalog;
 mod changes;
 mod children;

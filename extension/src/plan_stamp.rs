@@ -14,6 +14,7 @@ use pgrx::prelude::*;
 use crate::catalog::Catalog;
 use crate::errors;
 use crate::hooks::injected::mistake;
+use crate::hooks::tree;
 use crate::session::{self, Person};
 
 /// The stamp stands among the things whose change makes a plan invalid, as one of a cache that
@@ -106,15 +107,20 @@ pub(crate) unsafe fn put(plan: *mut pg_sys::PlannedStmt, mark: Mark, relations: 
             *items = pg_sys::lappend(*items, marked.cast());
         }
         let [policy, directory] = relations;
+        let ages_with = |relation| {
+            (*plan).relationOids = pg_sys::lappend_oid((*plan).relationOids, relation);
+        };
+        if mark.revision != 0 || mark.stamp != 0 {
+            ages_with(policy);
+        }
+        if mark.stamp != 0 {
+            ages_with(directory);
+        }
         if mark.revision != 0 {
             *items = pg_sys::lappend(*items, item(REVISION, mark.revision).cast());
-            (*plan).relationOids = pg_sys::lappend_oid((*plan).relationOids, policy);
         }
         if mark.stamp != 0 {
             *items = pg_sys::lappend(*items, item(STAMP, mark.stamp).cast());
-            for relation in [policy, directory] {
-                (*plan).relationOids = pg_sys::lappend_oid((*plan).relationOids, relation);
-            }
         }
     }
 }
@@ -122,9 +128,7 @@ pub(crate) unsafe fn put(plan: *mut pg_sys::PlannedStmt, mark: Mark, relations: 
 unsafe fn item(cache: i32, value: u32) -> *mut pg_sys::PlanInvalItem {
     // SAFETY: a node of PostgreSQL's, in the planner's memory.
     unsafe {
-        let size = size_of::<pg_sys::PlanInvalItem>();
-        let item = pg_sys::palloc0(size).cast::<pg_sys::PlanInvalItem>();
-        (*item).type_ = pg_sys::NodeTag::T_PlanInvalItem;
+        let item = tree::new::<pg_sys::PlanInvalItem>(pg_sys::NodeTag::T_PlanInvalItem);
         (*item).cacheId = cache;
         (*item).hashValue = value;
         item
@@ -135,7 +139,7 @@ unsafe fn item(cache: i32, value: u32) -> *mut pg_sys::PlanInvalItem {
 unsafe fn carried(plan: *mut pg_sys::PlannedStmt, kind: i32) -> Option<u32> {
     // SAFETY: invalItems is a list of PlanInvalItems.
     unsafe {
-        let items = crate::hooks::tree::elements::<pg_sys::PlanInvalItem>((*plan).invalItems);
+        let items = tree::elements::<pg_sys::PlanInvalItem>((*plan).invalItems);
         let mut items = items.into_iter();
         items
             .find(|item| (**item).cacheId == kind)

@@ -2,7 +2,6 @@
 //!
 //! Those that are asked most look a value up in a set, which is found once for a statement.
 
-use std::ffi::c_void;
 use std::rc::Rc;
 
 use celador_policy::Reach;
@@ -10,6 +9,7 @@ use celador_policy::key_set::KeySet;
 use celador_policy::policy_set::CellRef;
 use pgrx::prelude::*;
 
+use crate::call_memory;
 use crate::hooks::raw_function;
 use crate::session::{self, Person, person};
 
@@ -156,11 +156,6 @@ struct Found {
     set: *const KeySet,
 }
 
-unsafe extern "C-unwind" fn drop_found(found: *mut c_void) {
-    // SAFETY: made by Box::into_raw, and dropped once: with the memory of the call.
-    drop(unsafe { Box::from_raw(found.cast::<Found>()) });
-}
-
 /// Whether the value is among the keys that the other arguments name.
 unsafe fn look_up(
     call: pg_sys::FunctionCallInfo,
@@ -221,34 +216,24 @@ unsafe fn keep<'a>(
     version: u64,
     keys: Keys,
 ) -> &'a Found {
-    // SAFETY: the callback is allocated in the memory that it belongs to; the set lies in what the keys
-    // own or share, or in the box itself, and is found once they are where they stay.
+    // SAFETY: the set lies in what the keys own or share, or in what is kept itself, and is found once they
+    // are where they stay.
     unsafe {
         let found = Found {
             version,
             keys,
             set: std::ptr::null(),
         };
-        if !known.is_null() {
+        let kept = if known.is_null() {
+            call_memory::keep(function, found)
+        } else {
             *known = found;
-            (*known).set = (*known)
-                .keys
-                .set()
-                .map_or(std::ptr::null(), std::ptr::from_ref);
-            return &*known;
-        }
-        let size = size_of::<pg_sys::MemoryContextCallback>();
-        let callback = pg_sys::MemoryContextAllocZero((*function).fn_mcxt, size)
-            .cast::<pg_sys::MemoryContextCallback>();
-        let kept = Box::into_raw(Box::new(found));
+            known
+        };
         (*kept).set = (*kept)
             .keys
             .set()
             .map_or(std::ptr::null(), std::ptr::from_ref);
-        (*callback).func = Some(drop_found);
-        (*callback).arg = kept.cast();
-        pg_sys::MemoryContextRegisterResetCallback((*function).fn_mcxt, callback);
-        (*function).fn_extra = kept.cast();
         &*kept
     }
 }

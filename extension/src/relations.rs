@@ -178,3 +178,22 @@ pub(crate) unsafe fn attribute(
         }
     }
 }
+
+/// A column of the table that stands at that place in a statement.
+pub(crate) unsafe fn column_at(
+    place: i32,
+    column: &pg_sys::FormData_pg_attribute,
+) -> *mut pg_sys::Var {
+    let (of, modifier) = (column.atttypid, column.atttypmod);
+    // SAFETY: makes a node in the memory of the moment.
+    unsafe {
+        pg_sys::makeVar(
+            place as _,
+            column.attnum,
+            of,
+            modifier,
+            column.attcollation,
+            0,
+        )
+    }
+}

@@ -1,8 +1,6 @@
 //! Renderings: what is left of a value for those who don't see it. They never fail, for an error would
 //! tell of a value that isn't shown.
 
-use std::ffi::c_void;
-
 use celador_identity::HashKey;
 use celador_policy::rendering::{self, Period};
 use pgrx::prelude::*;
@@ -10,7 +8,7 @@ use pgrx::prelude::*;
 use crate::hooks::injected::mistake;
 use crate::hooks::raw_function;
 use crate::watch::Kind;
-use crate::{errors, guard, identity};
+use crate::{call_memory, errors, guard, identity};
 
 // Not among pgrx's bindings.
 unsafe extern "C-unwind" {
@@ -146,29 +144,15 @@ fn render_round_numeric(value: AnyNumeric, by: i32) -> AnyNumeric {
 
 /// The key that a call has read, for the calls that follow in the same statement.
 unsafe fn hash_key<'a>(call: pg_sys::FunctionCallInfo) -> &'a HashKey {
-    // SAFETY: `fn_extra` is this function's own; the callback is allocated in the memory that it
-    // belongs to.
+    // SAFETY: `fn_extra` is this function's own.
     unsafe {
         let function = (*call).flinfo;
         let known = (*function).fn_extra.cast::<HashKey>();
         if !known.is_null() {
             return &*known;
         }
-        let key = Box::into_raw(Box::new(identity::hash_key()));
-        let size = size_of::<pg_sys::MemoryContextCallback>();
-        let callback = pg_sys::MemoryContextAllocZero((*function).fn_mcxt, size)
-            .cast::<pg_sys::MemoryContextCallback>();
-        (*callback).func = Some(drop_key);
-        (*callback).arg = key.cast();
-        pg_sys::MemoryContextRegisterResetCallback((*function).fn_mcxt, callback);
-        (*function).fn_extra = key.cast();
-        &*key
+        &*call_memory::keep(function, identity::hash_key())
     }
-}
-
-unsafe extern "C-unwind" fn drop_key(key: *mut c_void) {
-    // SAFETY: made by Box::into_raw, and dropped once: with the memory of the call.
-    drop(unsafe { Box::from_raw(key.cast::<HashKey>()) });
 }
 
 // Their argument is declared as `internal`, which no statement has a value of: who could hash guesses

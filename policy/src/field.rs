@@ -23,7 +23,7 @@ pub struct Field {
 impl Field {
     /// Whether there is anybody who doesn't see it as it is stored.
     pub fn masks(&self) -> bool {
-        self.renderings != [Rendering::Clear]
+        self.column.is_some() && self.renderings != [Rendering::Clear]
     }
 }
 

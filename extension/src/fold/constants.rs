@@ -46,6 +46,24 @@ pub(super) unsafe fn constant_text(node: *mut pg_sys::Node) -> Option<String> {
     }
 }
 
+/// A constant text; `None`: NULL.
+pub(crate) unsafe fn text_constant(value: Option<&str>) -> *mut pg_sys::Node {
+    let datum = value.and_then(IntoDatum::into_datum);
+    // SAFETY: makes a node in the memory of the moment.
+    unsafe {
+        pg_sys::makeConst(
+            pg_sys::TEXTOID,
+            -1,
+            pg_sys::DEFAULT_COLLATION_OID,
+            -1,
+            datum.unwrap_or(pg_sys::Datum::from(0)),
+            value.is_none(),
+            false,
+        )
+        .cast()
+    }
+}
+
 unsafe fn constant(node: *mut pg_sys::Node, of: pg_sys::Oid) -> Option<*mut pg_sys::Const> {
     // SAFETY: the tag is checked before the node is read.
     unsafe {

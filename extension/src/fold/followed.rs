@@ -17,7 +17,7 @@ use pgrx::prelude::*;
 use super::{Answer, Fold, constant_bool, expression_tree_mutator, keys};
 use crate::hooks::injected::mistake;
 use crate::hooks::own_statement;
-use crate::hooks::tree::elements;
+use crate::hooks::tree::{self, elements};
 use crate::probe::{module, reaches_nothing};
 use crate::{relations, spi};
 
@@ -209,9 +209,7 @@ impl Fold<'_> {
             }
             (*(*query).jointree).quals = conditions;
             (*query).hasSubLinks = !inner.selects.is_empty();
-            let size = size_of::<pg_sys::SubLink>();
-            let link = pg_sys::palloc0(size).cast::<pg_sys::SubLink>();
-            (*link).xpr.type_ = pg_sys::NodeTag::T_SubLink;
+            let link = tree::new::<pg_sys::SubLink>(pg_sys::NodeTag::T_SubLink);
             (*link).subLinkType = pg_sys::SubLinkType::EXISTS_SUBLINK;
             (*link).subselect = query.cast();
             (*link).location = -1;

@@ -5,6 +5,7 @@ use pgrx::prelude::*;
 
 use super::Answer;
 use crate::hooks::injected::mistake;
+use crate::hooks::tree;
 
 /// More keys than this stay in the backend's memory: a list of them would be planned for longer than
 /// it saves.
@@ -210,9 +211,7 @@ unsafe fn is_any(
             false,
             false,
         );
-        let size = size_of::<pg_sys::ScalarArrayOpExpr>();
-        let any = pg_sys::palloc0(size).cast::<pg_sys::ScalarArrayOpExpr>();
-        (*any).xpr.type_ = pg_sys::NodeTag::T_ScalarArrayOpExpr;
+        let any = tree::new::<pg_sys::ScalarArrayOpExpr>(pg_sys::NodeTag::T_ScalarArrayOpExpr);
         (*any).opno = pg_sys::Oid::from(kind.equal);
         (*any).useOr = true;
         (*any).inputcollid = collation;

@@ -37,7 +37,7 @@ use crate::probe::{module, reaches_all, reaches_nothing};
 use crate::reach::{Set, attribute, holds_what};
 use crate::session::Person;
 
-pub(crate) use constants::constant_bool;
+pub(crate) use constants::{constant_bool, text_constant};
 use constants::{constant_place, constant_text, is_written_out};
 pub(crate) use remembered::{Answered, Conditions};
 
@@ -287,21 +287,7 @@ impl Fold<'_> {
             match answer {
                 Answer::Bool(value) => pg_sys::makeBoolConst(value, false),
                 Answer::Condition(condition) => condition,
-                Answer::Text(value) => {
-                    let is_null = value.is_none();
-                    pg_sys::makeConst(
-                        pg_sys::TEXTOID,
-                        -1,
-                        pg_sys::DEFAULT_COLLATION_OID,
-                        -1,
-                        value
-                            .and_then(IntoDatum::into_datum)
-                            .unwrap_or(pg_sys::Datum::from(0)),
-                        is_null,
-                        false,
-                    )
-                    .cast()
-                }
+                Answer::Text(value) => text_constant(value.as_deref()),
             }
         }
     }

@@ -74,10 +74,15 @@ impl Answers {
         }
     }
 
+    /// The person whose answers are put in; `None`: nobody asks, or conditions are asked row by row.
+    fn person(&self) -> Option<&Person> {
+        let asker = self.asker.get_or_init(|| session::asker().ok());
+        asker.as_deref().filter(|_| fold::is_on())
+    }
+
     /// What the table's columns show to whoever asks, where that isn't what they hold.
     pub(super) fn shown(&self, catalog: &Catalog, relation: pg_sys::Oid) -> Option<Rc<Shown>> {
-        let asker = self.asker.get_or_init(|| session::asker().ok());
-        let person = asker.as_deref().filter(|_| fold::is_on());
+        let person = self.person();
         let shown = masks::shown(catalog, relation, person)?;
         if let Some(person) = person
             && shown.answered
@@ -186,8 +191,7 @@ impl Answers {
                 condition,
             } in movable
             {
-                let entries = elements::<pg_sys::RangeTblEntry>((*query).rtable);
-                let entry = entries[place as usize - 1];
+                let entry = tree::entry(query, place);
                 (*entry).securityQuals = without((*entry).securityQuals, condition);
                 pull_up::add(query, condition);
             }
@@ -201,8 +205,7 @@ impl Answers {
         condition: *mut pg_sys::Node,
         how: How,
     ) -> *mut pg_sys::Node {
-        let asker = self.asker.get_or_init(|| session::asker().ok());
-        let Some(person) = asker.as_ref().filter(|_| fold::is_on()) else {
+        let Some(person) = self.person() else {
             return condition;
         };
         // SAFETY: as in `query`.

@@ -135,7 +135,7 @@ impl Cover {
     unsafe fn answer(&self, query: *mut pg_sys::Query, place: i32, relation: pg_sys::Oid) {
         // SAFETY: as in `query`.
         unsafe {
-            let entry = elements::<pg_sys::RangeTblEntry>((*query).rtable)[place as usize - 1];
+            let entry = tree::entry(query, place);
             self.answers.put_in(query, place, entry);
             // Off before the plan is made, which `debug_print_plan` would print.
             closed_settings::close();

@@ -22,7 +22,7 @@ use celador_policy::{Action, TableName, quote};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::prelude::*;
 
-use super::tree::{elements, is_placeholder};
+use super::tree::{self, elements, is_placeholder};
 use crate::catalog::Catalog;
 use crate::{placement, relations, spi, watch};
 
@@ -93,9 +93,7 @@ pub(super) unsafe fn watch(
             _ => return,
         };
         if let Some(condition) = writes {
-            let size = size_of::<pg_sys::WithCheckOption>();
-            let check = pg_sys::palloc0(size).cast::<pg_sys::WithCheckOption>();
-            (*check).type_ = pg_sys::NodeTag::T_WithCheckOption;
+            let check = tree::new::<pg_sys::WithCheckOption>(pg_sys::NodeTag::T_WithCheckOption);
             (*check).kind = kind;
             (*check).relname = pg_sys::get_rel_name(relation);
             (*check).qual = at(condition, place);

@@ -12,17 +12,7 @@ use pgrx::prelude::*;
 
 use super::injected::mistake;
 use super::searches;
-use super::tree::{elements, is_a, is_locked};
-
-// The bindings are guarded; an error passes the walker as C would have it.
-unsafe extern "C-unwind" {
-    #[cfg_attr(not(feature = "pg15"), link_name = "expression_tree_walker_impl")]
-    fn expression_tree_walker(
-        node: *mut pg_sys::Node,
-        walker: Option<unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool>,
-        context: *mut c_void,
-    ) -> bool;
-}
+use super::tree::{elements, expression_tree_walker, is_a, is_locked};
 
 /// Whether a condition on the entry may stand in the query's WHERE: the entry is only read, and no
 /// outer join fills it with NULLs.

@@ -4,6 +4,7 @@
 
 use pgrx::prelude::*;
 
+use super::tree;
 use crate::catalog::Catalog;
 
 /// `oid <> oid`, and its function.
@@ -65,9 +66,8 @@ pub(super) unsafe fn close(catalog: &Catalog, place: i32, entry: *mut pg_sys::Ra
             false,
             false,
         );
-        let size = size_of::<pg_sys::ScalarArrayOpExpr>();
-        let condition = pg_sys::palloc0(size).cast::<pg_sys::ScalarArrayOpExpr>();
-        (*condition).xpr.type_ = pg_sys::NodeTag::T_ScalarArrayOpExpr;
+        let condition =
+            tree::new::<pg_sys::ScalarArrayOpExpr>(pg_sys::NodeTag::T_ScalarArrayOpExpr);
         (*condition).opno = pg_sys::Oid::from(NOT_EQUAL.0);
         (*condition).opfuncid = pg_sys::Oid::from(NOT_EQUAL.1);
         (*condition).useOr = false;

@@ -8,7 +8,7 @@ use pgrx::pg_sys;
 // it: nothing of Rust's waits in its frames.
 unsafe extern "C-unwind" {
     #[cfg_attr(not(feature = "pg15"), link_name = "expression_tree_walker_impl")]
-    fn expression_tree_walker(
+    pub(in crate::hooks) fn expression_tree_walker(
         node: *mut pg_sys::Node,
         walker: Option<unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool>,
         context: *mut c_void,
@@ -86,6 +86,22 @@ unsafe extern "C-unwind" fn collect(node: *mut pg_sys::Node, found: *mut c_void)
             return false;
         }
         !node.is_null() && expression_tree_walker(node, Some(collect), found)
+    }
+}
+
+/// The entry of the query's range table at that place.
+pub(super) unsafe fn entry(query: *mut pg_sys::Query, place: i32) -> *mut pg_sys::RangeTblEntry {
+    // SAFETY: the query's own entries, counted from 1.
+    unsafe { elements((*query).rtable)[place as usize - 1] }
+}
+
+/// A new node of that kind, with nothing in it.
+pub(crate) unsafe fn new<T>(tag: pg_sys::NodeTag) -> *mut T {
+    // SAFETY: every node begins with its tag.
+    unsafe {
+        let node = pg_sys::palloc0(size_of::<T>()).cast::<pg_sys::Node>();
+        (*node).type_ = tag;
+        node.cast()
     }
 }
 

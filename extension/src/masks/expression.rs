@@ -8,7 +8,8 @@ use celador_policy::rendering::Rendering;
 use pgrx::prelude::*;
 
 use super::{Mask, Node};
-use crate::relations::attribute;
+use crate::hooks::tree;
+use crate::relations::{attribute, column_at};
 use crate::tree_memory::TreeMemory;
 use crate::{errors, relations, spi};
 
@@ -129,7 +130,7 @@ impl Parsing {
             let column = &*column;
             let name = quote::name(&mask.column.name);
             let shown = match rendering {
-                Rendering::Clear => return var(column).cast(),
+                Rendering::Clear => return column_at(1, column).cast(),
                 Rendering::Null => return null(column),
                 Rendering::Hash => self.hash(&name, &mask.column.type_name),
                 Rendering::Constant(_)
@@ -233,26 +234,12 @@ unsafe fn null(column: &pg_sys::FormData_pg_attribute) -> Node {
     unsafe { pg_sys::makeNullConst(of, modifier, column.attcollation).cast() }
 }
 
-unsafe fn var(column: &pg_sys::FormData_pg_attribute) -> *mut pg_sys::Var {
-    // SAFETY: makes a node in the memory of the moment.
-    unsafe {
-        pg_sys::makeVar(
-            1,
-            column.attnum,
-            column.atttypid,
-            column.atttypmod,
-            column.attcollation,
-            0,
-        )
-    }
-}
-
 /// A column of the table at place 1.
 pub(super) unsafe fn column(relation: pg_sys::Oid, number: i16) -> Node {
     // SAFETY: the statement has locked the table, which has the column.
     unsafe {
         let opened = pg_sys::table_open(relation, pg_sys::NoLock as i32);
-        let column = var(&*attribute((*opened).rd_att, i32::from(number) - 1));
+        let column = column_at(1, &*attribute((*opened).rd_att, i32::from(number) - 1));
         pg_sys::table_close(opened, pg_sys::NoLock as i32);
         column.cast()
     }
@@ -273,9 +260,9 @@ pub(super) unsafe fn first_of(cases: &[(Node, Node)], otherwise: Node) -> Node {
     }
     // SAFETY: makes nodes in the memory of the moment.
     unsafe {
-        let case = node::<pg_sys::CaseExpr>(pg_sys::NodeTag::T_CaseExpr);
+        let case = tree::new::<pg_sys::CaseExpr>(pg_sys::NodeTag::T_CaseExpr);
         for (condition, shown) in cases {
-            let when = node::<pg_sys::CaseWhen>(pg_sys::NodeTag::T_CaseWhen);
+            let when = tree::new::<pg_sys::CaseWhen>(pg_sys::NodeTag::T_CaseWhen);
             (*when).expr = condition.cast();
             (*when).result = shown.cast();
             (*when).location = -1;
@@ -286,14 +273,5 @@ pub(super) unsafe fn first_of(cases: &[(Node, Node)], otherwise: Node) -> Node {
         (*case).defresult = otherwise.cast();
         (*case).location = -1;
         case.cast()
-    }
-}
-
-unsafe fn node<T>(tag: pg_sys::NodeTag) -> *mut T {
-    // SAFETY: every node begins with its tag.
-    unsafe {
-        let node = pg_sys::palloc0(size_of::<T>()).cast::<pg_sys::Node>();
-        (*node).type_ = tag;
-        node.cast()
     }
 }

@@ -19,7 +19,6 @@ use std::rc::Rc;
 
 use celador_policy::PolicySet;
 use celador_policy::column_mask::{column_masks, is_known};
-use celador_policy::field::Field;
 use celador_policy::policy_set::Placement;
 use pgrx::prelude::*;
 
@@ -103,11 +102,9 @@ pub(crate) fn shown(
 
 fn masks_of(catalog: &Catalog, relation: pg_sys::Oid) -> Option<Rc<Masks>> {
     let policy = catalog.policy.as_ref()?;
-    let mut fields = policy
-        .fields
-        .values()
-        .flat_map(|fields| fields.values().filter(|field| field.column.is_some()));
-    fields.any(Field::masks).then_some(())?;
+    if policy.known_columns.is_empty() {
+        return None;
+    }
     let changes = catalog::relation_changes();
     let known = catalog.masks.0.borrow().get(&relation).cloned();
     let masks = match known {

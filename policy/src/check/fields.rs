@@ -47,10 +47,8 @@ impl Checker<'_> {
 
     /// The columns of modules that mask any field.
     pub(super) fn known_columns(&self, set: &PolicySet) -> BTreeMap<String, BTreeSet<String>> {
-        let masking = set.fields.iter().filter(|(_, fields)| {
-            let mut fields = fields.values();
-            fields.any(|field| field.column.is_some() && field.masks())
-        });
+        let fields = set.fields.iter();
+        let masking = fields.filter(|(_, fields)| fields.values().any(Field::masks));
         masking
             .filter_map(|(module, _)| {
                 let tables = set.modules.get(module)?.tables.iter();

@@ -8,13 +8,21 @@ use super::Crm;
 use crate::{Database, failure};
 
 impl Crm {
-    /// The preset with a field for each column of the modules that can be masked. Administrators see and
-    /// write everything; all others see the least, and write every field.
-    ///
-    /// # Panics
-    ///
-    /// If the policy is refused for another reason than a field.
-    pub fn masked_document(&self, database: &Database, preset: &str) -> (String, usize) {
+    /// With every column masked that can be: what is saved as it was shown leaves what is stored, and every
+    /// recorded statement is sent as everybody, as in `assert_replays`.
+    pub fn assert_replays_masked(&self, preset: &str, organizations: &[(&str, &str)]) {
+        let database = self.unprotected();
+        let masked = self.load_masked(&database, preset);
+        println!("{masked} columns are masked");
+        assert!(masked > 100);
+        self.assert_saving_keeps_what_is_stored(&database);
+        self.assert_replays_on(&database, preset, organizations);
+    }
+
+    /// Loads the preset with a field for each column of the modules that can be masked, and returns how
+    /// many there are. Administrators see and write everything; all others see the least, and write
+    /// every field.
+    fn load_masked(&self, database: &Database, preset: &str) -> usize {
         let document = self.document(preset);
         let mut fields = self.maskable(database);
         let roles: Vec<&str> = document
@@ -36,7 +44,7 @@ impl Crm {
             }
             let mut client = database.superuser();
             let Err(refused) = client.query("SELECT celador.load_policy($1)", &[&text]) else {
-                return (text, fields.len());
+                return fields.len();
             };
             let problems = failure::<()>(Err(refused));
             let problems = format!("{}\n{}", problems.message, problems.detail);
@@ -62,11 +70,7 @@ impl Crm {
 
     /// Everybody saves the rows in reach as they are shown, every column of them as text: nothing that is
     /// stored changes, and most that may be changed are saved.
-    ///
-    /// # Panics
-    ///
-    /// If anything changes, or a row isn't saved for another reason than a missing right.
-    pub fn assert_saving_keeps_what_is_stored(&self, database: &Database) {
+    fn assert_saving_keeps_what_is_stored(&self, database: &Database) {
         let mut superuser = database.superuser();
         let (mut saved, mut refused, mut reasons) = (0, 0, BTreeSet::new());
         for table in self.modules().into_values().flatten() {

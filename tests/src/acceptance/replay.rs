@@ -53,7 +53,7 @@ impl Crm {
     }
 
     /// The same, in a database that is under the preset already.
-    pub fn assert_replays_on(
+    pub(super) fn assert_replays_on(
         &self,
         database: &Database,
         preset: &str,

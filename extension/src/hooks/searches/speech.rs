@@ -13,7 +13,7 @@ use std::ffi::c_void;
 
 use pgrx::prelude::*;
 
-use crate::hooks::tree::{elements, is_a};
+use crate::hooks::tree::{elements, expression_tree_walker, is_a};
 
 /// A cost that puts a condition before all others of its level.
 const FIRST: f64 = -1e-9;
@@ -21,12 +21,6 @@ const FIRST: f64 = -1e-9;
 // The bindings of these are guarded. Called directly, an error passes the walker as C would have
 // it: nothing of Rust's waits in its frames.
 unsafe extern "C-unwind" {
-    #[cfg_attr(not(feature = "pg15"), link_name = "expression_tree_walker_impl")]
-    fn expression_tree_walker(
-        node: *mut pg_sys::Node,
-        walker: Option<unsafe extern "C-unwind" fn(*mut pg_sys::Node, *mut c_void) -> bool>,
-        context: *mut c_void,
-    ) -> bool;
     fn check_functions_in_node(
         node: *mut pg_sys::Node,
         checker: Option<unsafe extern "C-unwind" fn(pg_sys::Oid, *mut c_void) -> bool>,
