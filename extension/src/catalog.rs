@@ -60,8 +60,10 @@ pub(crate) struct Catalog {
     pub(crate) act_as: pg_sys::Oid,
     /// The functions whose answers may be known while a statement is planned.
     pub(crate) questions_asked: HashMap<pg_sys::Oid, Question>,
-    /// The relations whose invalidations tell of a new policy, and of a change of the directory.
-    pub(crate) signals: [pg_sys::Oid; 2],
+    /// The relation whose invalidations tell of a new policy.
+    pub(crate) signal: pg_sys::Oid,
+    /// Whether what is equal in the directory is printed alike.
+    is_exact: OnceCell<bool>,
     /// The statements that tell of one person.
     person_statements: OnceCell<PersonStatements>,
     /// Statements by text: prepared once.
@@ -111,9 +113,12 @@ pub(crate) fn register_callbacks() {
 
 unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys::Oid) {
     ABSENT.set(false);
-    RELATION_CHANGES.set(RELATION_CHANGES.get() + 1);
     let all = relation == pg_sys::InvalidOid;
-    match SIGNALS.get() {
+    let signals = SIGNALS.get();
+    if signals.is_none_or(|signals| relation != signals.directory) {
+        RELATION_CHANGES.set(RELATION_CHANGES.get() + 1);
+    }
+    match signals {
         None => STALE.set(true),
         Some(signals) => {
             if all || relation == signals.policy {
@@ -121,7 +126,7 @@ unsafe extern "C-unwind" fn relation_changed(_: pg_sys::Datum, relation: pg_sys:
                 session::mark_stale();
             }
             if relation == signals.directory && !mistake("the directory isn't heard") {
-                session::mark_stale();
+                session::directory_changed();
             }
         }
     }
@@ -236,7 +241,8 @@ impl Catalog {
             assume: self.assume,
             act_as: self.act_as,
             questions_asked: self.questions_asked.clone(),
-            signals: self.signals,
+            signal: self.signal,
+            is_exact: OnceCell::default(),
             person_statements: OnceCell::default(),
             kept: RefCell::default(),
             questions: RefCell::default(),
@@ -316,6 +322,21 @@ impl Catalog {
             kept
         });
         spi::in_memory(|| kept.rows_listed(list, Reads::Latest))
+    }
+
+    /// Whether values of the directory's columns that are equal are printed alike: no collation says
+    /// otherwise.
+    pub(crate) fn directory_is_exact(&self, policy: &PolicySet) -> bool {
+        *self.is_exact.get_or_init(|| {
+            let watched = policy.directory.watched();
+            watched.into_iter().all(|(table, columns)| {
+                relations::relation(&table.schema, &table.name).is_some_and(|relation| {
+                    columns
+                        .iter()
+                        .all(|column| relations::is_compared_exactly(relation, column))
+                })
+            })
+        })
     }
 
     /// The statements that tell of one person.

@@ -1,8 +1,10 @@
 //! Triggers on the tables that the directory and the policy are read from: a change is known in
 //! every session with its next statement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
+use celador_policy::directory::concerned::{Changed, Topic, topics_in};
 use celador_policy::directory::{sql, tree};
 use celador_policy::{TableName, quote};
 use pgrx::prelude::*;
@@ -10,7 +12,7 @@ use pgrx::prelude::*;
 use crate::catalog::{self, Catalog};
 use crate::hooks::raw_function;
 use crate::spi::{self, Reads};
-use crate::{errors, relations};
+use crate::{concerned, errors, relations};
 
 /// The names of these triggers begin so.
 pub(crate) const PREFIX: &str = "~celador_directory_";
@@ -18,6 +20,9 @@ pub(crate) const PREFIX: &str = "~celador_directory_";
 /// The rows that a statement has changed, as these triggers name them: as they were, and as they are.
 pub(crate) const OLD: &str = "celador_old";
 pub(crate) const NEW: &str = "celador_new";
+
+/// Of how many changed rows it is looked at whom they concern.
+const MOST_ROWS: usize = 256;
 
 raw_function!(
     /// `celador.directory_changed(column, …)`: after a statement on a table of the directory.
@@ -108,62 +113,99 @@ pub(crate) unsafe fn arguments(data: *mut pg_sys::TriggerData) -> Vec<String> {
 }
 
 /// Anybody could put the trigger on a table of his own: it works on the policy's tables only.
-unsafe fn belongs(data: *mut pg_sys::TriggerData) -> bool {
+unsafe fn belongs(data: *mut pg_sys::TriggerData) -> Option<Rc<Catalog>> {
     // SAFETY: the trigger's data lives as long as the call.
-    unsafe {
-        catalog::current()
-            .is_some_and(|catalog| catalog.protected.contains(&(*(*data).tg_relation).rd_id))
-    }
+    let relation = unsafe { (*(*data).tg_relation).rd_id };
+    catalog::current().filter(|catalog| catalog.protected.contains(&relation))
 }
 
 unsafe fn directory_changed(data: *mut pg_sys::TriggerData) {
-    // SAFETY: as below.
-    if !unsafe { belongs(data) } {
-        return;
-    }
     // SAFETY: the trigger's data lives as long as the call.
-    let changed = unsafe {
-        // Printed by their output functions: a cast or an equality could be somebody else's.
-        let descriptor = (*(*data).tg_relation).rd_att;
-        let columns: Vec<String> = arguments(data)
-            .iter()
-            .filter(|column| {
-                let name = spi::c_string(column);
-                pg_sys::SPI_fnumber(descriptor, name.as_ptr()) > 0
-            })
-            .map(|column| quote::name(column))
-            .map(|column| format!("x.{column} IS NULL, pg_catalog.concat(x.{column})"))
-            .collect();
-        let columns = columns.join(", ");
-        let owner = (*(*(*data).tg_relation).rd_rel).relowner;
-        let rows = |table: &str| format!("SELECT {columns} FROM {table} AS x");
-        match (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK {
-            pg_sys::TRIGGER_EVENT_UPDATE => is_true(
-                data,
-                owner,
-                &format!(
-                    "SELECT EXISTS (({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old}))",
-                    old = rows(OLD),
-                    new = rows(NEW)
-                ),
-            ),
-            pg_sys::TRIGGER_EVENT_INSERT => {
-                is_true(data, owner, &format!("SELECT EXISTS (SELECT FROM {NEW})"))
-            }
-            pg_sys::TRIGGER_EVENT_DELETE => {
-                is_true(data, owner, &format!("SELECT EXISTS (SELECT FROM {OLD})"))
-            }
-            _ => true,
-        }
-    };
-    if !changed {
+    let Some(catalog) = (unsafe { belongs(data) }) else {
         return;
+    };
+    // SAFETY: as above.
+    match unsafe { changed_rows(data) } {
+        Some(changed) if changed.before.is_empty() && changed.after.is_empty() => return,
+        changed => concerned::changed(
+            // SAFETY: as above.
+            changed
+                .as_ref()
+                .and_then(|changed| {
+                    topics(&catalog, unsafe { (*(*data).tg_relation).rd_id }, changed)
+                })
+                .as_ref(),
+        ),
     }
     signal("directory_version");
-    if let Some(catalog) = catalog::current() {
-        // SAFETY: as above.
-        unsafe { keep_promises(&catalog, data) };
+    // SAFETY: as above.
+    unsafe { keep_promises(&catalog, data) };
+}
+
+/// Whom changed rows of a table concern; `None`: everybody.
+fn topics<'a>(
+    catalog: &'a Catalog,
+    relation: pg_sys::Oid,
+    changed: &'a Changed,
+) -> Option<BTreeSet<Topic<'a>>> {
+    let policy = catalog.policy.as_ref()?;
+    let is_table = |table: &TableName| is_heir(table, relation);
+    topics_in(&policy.directory, &is_table, changed).filter(|_| catalog.directory_is_exact(policy))
+}
+
+/// The rows that a statement has changed in columns that matter. `None`: too many to look at each, or
+/// nobody knows.
+unsafe fn changed_rows(data: *mut pg_sys::TriggerData) -> Option<Changed> {
+    // SAFETY: the trigger's data lives as long as the call.
+    let (columns, owner, event) = unsafe {
+        let descriptor = (*(*data).tg_relation).rd_att;
+        let columns = arguments(data).into_iter().filter(|column| {
+            let name = spi::c_string(column);
+            pg_sys::SPI_fnumber(descriptor, name.as_ptr()) > 0
+        });
+        (
+            columns.collect::<Vec<String>>(),
+            (*(*(*data).tg_relation).rd_rel).relowner,
+            (*data).tg_event & pg_sys::TRIGGER_EVENT_OPMASK,
+        )
+    };
+    // Printed by their output functions: a cast or an equality could be somebody else's.
+    let printed = |column: &String| {
+        let column = quote::name(column);
+        format!(", CASE WHEN x.{column} IS NOT NULL THEN pg_catalog.concat(x.{column}) END")
+    };
+    let printed: String = columns.iter().map(printed).collect();
+    let rows = |table: &str, of: &str| format!("SELECT {}{printed} FROM {table} AS x", of == NEW);
+    let only = |one: &str, other: &str| {
+        let (one_side, other_side) = (rows(one, one), rows(other, one));
+        format!("({one_side} EXCEPT ALL {other_side})")
+    };
+    let sql = match event {
+        pg_sys::TRIGGER_EVENT_UPDATE => {
+            format!("{} UNION ALL {}", only(OLD, NEW), only(NEW, OLD))
+        }
+        pg_sys::TRIGGER_EVENT_INSERT => rows(NEW, NEW),
+        pg_sys::TRIGGER_EVENT_DELETE => rows(OLD, OLD),
+        _ => return None,
+    };
+    let sql = format!("{sql} LIMIT {}", MOST_ROWS + 1);
+    // SAFETY: as above.
+    let found = unsafe { over_changes(data, owner, &sql) };
+    if found.len() > MOST_ROWS {
+        return None;
     }
+    let mut changed = Changed {
+        columns,
+        ..Changed::default()
+    };
+    for row in found {
+        let mut row = row.into_iter();
+        match row.next().flatten().as_deref() {
+            Some("t") => changed.after.push(row.collect()),
+            Some(_) | None => changed.before.push(row.collect()),
+        }
+    }
+    Some(changed)
 }
 
 /// Runs a statement over the rows that a statement has changed.
@@ -183,20 +225,10 @@ unsafe fn over_changes(
     })
 }
 
-/// Whether that is true of the rows that a statement has changed.
-unsafe fn is_true(data: *mut pg_sys::TriggerData, owner: pg_sys::Oid, sql: &str) -> bool {
-    // SAFETY: the caller's.
-    let rows = unsafe { over_changes(data, owner, sql) };
-    rows.first()
-        .and_then(|row| row.first().cloned().flatten())
-        .as_deref()
-        == Some("t")
-}
-
 /// What must be true of the directory after every change of it: the trees are trees, the number
 /// of groups is within its limit, and certain roles have a holder. What one table alone tells is
 /// asked where it has changed.
-unsafe fn keep_promises(catalog: &std::rc::Rc<Catalog>, data: *mut pg_sys::TriggerData) {
+unsafe fn keep_promises(catalog: &Catalog, data: *mut pg_sys::TriggerData) {
     // SAFETY: the trigger's data lives as long as the call.
     let (relation, event) = unsafe {
         (

@@ -12,6 +12,7 @@ mod call_memory;
 mod catalog;
 mod changes;
 mod children;
+mod concerned;
 mod directory_trigger;
 mod discover;
 mod errors;

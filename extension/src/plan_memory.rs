@@ -240,13 +240,13 @@ impl Candidate {
         }
     }
 
-    /// Keeps the plan, which has this stamp. `signals`: the relations whose changes the stamp stands
-    /// for.
+    /// Keeps the plan, which has this stamp. `signal`: the relation that stands for the policy, as the
+    /// stamp does.
     pub(crate) unsafe fn keep(
         self,
         plan: *mut pg_sys::PlannedStmt,
         stamp: u32,
-        signals: [pg_sys::Oid; 2],
+        signal: pg_sys::Oid,
     ) {
         // SAFETY: the plan is copied; its lists hold what PostgreSQL's planner puts there.
         unsafe {
@@ -262,7 +262,7 @@ impl Candidate {
             let bytes = pg_sys::MemoryContextMemAllocated(self.memory, true);
             let relations = oids((*plan).relationOids)
                 .into_iter()
-                .filter(|relation| !signals.contains(relation));
+                .filter(|relation| *relation != signal);
             let items = elements::<pg_sys::PlanInvalItem>((*plan).invalItems);
             let items = items
                 .iter()

@@ -97,8 +97,8 @@ pub(crate) fn mark_by(function: pg_sys::Oid) {
     MARK.set(hash);
 }
 
-/// Puts the mark on a plan, and with it the relations whose changes make the answers old.
-pub(crate) unsafe fn put(plan: *mut pg_sys::PlannedStmt, mark: Mark, relations: [pg_sys::Oid; 2]) {
+/// Puts the mark on a plan, and with it the relation that stands for the policy.
+pub(crate) unsafe fn put(plan: *mut pg_sys::PlannedStmt, mark: Mark, policy: pg_sys::Oid) {
     // SAFETY: the plan has just been made, in this memory context.
     unsafe {
         let items = &mut (*plan).invalItems;
@@ -106,15 +106,8 @@ pub(crate) unsafe fn put(plan: *mut pg_sys::PlannedStmt, mark: Mark, relations: 
             let marked = item(pg_sys::SysCacheIdentifier::PROCOID as i32, MARK.get());
             *items = pg_sys::lappend(*items, marked.cast());
         }
-        let [policy, directory] = relations;
-        let ages_with = |relation| {
-            (*plan).relationOids = pg_sys::lappend_oid((*plan).relationOids, relation);
-        };
         if mark.revision != 0 || mark.stamp != 0 {
-            ages_with(policy);
-        }
-        if mark.stamp != 0 {
-            ages_with(directory);
+            (*plan).relationOids = pg_sys::lappend_oid((*plan).relationOids, policy);
         }
         if mark.revision != 0 {
             *items = pg_sys::lappend(*items, item(REVISION, mark.revision).cast());

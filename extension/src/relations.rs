@@ -161,6 +161,22 @@ pub(crate) fn has_heirs(relation: pg_sys::Oid) -> bool {
     with_class(relation, |class| class.relhassubclass).unwrap_or(false)
 }
 
+/// Whether values of the column that are equal are the same; `false` where there is no such column.
+pub(crate) fn is_compared_exactly(relation: pg_sys::Oid, column: &str) -> bool {
+    let name = c_string(column);
+    // SAFETY: cache look-ups; the entry is copied from before it is released.
+    unsafe {
+        let entry = pg_sys::SearchSysCacheAttName(relation, name.as_ptr());
+        if entry.is_null() {
+            return false;
+        }
+        let attribute: *mut pg_sys::FormData_pg_attribute = pg_sys::GETSTRUCT(entry).cast();
+        let collation = (*attribute).attcollation;
+        pg_sys::ReleaseSysCache(entry);
+        collation == pg_sys::InvalidOid || pg_sys::get_collation_isdeterministic(collation)
+    }
+}
+
 /// A column of a row type, counted from 0.
 pub(crate) unsafe fn attribute(
     descriptor: pg_sys::TupleDesc,

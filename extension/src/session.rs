@@ -15,9 +15,10 @@ use celador_policy::{Access, PolicySet};
 use pgrx::prelude::*;
 
 use crate::catalog::{self, Catalog};
+use crate::concerned::AsOf;
 use crate::identity::{self, Source, Who};
 use crate::watch::{self, Counter, Kind};
-use crate::{errors, hooks, plan_memory, plan_stamp};
+use crate::{concerned, errors, hooks, plan_memory, plan_stamp};
 pub(crate) use known::stamp_of_same;
 pub(crate) use person::{Person, can_be, person_of};
 
@@ -68,10 +69,31 @@ thread_local! {
     static OPEN: RefCell<BTreeMap<usize, Option<Rc<Person>>>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// Says that policy or directory have changed.
+/// Says that the policy has changed.
 pub(crate) fn mark_stale() {
     STALE.set(true);
     TOLD.set(TOLD.get() + 1);
+}
+
+/// Says that the directory has changed, wherever messages of PostgreSQL's arrive: raises nothing, reads
+/// no table. Where whoever asks isn't concerned, access and plans stay.
+pub(crate) fn directory_changed() {
+    TOLD.set(TOLD.get() + 1);
+    let concerned = CURRENT.with(|current| match current.try_borrow().as_deref() {
+        Ok(Some((_, Ok(person)))) => person.is_past(),
+        Ok(Some((_, Err(_))) | None) | Err(_) => true,
+    });
+    if concerned {
+        STALE.set(true);
+        plan_stamp::forget_marked();
+    }
+}
+
+/// What the directory told within this transaction isn't true.
+fn directory_rolled_back() {
+    mark_stale();
+    known::forget();
+    plan_stamp::forget_marked();
 }
 
 /// Another number after each change of policy or directory.
@@ -81,7 +103,7 @@ pub(crate) fn directory_version() -> u64 {
 
 /// Registers what happens at the end of transactions. Called once.
 pub(crate) fn register_callbacks() {
-    // SAFETY: the callback touches nothing but flags.
+    // SAFETY: the callback raises nothing where a transaction has ended.
     unsafe { pg_sys::RegisterXactCallback(Some(transaction_ended), std::ptr::null_mut()) }
 }
 
@@ -89,6 +111,12 @@ unsafe extern "C-unwind" fn transaction_ended(
     event: pg_sys::XactEvent::Type,
     _: *mut std::ffi::c_void,
 ) {
+    match event {
+        pg_sys::XactEvent::XACT_EVENT_COMMIT => concerned::committed(),
+        pg_sys::XactEvent::XACT_EVENT_PRE_PREPARE => concerned::preparing(),
+        pg_sys::XactEvent::XACT_EVENT_ABORT if concerned::rolled_back() => directory_rolled_back(),
+        _ => {}
+    }
     if matches!(
         event,
         pg_sys::XactEvent::XACT_EVENT_COMMIT
@@ -289,7 +317,12 @@ fn stand_in(nobody: &Nobody) -> Option<Rc<Person>> {
         return Some(known);
     }
     let access = Access::compute(policy, Facts::default());
-    let person = Person::new(&catalog, access, Source::Login);
+    let person = Person::new(
+        &catalog,
+        access,
+        Source::Login,
+        AsOf::now(directory_version()),
+    );
     STAND_IN.set(Some(Rc::clone(&person)));
     Some(person)
 }

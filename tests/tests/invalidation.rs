@@ -5,9 +5,19 @@ mod desk;
 
 use std::time::Duration;
 
-use celador_tests::{Database, denied};
-use desk::{desk, ids, number, run};
+use celador_tests::{Database, cluster_with, denied};
+use desk::{ids, number, run};
 use postgres::Client;
+use xtask::cluster::{Options, Preload};
+
+/// As servers are set up: all sessions share what changes concern.
+fn desk() -> Database {
+    cluster_with(Options {
+        preload: Preload::Shared,
+        ..Options::default()
+    });
+    desk::desk()
+}
 
 /// A session with everything that keeps plans or snapshots: prepared statements with generic
 /// plans, a plpgsql function with a cached plan, open cursors.

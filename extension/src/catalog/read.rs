@@ -94,7 +94,7 @@ pub(super) fn read(signals: Signals) -> Option<Catalog> {
                 ))
             })
             .collect(),
-        signals: [signals.policy, signals.directory],
+        signal: signals.policy,
         ..basis
     })
 }

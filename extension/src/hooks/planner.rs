@@ -135,7 +135,7 @@ unsafe extern "C-unwind" fn keep(
     // SAFETY: the planner's own arguments.
     unsafe {
         match ((*candidate).take(), catalog::current()) {
-            (Some(candidate), Some(catalog)) => candidate.keep(plan, stamp, catalog.signals),
+            (Some(candidate), Some(catalog)) => candidate.keep(plan, stamp, catalog.signal),
             (Some(_), None) => {}
             (None, _) => plan_memory::notice(text),
         }
@@ -189,6 +189,6 @@ unsafe extern "C-unwind" fn stamp(plan: *mut pg_sys::PlannedStmt, mark: Mark) {
             watch::count(Counter::PlansMade, 1);
         }
         // SAFETY: the planner's own plan.
-        unsafe { plan_stamp::put(plan, mark, catalog.signals) }
+        unsafe { plan_stamp::put(plan, mark, catalog.signal) }
     }
 }

@@ -17,9 +17,7 @@ const MOST: usize = 64;
 /// about 100 bytes.
 const MOST_KEYS: usize = 200_000;
 
-/// A person, and how often changes were told of before the access was computed.
 struct Known {
-    told: u64,
     keys: usize,
     person: Rc<Person>,
 }
@@ -38,14 +36,13 @@ pub(super) fn find(catalog: &Rc<Catalog>, user: &str, source: Source) -> Option<
             pg_sys::AcceptInvalidationMessages();
         }
     }
-    let told = super::directory_version();
     KNOWN.with_borrow_mut(|known| {
         let at = known.iter().position(|known| {
             let person = &known.person;
-            known.told == told
-                && person.source == source
+            person.source == source
                 && person.access.facts().user == user
                 && Rc::ptr_eq(&person.catalog, catalog)
+                && !person.is_past()
         })?;
         let found = known.remove(at)?;
         let ended = found.person.access.deadline();
@@ -68,10 +65,14 @@ pub(crate) fn stamp_of_same(person: &Person) -> Option<u32> {
     })
 }
 
-/// Remembers a person whose access was computed after so many changes had been told of.
-pub(super) fn remember(person: &Rc<Person>, told: u64) {
+/// Forgets everybody.
+pub(super) fn forget() {
+    let _forgotten = KNOWN.take();
+}
+
+/// Remembers a person.
+pub(super) fn remember(person: &Rc<Person>) {
     let added = Known {
-        told,
         keys: person.keys_held(),
         person: Rc::clone(person),
     };

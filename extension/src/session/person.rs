@@ -11,6 +11,7 @@ use pgrx::prelude::*;
 
 use super::{Asker, Nobody, known, now, policy_of};
 use crate::catalog::{self, Catalog};
+use crate::concerned::AsOf;
 use crate::fold::Answered;
 use crate::guard::Known;
 use crate::identity::Source;
@@ -29,6 +30,8 @@ pub(crate) struct Person {
     /// How the session came to this person.
     pub(crate) source: Source,
     pub(super) computed_at: f64,
+    /// Until which change of the directory the access is as it would be computed.
+    as_of: AsOf,
     /// Plans that hold answers of the same access have the same stamp.
     pub(crate) stamp: u32,
     reaches: RefCell<HashMap<String, BTreeMap<String, Rc<Reach>>>>,
@@ -47,7 +50,7 @@ pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Ask
         return Ok(person);
     }
     // A change that is told of from here on is seen again.
-    let told = super::directory_version();
+    let as_of = AsOf::now(super::directory_version());
     let Some(facts) = facts(catalog, policy, key) else {
         return Err(Nobody::new(
             format!("there is no user \"{key}\""),
@@ -61,8 +64,8 @@ pub(crate) fn person_of(catalog: &Rc<Catalog>, key: &str, source: Source) -> Ask
         ));
     }
     let access = Access::compute(policy, facts);
-    let person = Person::new(catalog, access, source);
-    known::remember(&person, told);
+    let person = Person::new(catalog, access, source, as_of);
+    known::remember(&person);
     Ok(person)
 }
 
@@ -109,12 +112,18 @@ pub(crate) fn can_be(key: &str, type_name: &str) -> bool {
 }
 
 impl Person {
-    pub(super) fn new(catalog: &Rc<Catalog>, access: Access, source: Source) -> Rc<Self> {
+    pub(super) fn new(
+        catalog: &Rc<Catalog>,
+        access: Access,
+        source: Source,
+        as_of: AsOf,
+    ) -> Rc<Self> {
         let mut person = Self {
             access,
             catalog: Rc::clone(catalog),
             source,
             computed_at: now(),
+            as_of,
             stamp: 0,
             reaches: RefCell::default(),
             answered: Answered::default(),
@@ -123,6 +132,14 @@ impl Person {
         };
         person.stamp = plan_stamp::of(&person);
         Rc::new(person)
+    }
+
+    /// Whether the directory may have changed what the person may do since that was computed; raises
+    /// nothing.
+    pub(super) fn is_past(&self) -> bool {
+        let told = super::directory_version();
+        let policy = self.catalog.policy.as_ref();
+        policy.is_none_or(|policy| self.as_of.is_past(told, policy, self.access.facts()))
     }
 
     /// How many keys the person holds in memory.

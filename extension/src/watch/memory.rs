@@ -9,6 +9,7 @@ use super::counters::Counters;
 use super::denials::Denials;
 use super::kept_file;
 use super::observed::Observed;
+use crate::concerned::Ring;
 
 /// With the version: another version's segment is laid out otherwise.
 const NAME: &CStr = match CStr::from_bytes_with_nul(
@@ -24,6 +25,8 @@ pub(super) struct Memory {
     lock: pg_sys::LWLock,
     /// Added to without the lock.
     pub(super) counters: Counters,
+    /// Added to under the lock, read without.
+    changes: Ring,
     books: Books,
 }
 
@@ -170,6 +173,13 @@ pub(crate) fn is_shared() -> bool {
     !SHARED.load(Ordering::Relaxed).is_null()
 }
 
+/// The latest changes of the directory, where all backends share them; asks for nothing.
+pub(crate) fn shared_ring() -> Option<&'static Ring> {
+    let memory = SHARED.load(Ordering::Relaxed);
+    // SAFETY: it is there as long as the process, and written through atomics.
+    (!memory.is_null()).then(|| unsafe { &(*memory).changes })
+}
+
 /// `server` or `backend`: whose counts they are.
 pub(super) fn scope() -> &'static str {
     if is_shared() { "server" } else { "backend" }
@@ -177,6 +187,15 @@ pub(super) fn scope() -> &'static str {
 
 /// Reads or writes the books. `work` calls nothing of PostgreSQL's.
 pub(super) fn with_books<T>(work: impl FnOnce(&mut Books) -> T) -> T {
+    let books = || {
+        // SAFETY: under the lock, or in a backend of one thread, nobody else has the books.
+        unsafe { &mut (*attached()).books }
+    };
+    locked(|| work(books()))
+}
+
+/// Keeps the others out. `work` calls nothing of PostgreSQL's.
+pub(crate) fn locked<T>(work: impl FnOnce() -> T) -> T {
     struct Release(*mut pg_sys::LWLock);
     impl Drop for Release {
         fn drop(&mut self) {
@@ -186,12 +205,12 @@ pub(super) fn with_books<T>(work: impl FnOnce(&mut Books) -> T) -> T {
     }
     let shared = is_shared();
     let memory = attached();
-    // SAFETY: under the lock, or in a backend of one thread, nobody else has the books.
+    // SAFETY: the lock is in shared memory, where the process keeps it.
     unsafe {
         let _release = shared.then(|| {
             pg_sys::LWLockAcquire(&raw mut (*memory).lock, pg_sys::LWLockMode::LW_EXCLUSIVE);
             Release(&raw mut (*memory).lock)
         });
-        work(&mut (*memory).books)
+        work()
     }
 }

@@ -14,7 +14,7 @@ mod observed;
 
 pub(crate) use counters::{Counter, Raising, count, deliberate};
 pub(crate) use denials::{Kind, define_settings, log_pending, note, on_check, statement_is};
-pub(crate) use memory::{at_server_start, is_shared};
+pub(crate) use memory::{at_server_start, is_shared, locked, shared_ring};
 pub(crate) use observed::{flush, must_be_shared, refused, truncation};
 
 /// A time as PostgreSQL keeps it.

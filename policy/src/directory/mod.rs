@@ -3,6 +3,7 @@
 //! The same texts of SQL read it, through either door: [`PersonStatements`] tell about one person
 //! what becomes [`Facts`].
 
+pub mod concerned;
 pub mod everybody;
 mod facts;
 mod fragment;

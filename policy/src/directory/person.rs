@@ -47,16 +47,16 @@ pub struct PersonStatements {
 
 /// The sets that grants ask for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Needed {
-    reports: bool,
+pub(super) struct Needed {
+    pub(super) reports: bool,
     groups_below: bool,
-    colleagues: bool,
-    colleagues_tree: bool,
+    pub(super) colleagues: bool,
+    pub(super) colleagues_tree: bool,
 }
 
 impl Needed {
     /// What the grants of these roles ask for, whether or not they count at the moment.
-    fn by<'a>(policy: &PolicySet, roles: impl Iterator<Item = &'a String>) -> Self {
+    pub(super) fn by<'a>(policy: &PolicySet, roles: impl Iterator<Item = &'a String>) -> Self {
         let mut needed = Self::default();
         for scope in roles.flat_map(|role| policy.scopes_of(role)) {
             match scope {

@@ -4,6 +4,7 @@ mod bad_input;
 mod cell_change;
 mod cells;
 mod circles;
+mod concerned;
 mod deciding;
 mod design;
 mod desk;
