@@ -58,6 +58,7 @@ pub(crate) fn install() {
     closed_settings::install();
     executor::install();
     unreachable::install();
+    searches::install();
     utility::install();
 }
 

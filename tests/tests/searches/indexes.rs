@@ -1,5 +1,8 @@
 //! Under a policy each kind of index is used, by constants and by parameters.
 
+use celador_tests::Database;
+use celador_tests::shadow::fault::are_tried;
+
 use crate::stage::{Session, stage};
 
 /// A condition with `$1`, the type of that, its value, and what the plan says.
@@ -279,4 +282,64 @@ fn what_is_not_proven_has_no_index() {
     );
     let plan = ruth.run("EXPLAIN EXECUTE bound('77')");
     assert!(plan.contains("Index Cond"), "{plan}");
+}
+
+/// PostgreSQL guesses a third or a hundredth of the rows where a table has row security.
+fn are_estimated(database: &Database) {
+    let mut plain = Session::of(database, "postgres");
+    let mut vera = Session::of(database, "find_vera");
+    for condition in [
+        "amount < 3",
+        "amount > 300",
+        "amount BETWEEN 100 AND 102",
+        "born < '2000-01-10'",
+        "data @> '{\"n\": 7}' OR amount < 3",
+        "low LIKE 'Low1%'",
+        "(amount, id) < (3, 7) AND amount < 3",
+    ] {
+        let query = format!(
+            "EXPLAIN (COSTS off) SELECT id FROM find.things WHERE {condition} ORDER BY id LIMIT 5"
+        );
+        let by_hand = plain.run(&query);
+        assert_eq!(vera.run(&query), by_hand, "{condition}");
+    }
+}
+
+#[test]
+fn what_is_proven_is_estimated_by_statistics() {
+    if let Some(database) = stage() {
+        are_estimated(&database);
+        if are_tried() {
+            assert!(database.finds_mistake("conditions of the list are guessed", are_estimated));
+        }
+    }
+}
+
+/// An operator of somebody's own is asked about no value of a row that the policy hides.
+#[test]
+fn what_is_not_proven_sees_no_statistics() {
+    let Some(database) = stage() else {
+        return;
+    };
+    database.run(
+        "CREATE FUNCTION yard.speaks(numeric, numeric) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 0.0001
+           AS $$ BEGIN RAISE NOTICE 'asked of %', $1; RETURN $1 < $2; END $$;
+         CREATE OPERATOR yard.<< (FUNCTION = yard.speaks, LEFTARG = numeric, RIGHTARG = numeric, RESTRICT = scalarltsel)",
+    );
+    let mut ruth = ruth(&database);
+    for condition in [
+        "amount OPERATOR(yard.<<) 20",
+        "amount OPERATOR(yard.<<) 20 AND amount < 20",
+        "amount OPERATOR(yard.<<) 20 OR amount < 20",
+        "amount < 20 AND (amount OPERATOR(yard.<<) 20 OR data @> '{\"n\": 7}')",
+    ] {
+        let said = ruth.run(&format!(
+            "EXPLAIN SELECT id FROM find.things WHERE {condition}"
+        ));
+        assert!(!said.contains("asked of"), "{condition}\n{said}");
+    }
+    // Where there is no policy it is asked: the test isn't blind.
+    let mut plain = Session::of(&database, "postgres");
+    let said = plain.run("EXPLAIN SELECT id FROM find.things WHERE amount OPERATOR(yard.<<) 20");
+    assert!(said.contains("asked of"), "{said}");
 }

@@ -10,6 +10,7 @@
 
 use pgrx::prelude::*;
 
+use super::paths;
 use super::proof::is_proven;
 use super::speech::{OfPolicy, calls_others};
 use crate::hooks::tree::elements;
@@ -22,37 +23,21 @@ pub(super) unsafe fn leave_out_spoken(
 ) {
     // SAFETY: the planner's own structures.
     unsafe {
-        let paths = |list| elements::<pg_sys::Path>(list).into_iter();
-        if !paths((*relation).pathlist)
-            .chain(paths((*relation).partial_pathlist))
+        let listed = |list| elements::<pg_sys::Path>(list).into_iter();
+        if !listed((*relation).pathlist)
+            .chain(listed((*relation).partial_pathlist))
             .any(|path| asks_again(of_policy, path))
         {
             return;
         }
         // They may have been preferred to others, which are made again.
-        (*relation).pathlist = std::ptr::null_mut();
-        (*relation).partial_pathlist = std::ptr::null_mut();
-        let without_bitmaps = WithoutBitmaps::begin();
-        pg_sys::create_index_paths(root, relation);
-        drop(without_bitmaps);
-        (*relation).pathlist = without(of_policy, (*relation).pathlist);
-        (*relation).partial_pathlist = without(of_policy, (*relation).partial_pathlist);
-        pg_sys::create_tidscan_paths(root, relation);
-        let all = |workers| {
-            pg_sys::create_seqscan_path(root, relation, (*relation).lateral_relids, workers)
-        };
-        pg_sys::add_path(relation, all(0));
-        if (*relation).consider_parallel && (*relation).lateral_relids.is_null() {
-            let workers = pg_sys::compute_parallel_worker(
-                relation,
-                f64::from((*relation).pages),
-                -1.0,
-                pg_sys::max_parallel_workers_per_gather,
-            );
-            if workers > 0 {
-                pg_sys::add_partial_path(relation, all(workers));
-            }
-        }
+        paths::again(root, relation, || {
+            let without_bitmaps = WithoutBitmaps::begin();
+            pg_sys::create_index_paths(root, relation);
+            drop(without_bitmaps);
+            (*relation).pathlist = without(of_policy, (*relation).pathlist);
+            (*relation).partial_pathlist = without(of_policy, (*relation).partial_pathlist);
+        });
     }
 }
 

@@ -17,12 +17,15 @@
 //! The other way round, [`speech`] sees to it that what PostgreSQL calls leakproof, and isn't
 //! silent, stays behind the policy.
 
+mod estimates;
 mod indexes;
 mod lookups;
 mod notes;
+mod paths;
 mod proof;
 mod speech;
 
+pub(super) use estimates::install;
 pub(super) use proof::is_proven;
 use speech::OfPolicy;
 
@@ -64,20 +67,38 @@ pub(super) unsafe fn look(
             && (*entry).tablesample.is_null()
             && matches!((*entry).relkind as u8, b'r' | b'm');
         let of_policy = OfPolicy::of(root, (*relation).relid);
-        if is_plain && !(*relation).indexlist.is_null() {
-            let marked = if ON.get() {
-                mark_all(relation)
+        if is_plain {
+            let proven = if ON.get() {
+                proven(relation)
             } else {
                 Vec::new()
             };
-            if !marked.is_empty() {
+            if !proven.is_empty()
+                && paths::are_plain(relation)
+                && estimates::again(root, relation, (*entry).relid, &proven)
+            {
+                // They hold how many rows were expected.
+                (*relation).ppilist = std::ptr::null_mut();
+                paths::again(root, relation, || {
+                    pg_sys::create_index_paths(root, relation);
+                });
+            }
+            let policy = (*relation).baserestrict_min_security;
+            let waiting = proven.into_iter();
+            let waiting: Vec<_> = waiting
+                .filter(|condition| (**condition).security_level > policy)
+                .collect();
+            if !waiting.is_empty() {
+                for condition in &waiting {
+                    (**condition).leakproof = true;
+                }
                 let all = (*relation).indexlist;
                 (*relation).indexlist = indexes::known(all);
                 pg_sys::create_index_paths(root, relation);
                 (*relation).indexlist = all;
             }
             lookups::leave_out_spoken(root, relation, &of_policy);
-            for condition in marked {
+            for condition in waiting {
                 (*condition).leakproof = false;
             }
         }
@@ -88,56 +109,55 @@ pub(super) unsafe fn look(
     }
 }
 
-/// Calls the table's conditions of the closed list leakproof, and returns them.
-unsafe fn mark_all(relation: *mut pg_sys::RelOptInfo) -> Vec<*mut pg_sys::RestrictInfo> {
+/// The table's conditions of the closed list that PostgreSQL doesn't call leakproof by itself.
+unsafe fn proven(relation: *mut pg_sys::RelOptInfo) -> Vec<*mut pg_sys::RestrictInfo> {
     // SAFETY: the planner's own structures.
     unsafe {
-        let mut marked = Vec::new();
+        let mut found = Vec::new();
         for list in [(*relation).baserestrictinfo, (*relation).joininfo] {
             for condition in elements(list) {
-                mark(
-                    condition,
-                    (*relation).baserestrict_min_security,
-                    &mut marked,
-                );
+                add_proven(condition, &mut found);
             }
         }
-        marked
+        found
     }
 }
 
-/// Marks a condition that would have to wait for the policy and needn't, and those within an OR.
-unsafe fn mark(
+/// Adds a condition if it is one, and those within an OR.
+unsafe fn add_proven(
     condition: *mut pg_sys::RestrictInfo,
-    before: pg_sys::Index,
-    marked: &mut Vec<*mut pg_sys::RestrictInfo>,
+    found: &mut Vec<*mut pg_sys::RestrictInfo>,
 ) {
     // SAFETY: the planner's own condition.
     unsafe {
-        if (*condition).security_level <= before || (*condition).pseudoconstant {
+        if (*condition).pseudoconstant {
             return;
         }
         if !(*condition).leakproof && proof::is_proven((*condition).clause.cast()) {
-            (*condition).leakproof = true;
-            marked.push(condition);
+            found.push(condition);
         }
-        mark_within((*condition).orclause.cast(), before, marked);
+        for part in parts(condition) {
+            add_proven(part, found);
+        }
     }
 }
 
-unsafe fn mark_within(
-    node: *mut pg_sys::Node,
-    before: pg_sys::Index,
-    marked: &mut Vec<*mut pg_sys::RestrictInfo>,
-) {
-    // SAFETY: an OR of conditions, or of ANDs of them, as the planner builds it.
-    unsafe {
-        if is_a(node.cast(), pg_sys::NodeTag::T_RestrictInfo) {
-            mark(node.cast(), before, marked);
-        } else if is_a(node.cast(), pg_sys::NodeTag::T_BoolExpr) {
-            for part in elements((*node.cast::<pg_sys::BoolExpr>()).args) {
-                mark_within(part, before, marked);
+/// The conditions that a condition's OR consists of.
+unsafe fn parts(condition: *mut pg_sys::RestrictInfo) -> Vec<*mut pg_sys::RestrictInfo> {
+    unsafe fn collect(node: *mut pg_sys::Node, found: &mut Vec<*mut pg_sys::RestrictInfo>) {
+        // SAFETY: an OR of conditions, or of ANDs of them, as the planner builds it.
+        unsafe {
+            if is_a(node.cast(), pg_sys::NodeTag::T_RestrictInfo) {
+                found.push(node.cast());
+            } else if is_a(node.cast(), pg_sys::NodeTag::T_BoolExpr) {
+                for part in elements((*node.cast::<pg_sys::BoolExpr>()).args) {
+                    collect(part, found);
+                }
             }
         }
     }
+    let mut found = Vec::new();
+    // SAFETY: the planner's own condition.
+    unsafe { collect((*condition).orclause.cast(), &mut found) }
+    found
 }
