@@ -116,6 +116,20 @@ impl Databases {
         Ok(())
     }
 
+    /// Runs `work` while the library is loaded where the server starts, as servers are set up: all sessions
+    /// share memory. What is written by hand is measured without.
+    pub(crate) fn preloaded<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.restarted("ALTER SYSTEM SET shared_preload_libraries = 'celador'")?;
+        let result = work();
+        self.restarted("ALTER SYSTEM RESET shared_preload_libraries")?;
+        result
+    }
+
+    fn restarted(&self, change: &str) -> Result<()> {
+        self.superuser("postgres")?.batch_execute(change)?;
+        self.cluster.restart()
+    }
+
     /// A session of the superuser.
     pub(crate) fn superuser(&self, database: &str) -> Result<Client> {
         Ok(Client::connect(

@@ -127,7 +127,8 @@ pub fn measure(
     }
     if arguments.measures("churn") {
         eprintln!("Busy sessions while memberships change");
-        let figures = churn::measure(&databases, staff, arguments.busy(), timeout)?;
+        let figures =
+            databases.preloaded(|| churn::measure(&databases, staff, arguments.busy(), timeout))?;
         report.figures.extend(figures);
     }
     Ok(report)

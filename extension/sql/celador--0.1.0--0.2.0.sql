@@ -11,6 +11,10 @@ ALTER TABLE celador.policy ADD COLUMN compiled_by text;
 ALTER TABLE celador.policy ADD COLUMN parsed text, ALTER COLUMN document DROP NOT NULL,
   ADD CHECK (document IS NOT NULL OR parsed IS NOT NULL);
 
+-- Sessions that hold the library of 0.1.0 don't say whom a change concerns, and can't run this.
+CREATE OR REPLACE FUNCTION celador.directory_changed() RETURNS trigger
+  AS 'MODULE_PATHNAME', 'directory_rows_changed_wrapper' LANGUAGE c;
+
 CREATE FUNCTION celador.change_cell(role text, module text, action text, scopes jsonb, reason text DEFAULT NULL,
     base integer DEFAULT NULL) RETURNS integer
   AS 'MODULE_PATHNAME', 'change_cell_wrapper' LANGUAGE c;

@@ -26,6 +26,13 @@ const MOST_ROWS: usize = 256;
 
 raw_function!(
     /// `celador.directory_changed(column, …)`: after a statement on a table of the directory.
+    directory_rows_changed_wrapper,
+    pg_finfo_directory_rows_changed_wrapper,
+    after_directory
+);
+
+raw_function!(
+    /// The same, while the objects are those of 0.1.0.
     directory_changed_wrapper,
     pg_finfo_directory_changed_wrapper,
     after_directory
@@ -125,19 +132,19 @@ unsafe fn directory_changed(data: *mut pg_sys::TriggerData) {
         return;
     };
     // SAFETY: as above.
-    match unsafe { changed_rows(data) } {
-        Some(changed) if changed.before.is_empty() && changed.after.is_empty() => return,
-        changed => concerned::changed(
-            // SAFETY: as above.
-            changed
-                .as_ref()
-                .and_then(|changed| {
-                    topics(&catalog, unsafe { (*(*data).tg_relation).rd_id }, changed)
-                })
-                .as_ref(),
-        ),
+    let (changed, relation) = unsafe { (changed_rows(data), (*(*data).tg_relation).rd_id) };
+    if changed.as_ref().is_some_and(Changed::is_empty) {
+        return;
     }
+    let topics = changed
+        .as_ref()
+        .and_then(|changed| topics(&catalog, relation, changed));
+    concerned::changed(topics.as_ref());
     signal("directory_version");
+    if catalog.unfit.is_some() {
+        // Those of the other version may not share what this one says of whom it concerns.
+        signal("policy");
+    }
     // SAFETY: as above.
     unsafe { keep_promises(&catalog, data) };
 }

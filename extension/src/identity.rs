@@ -365,8 +365,9 @@ pub(crate) fn key_file() -> Option<String> {
     Some(path.to_string_lossy().into_owned()).filter(|path| !path.is_empty())
 }
 
-/// Puts a token into the setting.
-fn set(text: &str) {
+/// Whoever was signed in isn't any more, whatever comes next. An error leads to nobody, as any rollback of a
+/// change does.
+fn leave() {
     if session::is_lent() {
         errors::denied(
             "the identity can't change while another person's eyes are looked through",
@@ -385,7 +386,13 @@ fn set(text: &str) {
     unsafe {
         pg_sys::PortalHashTableDeleteAll();
         pg_sys::ResetTempTableNamespace();
+        CHANGED_AT.set(pg_sys::GetCurrentTransactionNestLevel());
     }
+    void();
+}
+
+/// Puts a token into the setting, after [`leave`].
+fn enter(text: &str) {
     struct Forbid;
     impl Drop for Forbid {
         fn drop(&mut self) {
@@ -397,7 +404,6 @@ fn set(text: &str) {
     let value = spi::c_string(text);
     // SAFETY: name and value are strings that outlive the call.
     unsafe {
-        CHANGED_AT.set(pg_sys::GetCurrentTransactionNestLevel());
         pg_sys::set_config_option(
             c"celador.identity".as_ptr(),
             value.as_ptr(),
@@ -432,7 +438,7 @@ fn accept(text: &str) {
         Ok(token) => {
             watch::count(Counter::TokensAccepted, 1);
             LAST_SERIAL.set(token.serial);
-            set(text);
+            enter(text);
             VERIFIED.set(Some(Verified {
                 text: text.to_owned(),
                 user: token.user,
@@ -448,12 +454,6 @@ fn accept(text: &str) {
             )
         }
     }
-}
-
-/// Whoever was signed in isn't any more, whatever comes next.
-fn leave() {
-    set("");
-    VOID.set(true);
 }
 
 /// `celador.assume(token)`: the session acts for the person whom the token names.
@@ -494,5 +494,6 @@ fn act_as(user: Option<&str>) {
 /// `celador.end_identity()`: the session acts for nobody, or for whom its login is mapped to.
 #[pg_extern]
 fn end_identity() {
-    set("");
+    leave();
+    enter("");
 }

@@ -63,6 +63,13 @@ pub struct Changed {
     pub after: Vec<Row>,
 }
 
+impl Changed {
+    /// Whether nothing has changed.
+    pub fn is_empty(&self) -> bool {
+        self.before.is_empty() && self.after.is_empty()
+    }
+}
+
 /// The values of a row as PostgreSQL prints them; `None` is NULL.
 pub type Row = Vec<Option<String>>;
 
