@@ -24,6 +24,7 @@ pub mod predicate;
 pub mod problem;
 pub mod quote;
 pub mod rendering;
+pub mod rendering_function;
 pub mod reverse;
 pub mod row_policy;
 pub mod schema;

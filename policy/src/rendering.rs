@@ -6,12 +6,19 @@
 //! ```sql
 //! celador.render_partial(CAST("phone" AS pg_catalog.text), 0, 4)
 //! ```
+//!
+//! and `function(crm.mask_phone)`, of a column of type `varchar`:
+//!
+//! ```sql
+//! "crm"."mask_phone"(CAST("phone" AS "pg_catalog"."varchar"))
+//! ```
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::quote;
+use crate::rendering_function::FunctionName;
 
 /// One way of showing a field.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +47,8 @@ pub enum Rendering {
     Month,
     /// The multiple of this number that is next towards zero.
     Round(u32),
+    /// What a function of the table's owner makes of it.
+    Function(FunctionName),
 }
 
 /// Why a text is no rendering.
@@ -49,7 +58,7 @@ pub struct NoRendering(pub String);
 
 /// Every form, for remedies.
 pub const FORMS: &str = "clear, null, constant(TEXT), partial(LEFT,RIGHT), email, hash, year, \
-                         month or round(NUMBER)";
+                         month, round(NUMBER) or function(SCHEMA.NAME)";
 
 const TEXTS: [&str; 3] = ["text", "varchar", "bpchar"];
 const INTEGERS: [&str; 3] = ["int2", "int4", "int8"];
@@ -84,12 +93,16 @@ impl Rendering {
             ("round", Some(step)) => (step.trim().parse().ok())
                 .filter(|step| *step > 1 && *step <= i32::MAX as u32)
                 .map(Self::Round),
+            ("function", Some(name)) => FunctionName::parse(name).map(Self::Function),
             (_, _) => None,
         };
         known.ok_or_else(|| NoRendering(text.to_owned()))
     }
 
-    /// Whether a column of the type, qualified as `pg_catalog.int4`, can be shown so; or why not.
+    /// Whether a column of the type, qualified as `pg_catalog.int4`, can be shown so; or why not. Of a
+    /// function, [`FunctionFacts`] tell.
+    ///
+    /// [`FunctionFacts`]: crate::rendering_function::FunctionFacts
     ///
     /// # Errors
     /// The types that can be.
@@ -103,7 +116,7 @@ impl Rendering {
             }
         };
         match self {
-            Self::Clear | Self::Null => Ok(()),
+            Self::Clear | Self::Null | Self::Function(_) => Ok(()),
             Self::Partial { .. } | Self::Email => of(&[&TEXTS]),
             Self::Hash => of(&[&TEXTS, &["uuid", "int8"]]),
             Self::Year | Self::Month => of(&[&TIMES]),
@@ -152,6 +165,7 @@ impl Rendering {
             Self::Year => format!("celador.render_year({column})"),
             Self::Month => format!("celador.render_month({column})"),
             Self::Round(step) => format!("celador.render_round({column}, {step})"),
+            Self::Function(function) => format!("{}(CAST({column} AS {own}))", function.sql()),
         }
     }
 }
@@ -176,6 +190,7 @@ impl fmt::Display for Rendering {
             Self::Year => f.write_str("year"),
             Self::Month => f.write_str("month"),
             Self::Round(step) => write!(f, "round({step})"),
+            Self::Function(function) => write!(f, "function({function})"),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::quote;
+use crate::rendering_function::{FunctionFacts, FunctionName};
 
 /// A table's schema and name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -67,6 +68,9 @@ pub struct ForeignKey {
 pub struct TableFacts {
     /// `r` (plain), `p` (partitioned) or `f` (foreign).
     pub kind: String,
+    /// The role that it belongs to.
+    #[serde(default)]
+    pub owner: String,
     /// The columns.
     pub columns: BTreeMap<String, ColumnFacts>,
     /// The primary key's columns.
@@ -80,11 +84,13 @@ pub struct TableFacts {
     pub inherits: Vec<TableName>,
 }
 
-/// The tables of a database that aren't PostgreSQL's own.
+/// The tables of a database that aren't PostgreSQL's own, and the functions that a document names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Schema {
     /// The tables by name.
     pub tables: BTreeMap<TableName, TableFacts>,
+    /// The functions by name: one for each signature.
+    pub functions: BTreeMap<FunctionName, Vec<FunctionFacts>>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +98,13 @@ struct Row {
     table: TableName,
     #[serde(flatten)]
     facts: TableFacts,
+}
+
+#[derive(Deserialize)]
+struct FunctionRow {
+    function: FunctionName,
+    #[serde(flatten)]
+    facts: FunctionFacts,
 }
 
 impl Schema {
@@ -103,7 +116,24 @@ impl Schema {
         let rows: Vec<Row> = serde_json::from_str(json)?;
         Ok(Self {
             tables: rows.into_iter().map(|row| (row.table, row.facts)).collect(),
+            functions: BTreeMap::new(),
         })
+    }
+
+    /// Adds the functions of the one value that [`FUNCTIONS_SQL`] returns.
+    ///
+    /// # Errors
+    /// When the text isn't of that form.
+    ///
+    /// [`FUNCTIONS_SQL`]: crate::rendering_function::FUNCTIONS_SQL
+    pub fn add_functions(&mut self, json: &str) -> Result<(), serde_json::Error> {
+        for row in serde_json::from_str::<Vec<FunctionRow>>(json)? {
+            self.functions
+                .entry(row.function)
+                .or_default()
+                .push(row.facts);
+        }
+        Ok(())
     }
 
     /// The table and everything that inherits from it, itself first.

@@ -1,5 +1,5 @@
-WITH RECURSIVE tables(oid, schema, name, kind) AS (
-  SELECT c.oid, n.nspname, c.relname, c.relkind
+WITH RECURSIVE tables(oid, schema, name, kind, owner) AS (
+  SELECT c.oid, n.nspname, c.relname, c.relkind, pg_catalog.pg_get_userbyid(c.relowner)
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
   WHERE c.relkind OPERATOR(pg_catalog.=) ANY (ARRAY['r', 'p', 'f']::pg_catalog."char"[])
@@ -80,6 +80,7 @@ inherited(relation, facts) AS (
 SELECT COALESCE(pg_catalog.json_agg(pg_catalog.json_build_object(
     'table', pg_catalog.json_build_object('schema', tables.schema, 'name', tables.name),
     'kind', tables.kind::pg_catalog.text,
+    'owner', tables.owner,
     'columns', COALESCE(columns.facts, '{}'::pg_catalog.json),
     'primary_key', COALESCE(primary_keys.facts, '[]'::pg_catalog.json),
     'foreign_keys', COALESCE(foreign_keys.facts, '[]'::pg_catalog.json),

@@ -11,6 +11,7 @@ use crate::field::{Field, FieldPermissions, FieldRight, FieldRights};
 use crate::permissions;
 use crate::policy_set::{Column, Placement, PolicySet};
 use crate::rendering::{FORMS, Rendering};
+use crate::rendering_function::FunctionName;
 use crate::schema::{TableFacts, TableName};
 
 impl Checker<'_> {
@@ -31,7 +32,7 @@ impl Checker<'_> {
                     );
                 }
                 let field = Field {
-                    renderings: self.renderings(module, name, rule, column.as_ref()),
+                    renderings: self.renderings(set, module, name, rule, column.as_ref()),
                     column,
                     tags: rule.tags.clone(),
                 };
@@ -133,6 +134,7 @@ impl Checker<'_> {
 
     fn renderings(
         &mut self,
+        set: &PolicySet,
         module: &str,
         name: &str,
         rule: &FieldRule,
@@ -163,6 +165,9 @@ impl Checker<'_> {
                     format!("\"{written}\" is for columns of these types: {types}"),
                 );
             }
+            if let (Some(column), Rendering::Function(function)) = (column, &rendering) {
+                self.known_function(set, module, &path, column, function);
+            }
             if renderings.contains(&rendering) {
                 let remedy = "write it once";
                 self.problems
@@ -171,6 +176,40 @@ impl Checker<'_> {
             renderings.push(rendering);
         }
         renderings
+    }
+
+    /// Tells of a function that can't show the column.
+    fn known_function(
+        &mut self,
+        set: &PolicySet,
+        module: &str,
+        path: &[&str],
+        column: &Column,
+        function: &FunctionName,
+    ) {
+        let type_name = &column.type_name;
+        let known = self.schema.functions.get(function);
+        let known = known.map_or(&[][..], Vec::as_slice);
+        let mut of_type = known.iter();
+        let of_type = of_type.find(|facts| facts.arguments == [type_name.as_str()]);
+        // Any other: what is wrong is its signature.
+        let Some(facts) = of_type.or(known.first()) else {
+            self.problems.add(
+                path,
+                format!("there is no function {function}"),
+                "create it first, and name it with its schema",
+            );
+            return;
+        };
+        let tables = set
+            .modules
+            .get(module)
+            .map_or(&[][..], |known| &known.tables);
+        let mut owners = tables.iter().map(|table| &self.schema.tables[table].owner);
+        if let Some((problem, remedy)) = owners.find_map(|owner| facts.unfit(type_name, owner)) {
+            self.problems
+                .add(path, format!("function {function} {problem}"), remedy);
+        }
     }
 
     /// Why everybody sees the column as it is stored: what is compared across tables, or says who

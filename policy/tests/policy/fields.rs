@@ -5,6 +5,7 @@ use celador_policy::field::FieldRight;
 use celador_policy::matrix::field_lines;
 use celador_policy::policy_set::CellRef;
 use celador_policy::rendering::{Period, Rendering, begins, email, partial, round, round_float};
+use celador_policy::rendering_function::FunctionFacts;
 use celador_policy::{PolicySet, TableName};
 use proptest::prelude::*;
 
@@ -197,6 +198,7 @@ fn renderings_are_read_as_they_are_written() {
         "partial(255,0)",
         "round(2)",
         "round(2147483647)",
+        "function(crm.mask_phone)",
     ] {
         let rendering = Rendering::parse(text).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(rendering.to_string(), text);
@@ -226,6 +228,11 @@ fn renderings_are_read_as_they_are_written() {
         "year(1)",
         "constant",
         "constant(x) ",
+        "function",
+        "function()",
+        "function(mask_phone)",
+        "function(crm.)",
+        "function(.mask_phone)",
         "mask",
     ] {
         assert!(Rendering::parse(text).is_err(), "{text}");
@@ -272,6 +279,62 @@ fn a_rendering_is_of_the_columns_type() {
             "{text}"
         );
     }
+}
+
+/// The second pair of the documentation of `celador_policy::rendering`.
+#[test]
+fn a_function_is_called_by_its_schema_with_the_columns_type() {
+    let set =
+        policy("[fields.accounts.region]\nrenderings = [\"clear\", \"function(crm.mask)\"]\n");
+    let region = shown(&set, "accounts", "region", "").expect("a field");
+    let call = "\"crm\".\"mask\"(CAST(\"region\" AS \"pg_catalog\".\"text\"))";
+    assert!(region.ends_with(&format!("ELSE {call} END")), "{region}");
+    let phone = Rendering::parse("function(crm.mask_phone)").expect("a rendering");
+    assert_eq!(
+        phone.sql("\"phone\"", "pg_catalog.varchar"),
+        "\"crm\".\"mask_phone\"(CAST(\"phone\" AS \"pg_catalog\".\"varchar\"))"
+    );
+}
+
+#[test]
+fn a_function_finds_what_it_calls_whoever_asks() {
+    let facts = |language: &str, search_path: Option<&str>| FunctionFacts {
+        arguments: vec!["pg_catalog.text".to_owned()],
+        result: "pg_catalog.text".to_owned(),
+        plain: true,
+        owner: "owner".to_owned(),
+        of_superuser: false,
+        immutable: true,
+        parallel_safe: true,
+        definer: false,
+        language: language.to_owned(),
+        search_path: search_path.map(str::to_owned),
+    };
+    for (language, path, fits) in [
+        ("sql", None, false),
+        ("sql", Some("public"), false),
+        ("sql", Some("pg_catalog, crm"), false),
+        ("sql", Some("\"$user\""), false),
+        ("sql", Some("pg_catalog"), true),
+        ("plpgsql", Some("pg_catalog, pg_temp"), true),
+        ("plpgsql", Some("\"\""), true),
+        ("c", None, true),
+        ("internal", None, true),
+    ] {
+        let found = facts(language, path).unfit("pg_catalog.text", "owner");
+        assert_eq!(found.is_none(), fits, "{language} {path:?}: {found:?}");
+    }
+    // A superuser's is as good as the owner's.
+    let other = FunctionFacts {
+        owner: "postgres".to_owned(),
+        ..facts("c", None)
+    };
+    assert!(other.unfit("pg_catalog.text", "owner").is_some());
+    let superusers = FunctionFacts {
+        of_superuser: true,
+        ..other
+    };
+    assert_eq!(superusers.unfit("pg_catalog.text", "owner"), None);
 }
 
 /// The pair of the documentation of `field_lines`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use celador_policy::rendering_function::{FunctionFacts, FunctionName};
 use celador_policy::schema::{ColumnFacts, ForeignKey, TableFacts};
 use celador_policy::{Schema, TableName};
 
@@ -17,6 +18,43 @@ celador.shares: id int8 pk, module text, record text, user text, group text, lev
 celador.setting_values: group text, setting text, value bool
 ";
 
+/// Functions: the name, the type of the argument and of the result, and what is wrong with it.
+const FUNCTIONS: &str = "
+crm.mask text text
+crm.mask varchar varchar
+crm.mask_day date date
+crm.counted int4 text
+crm.volatile text text volatile
+crm.unsafe text text unsafe
+crm.definer text text definer
+crm.of_lena text text of_lena
+crm.unpinned text text unpinned
+crm.several text text set
+";
+
+fn functions() -> BTreeMap<FunctionName, Vec<FunctionFacts>> {
+    let mut functions: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for line in FUNCTIONS.lines().filter(|line| !line.is_empty()) {
+        let words: Vec<&str> = line.split(' ').collect();
+        let is = |wrong: &str| words.get(3) == Some(&wrong);
+        let facts = FunctionFacts {
+            arguments: vec![format!("pg_catalog.{}", words[1])],
+            result: format!("pg_catalog.{}", words[2]),
+            plain: !is("set"),
+            owner: if is("of_lena") { "lena" } else { "" }.to_owned(),
+            of_superuser: false,
+            immutable: !is("volatile"),
+            parallel_safe: !is("unsafe"),
+            definer: is("definer"),
+            language: "plpgsql".to_owned(),
+            search_path: (!is("unpinned")).then(|| "pg_catalog, pg_temp".to_owned()),
+        };
+        let name = FunctionName::parse(words[0]).expect("schema.name");
+        functions.entry(name).or_default().push(facts);
+    }
+    functions
+}
+
 /// Reads one table a line: `schema.name: column type [pk] [generated [column]] [-> schema.table], …`, with
 /// `partitioned`, `foreign` or `under schema.table` before the colon. Celador's own are added.
 pub(crate) fn schema(text: &str) -> Schema {
@@ -24,6 +62,7 @@ pub(crate) fn schema(text: &str) -> Schema {
     let tables = lines.map(str::trim).filter(|line| !line.is_empty());
     Schema {
         tables: tables.map(table).collect(),
+        functions: functions(),
     }
 }
 
