@@ -317,7 +317,8 @@ ALTER FUNCTION celador.share_in_reach(text, text, bigint) SUPPORT celador.reach_
 ALTER FUNCTION celador.share_in_reach(text, text, uuid) SUPPORT celador.reach_support;
 ALTER FUNCTION celador.share_in_reach(text, text, text) SUPPORT celador.reach_support;
 
--- Fields: what is left of a value for those who don't see it. None of them fails, or tells of its argument.
+-- Fields: what is left of a value for those who don't see it. None of them tells of its argument, and none
+-- fails, but for render_by where the owner's function does.
 
 CREATE FUNCTION celador.render_partial(value text, "left" integer, "right" integer) RETURNS text
   AS 'MODULE_PATHNAME', 'render_partial_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
@@ -347,13 +348,15 @@ CREATE FUNCTION celador.render_round(value double precision, step integer) RETUR
   AS 'MODULE_PATHNAME', 'render_round_float8_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION celador.render_round(value numeric, step integer) RETURNS numeric
   AS 'MODULE_PATHNAME', 'render_round_numeric_wrapper' LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
--- No statement has a value of type internal: nobody hashes guesses.
+-- No statement has a value of type internal: nobody hashes guesses, or has a function render them.
 CREATE FUNCTION celador.render_hash_text(value internal) RETURNS text
   AS 'MODULE_PATHNAME', 'render_hash_text_wrapper' LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION celador.render_hash_uuid(value internal) RETURNS uuid
   AS 'MODULE_PATHNAME', 'render_hash_uuid_wrapper' LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE;
 CREATE FUNCTION celador.render_hash_int8(value internal) RETURNS bigint
   AS 'MODULE_PATHNAME', 'render_hash_int8_wrapper' LANGUAGE c STABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION celador.render_by(schema text, name text, owner oid, field text, value internal) RETURNS internal
+  AS 'MODULE_PATHNAME', 'render_by_wrapper' LANGUAGE c STABLE PARALLEL SAFE COST 100;
 CREATE FUNCTION celador.written_back(written anyelement, shown anyelement, stored anyelement, may_write boolean, field text)
   RETURNS anyelement
   AS 'MODULE_PATHNAME', 'written_back_wrapper' LANGUAGE c STABLE PARALLEL SAFE;
@@ -559,6 +562,7 @@ BEGIN
       ('render_hash_text', 'Called by masks: a keyed hash'),
       ('render_hash_uuid', 'Called by masks: a keyed hash'),
       ('render_hash_int8', 'Called by masks: a keyed hash'),
+      ('render_by', 'Called by masks: what a function of the table''s owner makes of a value'),
       ('copied_rows', 'Called by COPY into a protected table: the rows that it reads'),
       ('written_back', 'Called where a masked column is set: what is stored stays if what is shown is written'),
       ('reach_support', 'Planner support of the functions that look a value up'),

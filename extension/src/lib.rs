@@ -41,6 +41,7 @@ mod probe;
 mod reach;
 mod relations;
 mod rendering;
+mod rendering_function;
 mod server_minor;
 mod session;
 mod simulate;

@@ -31,7 +31,7 @@ pub(crate) fn compile_again() {
     let number = live.number;
     let text = live.into_text();
     let checked = Document::from_toml(&text).and_then(|read| {
-        let set = check_again(&read, &text, &read_schema())?;
+        let set = check_again(&read, &text, &read_schema(&read))?;
         Ok((read, set))
     });
     let (document, set) = match checked {

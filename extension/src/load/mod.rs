@@ -9,6 +9,7 @@ mod pause;
 mod plan;
 mod revisions;
 
+use celador_policy::rendering_function::FUNCTIONS_SQL;
 use celador_policy::schema::SCHEMA_SQL;
 use celador_policy::{Document, PolicySet, Problems, Schema, check};
 use pgrx::prelude::*;
@@ -122,20 +123,30 @@ fn plan_policy(
     TableIterator::new(rows)
 }
 
-/// The tables of this database.
-pub(crate) fn read_schema() -> Schema {
-    let rows = spi::with_rights_of(spi::superuser(), || {
-        spi::connected(|| spi::read(SCHEMA_SQL, &[], Reads::Latest))
-    });
-    let json = rows
-        .into_iter()
-        .next()
-        .and_then(|row| row.into_iter().next().flatten())
-        .unwrap_or_default();
-    match Schema::from_json(&json) {
+/// The tables of this database, and the functions that the document names.
+fn read_schema(document: &Document) -> Schema {
+    let one_value = |sql: &str, values: &[&str]| {
+        let rows = spi::with_rights_of(spi::superuser(), || {
+            spi::connected(|| spi::read(sql, values, Reads::Latest))
+        });
+        let row = rows.into_iter().next();
+        row.and_then(|row| row.into_iter().next().flatten())
+            .unwrap_or_default()
+    };
+    let mut schema = match Schema::from_json(&one_value(SCHEMA_SQL, &[])) {
         Ok(schema) => schema,
         Err(error) => errors::fault(format!("the database's tables can't be read: {error}")),
+    };
+    let functions = document.functions();
+    if !functions.is_empty() {
+        let asked = serde_json::to_string(&functions);
+        let read =
+            asked.and_then(|asked| schema.add_functions(&one_value(FUNCTIONS_SQL, &[&asked])));
+        if let Err(error) = read {
+            errors::fault(format!("the database's functions can't be read: {error}"));
+        }
     }
+    schema
 }
 
 /// A document and the policy that it says, or an error with everything that is wrong with it.
@@ -143,7 +154,7 @@ pub(crate) fn checked(text: &str) -> (Document, PolicySet) {
     hooks::require();
     version::require_objects();
     let result = Document::from_toml(text).and_then(|document| {
-        let set = check(&document, text, &read_schema())?;
+        let set = check(&document, text, &read_schema(&document))?;
         Ok((document, set))
     });
     result.unwrap_or_else(|problems| refuse("the policy can't be loaded", &problems))

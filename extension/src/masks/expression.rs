@@ -5,9 +5,11 @@ use std::ffi::CStr;
 use celador_policy::column_mask::ColumnMask;
 use celador_policy::quote;
 use celador_policy::rendering::Rendering;
+use celador_policy::rendering_function::FunctionName;
 use pgrx::prelude::*;
 
 use super::{Mask, Node};
+use crate::fold::text_constant;
 use crate::hooks::tree;
 use crate::relations::{attribute, column_at};
 use crate::tree_memory::TreeMemory;
@@ -133,6 +135,7 @@ impl Parsing {
                 Rendering::Clear => return column_at(1, column).cast(),
                 Rendering::Null => return null(column),
                 Rendering::Hash => self.hash(&name, &mask.column.type_name),
+                Rendering::Function(function) => self.by_function(function, mask, column),
                 Rendering::Constant(_)
                 | Rendering::Partial { .. }
                 | Rendering::Email
@@ -174,6 +177,55 @@ impl Parsing {
                 .cast();
             }
             shown
+        }
+    }
+
+    /// The call of a function of the table's owner, by its name.
+    ///
+    /// ```sql
+    /// celador.render_by('crm', 'mask_phone', 16384, 'phone', phone)
+    /// ```
+    unsafe fn by_function(
+        &self,
+        function: &FunctionName,
+        mask: &ColumnMask,
+        column: &pg_sys::FormData_pg_attribute,
+    ) -> Node {
+        // SAFETY: nodes are made in the memory of the moment.
+        unsafe {
+            let text = pg_sys::TEXTOID;
+            let arguments = [text, text, pg_sys::OIDOID, text, pg_sys::INTERNALOID];
+            let known = relations::function("render_by", &arguments);
+            let owner = relations::owner((*self.relation).rd_id);
+            let (Some(render_by), Some(owner)) = (known, owner) else {
+                errors::fault("a function of schema celador is gone")
+            };
+            let owner = pg_sys::makeConst(
+                pg_sys::OIDOID,
+                -1,
+                pg_sys::InvalidOid,
+                size_of::<pg_sys::Oid>() as i32,
+                pg_sys::Datum::from(owner),
+                false,
+                true,
+            );
+            let base = pg_sys::getBaseType(column.atttypid);
+            let implicit = pg_sys::CoercionForm::COERCE_IMPLICIT_CAST;
+            let none = pg_sys::InvalidOid;
+            let value = column_at(1, column).cast();
+            let value = pg_sys::makeRelabelType(value, pg_sys::INTERNALOID, -1, none, implicit);
+            let mut values = std::ptr::null_mut();
+            for name in [&function.schema, &function.name] {
+                values = pg_sys::lappend(values, text_constant(Some(name)).cast());
+            }
+            values = pg_sys::lappend(values, owner.cast());
+            values = pg_sys::lappend(values, text_constant(Some(&mask.field)).cast());
+            values = pg_sys::lappend(values, value.cast());
+            let (call, collation) = (
+                pg_sys::CoercionForm::COERCE_EXPLICIT_CALL,
+                column.attcollation,
+            );
+            pg_sys::makeFuncExpr(render_by, base, values, collation, collation, call).cast()
         }
     }
 

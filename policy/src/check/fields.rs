@@ -1,14 +1,10 @@
-//! Fields: how they can be shown, and which roles see and write them how.
+//! Fields: how they can be shown.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use super::Checker;
-use super::cells::Place;
-use crate::action::Action;
-use crate::document::{Cell, FieldRule, Scope};
-use crate::field::{Field, FieldPermissions, FieldRight, FieldRights};
-use crate::permissions;
+use crate::document::FieldRule;
+use crate::field::Field;
 use crate::policy_set::{Column, Placement, PolicySet};
 use crate::rendering::{FORMS, Rendering};
 use crate::rendering_function::FunctionName;
@@ -18,12 +14,15 @@ impl Checker<'_> {
     /// The fields by module. One that the CRM lacks is reported as unmapped.
     pub(super) fn fields(&mut self, set: &PolicySet) -> BTreeMap<String, BTreeMap<String, Field>> {
         let mut known: BTreeMap<String, BTreeMap<String, Field>> = BTreeMap::new();
+        let tags = self.tags();
         for (module, fields) in &self.document.matrix.fields {
             for (name, rule) in fields {
                 let column = self.field_column(set, module, name);
+                let renderings = self.renderings(set, (module, name, rule), column.as_ref(), &tags);
                 if let Some(column) = &column
                     && let Some(why) = self.must_be_clear(set, module, column)
-                    && rule.renderings != ["clear"]
+                    && !renderings.is_empty()
+                    && renderings != [Rendering::Clear]
                 {
                     self.problems.add(
                         &["fields", module, name],
@@ -32,7 +31,7 @@ impl Checker<'_> {
                     );
                 }
                 let field = Field {
-                    renderings: self.renderings(set, module, name, rule, column.as_ref()),
+                    renderings,
                     column,
                     tags: rule.tags.clone(),
                 };
@@ -132,48 +131,91 @@ impl Checker<'_> {
         }
     }
 
-    fn renderings(
-        &mut self,
-        set: &PolicySet,
-        module: &str,
-        name: &str,
-        rule: &FieldRule,
-        column: Option<&Column>,
-    ) -> Vec<Rendering> {
-        let path = ["fields", module, name, "renderings"];
-        if rule.renderings.is_empty() {
-            let remedy = "add renderings = [\"clear\", \"null\"]";
-            self.problems
-                .add(&path[..3], "the field has no rendering", remedy);
+    /// What fields with a tag are shown as, unless they say otherwise.
+    fn tags(&mut self) -> BTreeMap<String, Vec<Rendering>> {
+        let mut tags = BTreeMap::new();
+        for (tag, rule) in &self.document.matrix.tags {
+            let path = ["tags", tag, "renderings"];
+            if rule.renderings.is_empty() {
+                let remedy = "add renderings = [\"clear\", \"null\"]";
+                self.problems
+                    .add(&path[..2], "the tag has no rendering", remedy);
+            }
+            tags.insert(tag.clone(), self.listed(&path, &rule.renderings));
         }
+        tags
+    }
+
+    /// A list of renderings as it is written.
+    fn listed(&mut self, path: &[&str], written: &[String]) -> Vec<Rendering> {
         let mut renderings = Vec::new();
-        for written in &rule.renderings {
+        for written in written {
             let Ok(rendering) = Rendering::parse(written) else {
                 self.problems
-                    .add(&path, format!("\"{written}\" is no rendering"), FORMS);
+                    .add(path, format!("\"{written}\" is no rendering"), FORMS);
                 continue;
             };
-            if let Some(column) = column
-                && let Err(types) = rendering.fits(&column.type_name)
-            {
-                self.problems.add(
-                    &path,
-                    format!(
-                        "a column of type {} can't be shown as \"{written}\"",
-                        column.type_name
-                    ),
-                    format!("\"{written}\" is for columns of these types: {types}"),
-                );
-            }
-            if let (Some(column), Rendering::Function(function)) = (column, &rendering) {
-                self.known_function(set, module, &path, column, function);
-            }
             if renderings.contains(&rendering) {
                 let remedy = "write it once";
                 self.problems
-                    .add(&path, format!("\"{written}\" is listed twice"), remedy);
+                    .add(path, format!("\"{written}\" is listed twice"), remedy);
             }
             renderings.push(rendering);
+        }
+        renderings
+    }
+
+    /// What a field can be shown as: what it lists, or else what its tags say.
+    fn renderings(
+        &mut self,
+        set: &PolicySet,
+        (module, name, rule): (&str, &str, &FieldRule),
+        column: Option<&Column>,
+        tags: &BTreeMap<String, Vec<Rendering>>,
+    ) -> Vec<Rendering> {
+        let path = ["fields", module, name, "renderings"];
+        let (renderings, tag) = if rule.renderings.is_empty() {
+            let mut says = (rule.tags.iter()).filter_map(|tag| Some((tag, tags.get(tag)?)));
+            let Some((tag, renderings)) = says.next() else {
+                let remedy = match rule.tags.first() {
+                    Some(tag) => format!("add them to [tags.{tag}], or to the field"),
+                    None => "add renderings = [\"clear\", \"null\"]".to_owned(),
+                };
+                self.problems
+                    .add(&path[..3], "the field has no rendering", remedy);
+                return Vec::new();
+            };
+            if let Some((other, _)) = says.find(|(_, others)| *others != renderings) {
+                self.problems.add(
+                    &path[..3],
+                    format!("tags \"{tag}\" and \"{other}\" say different things of it"),
+                    "list the field's own renderings",
+                );
+            }
+            (renderings.clone(), Some(tag))
+        } else {
+            (self.listed(&path, &rule.renderings), None)
+        };
+        let path = match tag {
+            Some(_) => &path[..3],
+            None => &path[..],
+        };
+        for rendering in &renderings {
+            let Some(column) = column else { break };
+            if let Err(types) = rendering.fits(&column.type_name) {
+                let said = tag.map_or_else(String::new, |tag| format!(", as tag \"{tag}\" says"));
+                self.problems.add(
+                    path,
+                    format!(
+                        "a column of type {} can't be shown as \"{rendering}\"{said}",
+                        column.type_name
+                    ),
+                    format!("\"{rendering}\" is for columns of these types: {types}"),
+                );
+            }
+            if let Rendering::Function(function) = rendering {
+                self.known_function(set, module, path, column, function);
+            }
         }
         renderings
     }
@@ -254,143 +296,6 @@ impl Checker<'_> {
             Some("is what other tables refer to")
         } else {
             None
-        }
-    }
-
-    /// What roles may do with fields, with wildcards written out.
-    pub(super) fn field_permissions(&mut self, set: &PolicySet) -> FieldPermissions {
-        let mut found = FieldPermissions::new();
-        for (role, cells) in &self.document.matrix.permissions {
-            let mut of_role: BTreeMap<String, BTreeMap<String, FieldRights>> = BTreeMap::new();
-            for (written, cell) in cells {
-                self.known_fields(set, role, written, cell);
-                let every = written == "*";
-                let modules = (set.fields.iter())
-                    .filter(|(module, _)| every || *module == written)
-                    .filter(|(module, _)| set.modules.contains_key(*module));
-                for (module, fields) in modules {
-                    let of_module = of_role.entry(module.clone()).or_default();
-                    for (name, field) in fields.iter().filter(|(_, field)| field.column.is_some()) {
-                        let path = ["permissions", role, written];
-                        let rights = self.rights(set, &path, (module, name, field), cell);
-                        let known = of_module.entry(name.clone()).or_default();
-                        for (right, grants) in rights {
-                            let known = known.entry(right).or_default();
-                            known.extend(grants);
-                            known.sort();
-                            known.dedup();
-                        }
-                    }
-                }
-            }
-            let of_role: BTreeMap<_, _> = of_role
-                .into_iter()
-                .map(|(module, fields)| (module, Arc::new(fields)))
-                .collect();
-            if !of_role.is_empty() {
-                found.insert(role.clone(), of_role);
-            }
-        }
-        permissions::share(&mut found);
-        found
-    }
-
-    /// What a cell grants of one field: by its name, by `fields."*"`, and by the action `"*"`, which
-    /// stands for the most revealing rendering and for writing.
-    fn rights(
-        &mut self,
-        set: &PolicySet,
-        path: &[&str],
-        (module, name, field): (&str, &str, &Field),
-        cell: &Cell,
-    ) -> FieldRights {
-        let mut rights = FieldRights::new();
-        let mut grant = |path: Vec<&str>, right: FieldRight, scopes: &[Scope], quiet| {
-            let action = match right {
-                FieldRight::Shown(_) => Action::Read,
-                FieldRight::Write => Action::Update,
-            };
-            let place = Place {
-                path,
-                module,
-                action,
-                quiet,
-            };
-            let grants = scopes
-                .iter()
-                .filter_map(|scope| self.grant(set, &place, scope));
-            let grants: Vec<_> = grants.collect();
-            if !grants.is_empty() {
-                rights.entry(right).or_default().extend(grants);
-            }
-        };
-        for (written, every) in [(name, false), ("*", true)] {
-            for (right, scopes) in cell.fields.get(written).into_iter().flatten() {
-                let path = [path, &["fields", written, right]].concat();
-                let quiet = every || path[2] == "*";
-                // One that isn't a right was told of with the cell.
-                match FieldRight::parse(right) {
-                    Ok(FieldRight::Shown(rendering)) if !field.renderings.contains(&rendering) => {}
-                    Ok(right) => grant(path, right, scopes, quiet),
-                    Err(_) => {}
-                }
-            }
-        }
-        if let Some(scopes) = cell.actions.get("*") {
-            let first = field.renderings.first().cloned().map(FieldRight::Shown);
-            for right in first.into_iter().chain([FieldRight::Write]) {
-                grant([path, &["*"]].concat(), right, scopes, true);
-            }
-        }
-        rights
-    }
-
-    /// Tells of fields and rights in a cell that nobody has defined.
-    fn known_fields(&mut self, set: &PolicySet, role: &str, module: &str, cell: &Cell) {
-        let rules = self.document.matrix.fields.get(module);
-        if module != "*" && !set.modules.contains_key(module) {
-            self.unmapped.insert(module.to_owned());
-        }
-        for (name, rights) in &cell.fields {
-            let path = ["permissions", role, module, "fields", name];
-            if module == "*" && name != "*" {
-                let remedy = "write it in the cell of a module, or say fields.\"*\"";
-                self.problems
-                    .add(&path, "a field is one of a certain module", remedy);
-                continue;
-            }
-            let rule = rules.and_then(|fields| fields.get(name));
-            if name != "*" && rule.is_none() {
-                self.problems.add(
-                    &path,
-                    format!("nothing says how field \"{name}\" can be shown"),
-                    format!("add [fields.{module}.{name}] with its renderings"),
-                );
-                continue;
-            }
-            for (written, scopes) in rights {
-                let path = [&path[..], &[written.as_str()]].concat();
-                let known = match FieldRight::parse(written) {
-                    Err(_) => false,
-                    Ok(FieldRight::Write) => true,
-                    Ok(FieldRight::Shown(rendering)) => rule.is_none_or(|rule| {
-                        let mut listed = rule.renderings.iter().map(|text| Rendering::parse(text));
-                        listed.any(|listed| listed == Ok(rendering.clone()))
-                    }),
-                };
-                if !known {
-                    self.problems.add(
-                        &path,
-                        format!("field \"{name}\" has no rendering \"{written}\""),
-                        format!("add it to [fields.{module}.{name}], or say write"),
-                    );
-                }
-                if scopes.is_empty() {
-                    let remedy = "name a scope, or leave the line out";
-                    self.problems
-                        .add(&path, "a list of scopes is empty", remedy);
-                }
-            }
         }
     }
 

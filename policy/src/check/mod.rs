@@ -4,6 +4,7 @@ mod builtin;
 mod cells;
 mod children;
 mod directory;
+mod field_permissions;
 mod fields;
 mod lending;
 mod links;

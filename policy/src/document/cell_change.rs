@@ -34,7 +34,7 @@ impl CellChange {
             cell.actions
                 .insert(self.action.clone(), self.scopes.clone());
         }
-        if cell.actions.is_empty() && cell.fields.is_empty() {
+        if cell.actions.is_empty() && cell.fields.is_empty() && cell.tags.is_empty() {
             modules.remove(&self.module);
         }
     }

@@ -25,6 +25,8 @@ pub struct Matrix {
     pub settings: BTreeMap<String, SettingRule>,
     /// `[fields.MODULE.FIELD]`: renderings of a field.
     pub fields: BTreeMap<String, BTreeMap<String, FieldRule>>,
+    /// `[tags.NAME]`: what fields with the tag are shown as, unless they say otherwise.
+    pub tags: BTreeMap<String, TagRule>,
     /// `[limits]`: bounds on the document and the directory.
     pub limits: Limits,
 }
@@ -48,6 +50,9 @@ pub struct Cell {
     /// By field: rendering → scopes, and `write` → scopes. `"*"` as a field stands for all of them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, FieldCell>,
+    /// By tag: the same for each field of the module that has the tag.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, FieldCell>,
     /// The scopes by action.
     #[serde(flatten)]
     pub actions: BTreeMap<String, Vec<Scope>>,
@@ -162,10 +167,20 @@ pub struct SettingRule {
 #[serde(deny_unknown_fields, default)]
 pub struct FieldRule {
     /// The renderings, most revealing first: `clear`, `null`, `constant(TEXT)`, `partial(LEFT,RIGHT)`,
-    /// `email`, `hash`, `year`, `month`, `round(NUMBER)`. Whoever is granted none sees the last.
+    /// `email`, `hash`, `year`, `month`, `round(NUMBER)`, `function(SCHEMA.NAME)`. Whoever is granted none
+    /// sees the last. Left out: what the field's tags say.
     pub renderings: Vec<String>,
     /// What the field holds, for example `personal`.
     pub tags: BTreeSet<String>,
+}
+
+/// `[tags.NAME]`: what fields with the tag are shown as, unless they say otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TagRule {
+    /// The renderings of fields that list none, most revealing first. Where two tags of a field differ,
+    /// the field lists its own.
+    pub renderings: Vec<String>,
 }
 
 /// `[limits]`: bounds on the document and the directory.

@@ -13,10 +13,14 @@ mod one_or_many;
 mod read;
 mod stored;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::problem::{Problem, Problems, keys_at, line_of};
+use crate::rendering::Rendering;
+use crate::rendering_function::FunctionName;
 
 pub use cell_change::CellChange;
 pub use difference::Change;
@@ -29,7 +33,7 @@ pub use mapping::{
 };
 pub use matrix::{
     Cell, FieldCell, FieldGrant, FieldRule, Limits, Matrix, Restriction, RoleRule, RuleMap, Scope,
-    ScopeName, ScopeTerm, SettingRule,
+    ScopeName, ScopeTerm, SettingRule, TagRule,
 };
 pub use one_or_many::OneOrMany;
 
@@ -78,6 +82,20 @@ impl Document {
             }
             Problems(vec![problem])
         })
+    }
+
+    /// The functions that fields are shown by.
+    pub fn functions(&self) -> BTreeSet<FunctionName> {
+        let fields = self.matrix.fields.values().flat_map(BTreeMap::values);
+        let renderings = fields.flat_map(|field| &field.renderings);
+        let tags = self.matrix.tags.values().flat_map(|tag| &tag.renderings);
+        renderings
+            .chain(tags)
+            .filter_map(|text| match Rendering::parse(text) {
+                Ok(Rendering::Function(function)) => Some(function),
+                Ok(_) | Err(_) => None,
+            })
+            .collect()
     }
 
     /// Writes the document: keys sorted, and what says nothing left out, so that equal documents

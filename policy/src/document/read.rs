@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{
     Cell, Document, FieldRule, Limits, Mapping, Matrix, Restriction, RoleRule, RuleMap, Scope,
-    ScopeTerm, SettingRule,
+    ScopeTerm, SettingRule, TagRule,
 };
 
 /// A document with all its sections side by side, as it is written.
@@ -25,6 +25,7 @@ struct Sections {
     restrictions: BTreeMap<String, Restriction>,
     settings: BTreeMap<String, SettingRule>,
     fields: BTreeMap<String, BTreeMap<String, FieldRule>>,
+    tags: BTreeMap<String, TagRule>,
     limits: Limits,
 }
 
@@ -40,6 +41,7 @@ impl<'de> Deserialize<'de> for Document {
                 restrictions: sections.restrictions,
                 settings: sections.settings,
                 fields: sections.fields,
+                tags: sections.tags,
                 limits: sections.limits,
             },
         })
@@ -64,10 +66,12 @@ impl<'de> Visitor<'de> for CellVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Cell, A::Error> {
         let mut cell = Cell::default();
         while let Some(key) = map.next_key::<String>()? {
-            if key == "fields" {
-                cell.fields = map.next_value()?;
-            } else {
-                cell.actions.insert(key, map.next_value()?);
+            match key.as_str() {
+                "fields" => cell.fields = map.next_value()?,
+                "tags" => cell.tags = map.next_value()?,
+                _ => {
+                    cell.actions.insert(key, map.next_value()?);
+                }
             }
         }
         Ok(cell)

@@ -82,6 +82,89 @@ fn each_role_sees_and_writes_what_its_cells_say() {
     assert!(set.field("accounts", "phone").is_none());
 }
 
+/// A field that lists no renderings is shown as its tag says, and so it is granted.
+#[test]
+fn a_tag_says_what_its_fields_are_shown_as() {
+    let set = policy(
+        r#"
+[tags.personal]
+renderings = ["clear", "hash", "null"]
+[tags.dated]
+renderings = ["clear", "year"]
+[fields.accounts.region]
+tags = ["personal", "unnamed"]
+[fields.accounts.changed]
+tags = ["dated"]
+[fields.projects.note]
+renderings = ["clear", "partial(1,0)"]
+tags = ["personal"]
+[fields.products.note]
+renderings = ["clear", "partial(1,0)"]
+tags = ["personal"]
+[permissions.seller.accounts]
+read = ["all"]
+fields.region = { clear = ["own"] }
+tags.personal = { clear = ["created"], hash = ["group"], write = ["own"] }
+[permissions.clerk."*"]
+tags.personal = { clear = ["all"] }
+[permissions.guest.accounts]
+tags.dated = { clear = ["own"] }
+"#,
+    );
+    let renderings = |module: &str, field: &str| {
+        let renderings = set.fields[module][field].renderings.iter();
+        renderings.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(renderings("accounts", "region"), ["clear", "hash", "null"]);
+    assert_eq!(renderings("accounts", "changed"), ["clear", "year"]);
+    // Its own list wins.
+    assert_eq!(renderings("projects", "note"), ["clear", "partial(1,0)"]);
+    // What is granted by name and by tag adds up.
+    assert_eq!(
+        granted(&set, "seller"),
+        [
+            "region clear: own, created",
+            "region hash: group",
+            "region write: own"
+        ]
+    );
+    assert_eq!(granted(&set, "clerk"), ["region clear: all"]);
+    let projects = set.field_grants("clerk", "projects");
+    let projects: Vec<String> = projects
+        .map(|(field, right, _)| format!("{field} {right}"))
+        .collect();
+    assert_eq!(projects, ["note clear"]);
+    assert_eq!(granted(&set, "guest"), ["changed clear: own"]);
+    let personal = field_lines(&set, |field| field.tags.contains("personal"));
+    let personal: Vec<String> = personal
+        .into_iter()
+        .map(|line| format!("{} {} {}", line.field, line.role, line.rendering))
+        .collect();
+    assert_eq!(
+        personal,
+        [
+            "region seller clear",
+            "region seller hash",
+            "region seller null"
+        ]
+    );
+}
+
+#[test]
+fn tags_that_say_the_same_are_no_contradiction() {
+    let set = policy(
+        r#"
+[tags.personal]
+renderings = ["clear", "partial(0,4)"]
+[tags.contact]
+renderings = ["clear", "partial( 0, 4 )"]
+[fields.accounts.region]
+tags = ["personal", "contact"]
+"#,
+    );
+    assert_eq!(set.fields["accounts"]["region"].renderings.len(), 2);
+}
+
 #[test]
 fn a_policy_with_fields_reads_back_as_it_is_stored() {
     let set = policy(MATRIX);

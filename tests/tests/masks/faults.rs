@@ -3,6 +3,7 @@
 use celador_tests::shadow::fault::are_tried;
 use celador_tests::{Database, denied, folds};
 
+use super::functions::{changed_functions_are_noticed, errors_tell_no_value, masking};
 use super::reads::compare;
 use super::rights::{
     clerk, fields_are_written_by_those_who_may, guesses_are_not_answered,
@@ -25,7 +26,7 @@ fn export_is_refused(database: &Database) {
 /// A mistake, what finds it, and where.
 type Fault = (&'static str, fn(&Database), fn() -> Database);
 
-const FAULTS: [Fault; 15] = [
+const FAULTS: [Fault; 17] = [
     ("a field is forgotten", reads, shop),
     ("all renderings are granted", reads, shop),
     ("masks pass outer joins", reads, shop),
@@ -69,6 +70,16 @@ const FAULTS: [Fault; 15] = [
         clerk,
     ),
     ("bulk is as single rows", export_is_refused, shop),
+    (
+        "a function's errors are told",
+        errors_tell_no_value,
+        masking,
+    ),
+    (
+        "functions aren't looked at again",
+        changed_functions_are_noticed,
+        masking,
+    ),
 ];
 
 #[test]

@@ -1,6 +1,8 @@
 //! A shop of a few rows whose contacts have fields of every kind; and for each person a copy that holds
 //! what that person sees, so that every statement has something to be compared with.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use celador_tests::Database;
 use postgres::{Client, SimpleQueryMessage};
 
@@ -205,42 +207,41 @@ const PEOPLE: [(&str, &str, &str, &str); 3] = [
     ("boss", "true", "true", "true"),
 ];
 
-/// The shop. People log in as `shop_lena` (an agent in East), `shop_vera` (sees every row, and of the
-/// fields the least), `shop_boss` (sees everything); each has a schema of that name with what that
-/// person sees. `shop_omar` and `shop_yuki` own other rows.
-pub(crate) fn shop() -> Database {
-    let database = Database::from_template("celador_shop", |client| {
-        let run = |client: &mut Client, sql: &str| {
-            client
-                .batch_execute(sql)
-                .unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
-        };
-        run(client, "CREATE EXTENSION celador");
+fn run(client: &mut Client, sql: &str) {
+    client
+        .batch_execute(sql)
+        .unwrap_or_else(|error| panic!("{error:?}\n{sql}"));
+}
+
+/// Fills an empty database: the extension, tables and rows, people and their groups. No policy is loaded.
+pub(crate) fn fill(client: &mut Client) {
+    run(client, "CREATE EXTENSION celador");
+    run(
+        client,
+        "CREATE ROLE shop_owner; CREATE ROLE shop_people; GRANT CREATE ON SCHEMA public TO shop_owner",
+    );
+    run(client, &format!("SET ROLE shop_owner; {SCHEMA} {ROWS} {READERS}
+        GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO shop_people; RESET ROLE"));
+    for person in ["boss", "lena", "omar", "yuki", "vera"] {
         run(
             client,
-            "CREATE ROLE shop_owner; CREATE ROLE shop_people; GRANT CREATE ON SCHEMA public TO shop_owner",
+            &format!(
+                "CREATE ROLE shop_{person} LOGIN IN ROLE shop_people;
+            DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO shop_{person}', current_database()); END $$;
+            SELECT celador.add_user('{person}', 'shop_{person}')"
+            ),
         );
-        run(client, &format!("SET ROLE shop_owner; {SCHEMA} {ROWS} {READERS}
-            GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO shop_people; RESET ROLE"));
-        for person in ["boss", "lena", "omar", "yuki", "vera"] {
-            run(
-                client,
-                &format!(
-                    "CREATE ROLE shop_{person} LOGIN IN ROLE shop_people;
-                GRANT TEMPORARY ON DATABASE {} TO shop_{person};
-                SELECT celador.add_user('{person}', 'shop_{person}')",
-                    "celador_shop"
-                ),
-            );
-        }
-        for (person, rows, clear, partly) in PEOPLE {
-            run(client, &copy_for(person, rows, clear, partly));
-        }
-        run(client, "SELECT celador.add_group('east', 'East'); SELECT celador.add_group('west', 'West');
-            SELECT celador.set_user_groups('lena', '{east}'); SELECT celador.set_user_groups('omar', '{east}');
-            SELECT celador.set_user_groups('yuki', '{west}')");
-    });
-    database.load(&document(""));
+    }
+    run(client, "SELECT celador.add_group('east', 'East'); SELECT celador.add_group('west', 'West');
+        SELECT celador.set_user_groups('lena', '{east}'); SELECT celador.set_user_groups('omar', '{east}');
+        SELECT celador.set_user_groups('yuki', '{west}')");
+}
+
+/// Loads a policy like the shop's, and gives people their roles.
+pub(crate) fn put_in_force(client: &mut Client, document: &str) {
+    client
+        .execute("SELECT celador.load_policy($1)", &[&document])
+        .unwrap_or_else(|error| panic!("{error:?}"));
     for (person, role) in [
         ("boss", "director"),
         ("lena", "agent"),
@@ -248,8 +249,24 @@ pub(crate) fn shop() -> Database {
         ("yuki", "agent"),
         ("vera", "viewer"),
     ] {
-        database.run(&format!("SELECT celador.give_role('{person}', '{role}')"));
+        run(
+            client,
+            &format!("SELECT celador.give_role('{person}', '{role}')"),
+        );
     }
+}
+
+/// The shop. People log in as `shop_lena` (an agent in East), `shop_vera` (sees every row, and of the
+/// fields the least), `shop_boss` (sees everything); each has a schema of that name with what that
+/// person sees. `shop_omar` and `shop_yuki` own other rows.
+pub(crate) fn shop() -> Database {
+    let database = Database::from_template("celador_shop", |client| {
+        fill(client);
+        for (person, rows, clear, partly) in PEOPLE {
+            run(client, &copy_for(person, rows, clear, partly));
+        }
+    });
+    put_in_force(&mut database.superuser(), &document(""));
     for (person, ..) in PEOPLE {
         copy_hashes(&database, person);
     }
@@ -305,4 +322,76 @@ pub(crate) fn statements(text: &str) -> Vec<String> {
     all.filter(|sql| !sql.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// Saves every contact that whoever asks sees, each column as text.
+pub(crate) fn save_as_shown() -> String {
+    let columns = "name, phone, mobile, email, born, seen, score, pay, weight, tax, badge, token, card, tags, mood, note";
+    format!(
+        "DO $$ DECLARE c contacts; BEGIN FOR c IN SELECT * FROM contacts LOOP
+           EXECUTE 'UPDATE contacts SET ({columns}) = ROW(' ||
+             (SELECT string_agg(quote_nullable(v.value), ',' ORDER BY v.place)
+              FROM unnest(string_to_array('{columns}', ', ')) WITH ORDINALITY AS n(name, place)
+              JOIN LATERAL (SELECT CASE n.name WHEN 'tags' THEN c.tags::text ELSE to_jsonb(c)->>n.name END AS value, n.place)
+                AS v ON true) || ') WHERE id = ' || c.id;
+         END LOOP; END $$"
+    )
+}
+
+/// Everything that is stored of contacts, as a superuser sees it.
+pub(crate) fn stored_contacts(superuser: &mut Client) -> String {
+    outcome(superuser, "SELECT id, name, phone, mobile, email, born, seen, score, pay, weight, tax, badge, token, card,
+        tags, mood, note, owner, team FROM contacts ORDER BY id")
+}
+
+/// The logins whose views of the shop are compared, and its tables.
+pub(crate) const LOGINS: [&str; 3] = ["shop_lena", "shop_vera", "shop_boss"];
+pub(crate) const TABLES: [&str; 3] = ["contacts", "accounts", "calls"];
+
+/// A function of the tables' owner that shows one character.
+pub(crate) const FUNCTION: &str = "
+SET ROLE shop_owner;
+CREATE FUNCTION public.first_of(varchar) RETURNS varchar LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+  SET search_path = pg_catalog, pg_temp AS $$ BEGIN RETURN left($1, 1) || '/' || length($1); END $$;
+RESET ROLE;";
+
+/// The shop's policy, where that function shows colleagues the mobile.
+pub(crate) fn with_function() -> String {
+    let listed = "[fields.contacts.mobile]\nrenderings = [\"clear\", \"partial(1,0)\"]";
+    let text = document("");
+    assert!(text.contains(listed));
+    text.replace(
+        listed,
+        "[fields.contacts.mobile]\nrenderings = [\"clear\", \"function(public.first_of)\"]",
+    )
+}
+
+/// What lena and vera see has something of each form.
+#[track_caller]
+pub(crate) fn shows_every_form(lines: &[String]) {
+    let of = |login: &str| {
+        let mut lines = lines.iter();
+        lines
+            .find(|line| line.starts_with(&format!("{login} contacts: ")))
+            .expect("contacts")
+    };
+    let (lena, vera) = (of("shop_lena"), of("shop_vera"));
+    for shown in [
+        "5550001",
+        "****0002",
+        "o****@arno.example",
+        "1985-01-01",
+        "+/4",
+        "mine",
+    ] {
+        assert!(lena.contains(shown), "{shown}: {lena}");
+    }
+    for hidden in ["5550002", "T-200", "CD34", "otto@", "3100"] {
+        assert!(!lena.contains(hidden) && !vera.contains(hidden), "{hidden}");
+    }
+    let hashes = |line: &str| {
+        let words = line.split(|c: char| !c.is_ascii_hexdigit());
+        words.filter(|word| word.len() == 32).count()
+    };
+    assert_eq!((hashes(lena), hashes(vera)), (3, 5), "{lena}\n{vera}");
 }
