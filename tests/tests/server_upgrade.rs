@@ -1,6 +1,8 @@
 //! PostgreSQL's own upgrade: the same access under the next major version.
 
 mod desk;
+#[path = "masks/shop.rs"]
+mod shop;
 
 use celador_tests::{access, denied, failure, major, protection, same_lines};
 use desk::{document, ids, number, run};
@@ -28,7 +30,46 @@ const TABLES: [&str; 7] = [
 ];
 
 fn connect(cluster: &Cluster, role: &str) -> Client {
-    Client::connect(&cluster.url(role, "postgres"), NoTls).expect("the server is there")
+    connect_to(cluster, role, "postgres")
+}
+
+fn connect_to(cluster: &Cluster, role: &str, database: &str) -> Client {
+    Client::connect(&cluster.url(role, database), NoTls).expect("the server is there")
+}
+
+/// Another database, whose masked columns stand behind dropped ones; what people see there, and what is
+/// stored.
+fn with_masks(cluster: &Cluster) -> (Vec<String>, String) {
+    run(&mut connect(cluster, "postgres"), "CREATE DATABASE shop");
+    let mut superuser = connect_to(cluster, "postgres", "shop");
+    shop::fill(&mut superuser);
+    run(&mut superuser, shop::FUNCTION);
+    shop::put_in_force(&mut superuser, &shop::with_function());
+    let seen = access(
+        |role| connect_to(cluster, role, "shop"),
+        &shop::LOGINS,
+        &shop::TABLES,
+    );
+    shop::shows_every_form(&seen);
+    (seen, shop::stored_contacts(&mut superuser))
+}
+
+/// People see the same, and save it.
+fn masks_are_the_same(cluster: &Cluster, (before, stored): &(Vec<String>, String)) {
+    let mut superuser = connect_to(cluster, "postgres", "shop");
+    for login in ["shop_lena", "shop_vera"] {
+        let seen = access(
+            |role| connect_to(cluster, role, "shop"),
+            &shop::LOGINS,
+            &shop::TABLES,
+        );
+        same_lines(&seen, before);
+        run(
+            &mut connect_to(cluster, login, "shop"),
+            &shop::save_as_shown(),
+        );
+        assert_eq!(shop::stored_contacts(&mut superuser), *stored, "{login}");
+    }
 }
 
 fn with_extension(major: u32) -> Install {
@@ -77,8 +118,10 @@ fn pg_upgrade_keeps_the_access() {
     let before = access(|role| connect(&old, role), &LOGINS, &TABLES);
     let protected = protection(&mut superuser);
     assert!(before.iter().any(|line| line.contains("secret-4")));
+    let masked = with_masks(&old);
     let newer = with_extension(newer);
     forget_column_versions(&newer, &mut superuser);
+    forget_column_versions(&newer, &mut connect_to(&old, "postgres", "shop"));
     drop(superuser);
     old.stop().expect("it stops");
 
@@ -98,6 +141,7 @@ fn pg_upgrade_keeps_the_access() {
         &before,
     );
     same_lines(&protection(&mut superuser), &protected);
+    masks_are_the_same(&new, &masked);
 
     let own = "SELECT id FROM cases ORDER BY id";
     let mut bea = connect(&new, "desk_bea");
