@@ -12,6 +12,7 @@ mod identity;
 mod in_process;
 mod interleaved;
 mod knowing;
+mod masks;
 mod options;
 mod peers;
 mod people;
@@ -117,6 +118,12 @@ pub fn measure(
     if arguments.measures("knowing") {
         eprintln!("Answers about one record");
         let figures = knowing::measure(&databases, size.rows, staff)?;
+        report.figures.extend(figures);
+        done(&report)?;
+    }
+    if arguments.measures("masks") {
+        eprintln!("Fields");
+        let figures = masks::measure(&databases, size.rows, rounds, timeout)?;
         report.figures.extend(figures);
         done(&report)?;
     }

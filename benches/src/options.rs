@@ -56,7 +56,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 200)]
     pub tables: usize,
     /// Measure only these: owner, link, tree, additive, parent, related, search, pool, identity,
-    /// knowing, wide, churn, process
+    /// knowing, masks, wide, churn, process
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub only: Vec<String>,
     /// Ask only as these: agent, lead, regional, vice, director

@@ -243,6 +243,7 @@ fn line(figure: &Figure) -> String {
 fn number(value: f64, unit: &str) -> String {
     let text = match value.abs() {
         small if small < 1.0 => format!("{value:.3}"),
+        few if few < 10.0 => format!("{value:.2}"),
         middle if middle < 100.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     };

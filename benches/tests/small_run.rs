@@ -75,8 +75,8 @@ fn a_small_run_measures_everything() {
         cells.len()
     );
     let figures = json["figures"].as_array().expect("figures");
-    // Identity, access, answers about one record, many roles, churn.
-    assert_eq!(figures.len(), 5 + 3 + 3 + 4 + 2);
+    // Identity, access, answers about one record, fields, many roles, churn.
+    assert_eq!(figures.len(), 5 + 3 + 3 + 9 + 4 + 2);
 
     let text = report.markdown();
     for line in [

@@ -109,12 +109,12 @@ impl FunctionFacts {
         })
     }
 
-    /// Whether the names in it, and in what it calls, mean what they mean to its owner.
+    /// Whether the names in it, and in what it calls, mean what they mean to its owner. Where `pg_temp` isn't
+    /// named it comes first: a person's type of the name `text` would be everybody's text.
     fn has_fixed_names(&self) -> bool {
-        let own = ["pg_catalog", "pg_temp", ""];
         let pinned = |path: &String| {
-            let mut schemas = path.split(',').map(|name| name.trim().trim_matches('"'));
-            schemas.all(|schema| own.contains(&schema))
+            let schemas = path.split(',').map(|name| name.trim().trim_matches('"'));
+            schemas.eq(["pg_catalog", "pg_temp"])
         };
         ["internal", "c"].contains(&self.language.as_str())
             || self.search_path.as_ref().is_some_and(pinned)

@@ -42,7 +42,7 @@ pub(crate) fn masking() -> Database {
     let database = shop();
     database.run(&function(
         "first_of",
-        "left($1, 1) || '/' || length($1)",
+        "left($1, 1) || '/' || length($1)::text",
         TRAITS,
     ));
     database.load(&by_function("public.first_of"));
@@ -147,7 +147,21 @@ fn a_persons_own_functions_change_nothing() {
         CREATE OPERATOR evil.|| (LEFTARG = text, RIGHTARG = integer, FUNCTION = evil.joined)";
     lena.batch_execute(&format!("{own}; {path}")).unwrap();
     assert_eq!(outcome(&mut lena, PHONES), OF_LENA);
+    // Her own type of the name is asked before PostgreSQL's where pg_temp isn't named last.
+    let plain = "SET search_path = pg_catalog, public, pg_temp";
+    lena.batch_execute(plain).unwrap();
+    lena.batch_execute(
+        "CREATE FUNCTION evil.sees(pg_catalog.text) RETURNS boolean LANGUAGE plpgsql AS
+           'BEGIN RAISE EXCEPTION ''seen: %'', $1; END';
+         CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (evil.sees(VALUE));
+         CREATE DOMAIN pg_temp.varchar AS pg_catalog.varchar CHECK (evil.sees(VALUE))",
+    )
+    .unwrap();
+    lena.batch_execute(path).unwrap();
+    assert_eq!(outcome(&mut lena, "SELECT 'x'::text"), "P0001: seen: x");
+    assert_eq!(outcome(&mut lena, PHONES), OF_LENA);
     // She may neither replace the owner's function nor put hers in its place.
+    lena.batch_execute(plain).unwrap();
     let replace = function("first_of", "$1", TRAITS).replace("SET ROLE shop_owner;", "");
     let _code_42501 = denied(lena.batch_execute(&replace));
     database
@@ -202,25 +216,33 @@ fn nobody_needs_the_right_to_call_it() {
 }
 
 /// Each: what the function says of itself, and what is wrong.
-const UNFIT: [(&str, &str); 5] = [
+const UNFIT: [(&str, &str); 7] = [
     (
-        "VOLATILE PARALLEL SAFE SET search_path = pg_catalog",
+        "VOLATILE PARALLEL SAFE SET search_path = pg_catalog, pg_temp",
         "isn't IMMUTABLE",
     ),
     (
-        "STABLE PARALLEL SAFE SET search_path = pg_catalog",
+        "STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp",
         "isn't IMMUTABLE",
     ),
     (
-        "IMMUTABLE SET search_path = pg_catalog",
+        "IMMUTABLE SET search_path = pg_catalog, pg_temp",
         "isn't PARALLEL SAFE",
     ),
     (
-        "IMMUTABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog",
+        "IMMUTABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp",
         "is SECURITY DEFINER",
     ),
     (
         "IMMUTABLE PARALLEL SAFE",
+        "by the search_path of whoever asks",
+    ),
+    (
+        "IMMUTABLE PARALLEL SAFE SET search_path = 'pg_catalog'",
+        "by the search_path of whoever asks",
+    ),
+    (
+        "IMMUTABLE PARALLEL SAFE SET search_path = ''",
         "by the search_path of whoever asks",
     ),
 ];
@@ -232,12 +254,12 @@ fn a_function_that_may_not_show_a_field_is_refused_when_the_policy_is_loaded() {
         "CREATE FUNCTION of_text(text) RETURNS text LANGUAGE internal IMMUTABLE PARALLEL SAFE AS 'upper';
          CREATE FUNCTION other(varchar) RETURNS text LANGUAGE internal IMMUTABLE PARALLEL SAFE AS 'upper';
          CREATE FUNCTION two(varchar, integer DEFAULT 1) RETURNS varchar LANGUAGE sql IMMUTABLE PARALLEL SAFE
-           SET search_path = pg_catalog AS 'SELECT $1';
+           SET search_path = pg_catalog, pg_temp AS 'SELECT $1';
          CREATE FUNCTION several(varchar) RETURNS SETOF varchar LANGUAGE sql IMMUTABLE PARALLEL SAFE
-           SET search_path = pg_catalog AS 'SELECT $1';
+           SET search_path = pg_catalog, pg_temp AS 'SELECT $1';
          CREATE FUNCTION of_lena(varchar) RETURNS varchar LANGUAGE sql IMMUTABLE PARALLEL SAFE
-           SET search_path = pg_catalog AS 'SELECT $1'; ALTER FUNCTION of_lena(varchar) OWNER TO shop_lena;
-         CREATE PROCEDURE no_function(varchar) LANGUAGE sql SET search_path = pg_catalog AS 'SELECT $1'",
+           SET search_path = pg_catalog, pg_temp AS 'SELECT $1'; ALTER FUNCTION of_lena(varchar) OWNER TO shop_lena;
+         CREATE PROCEDURE no_function(varchar) LANGUAGE sql SET search_path = pg_catalog, pg_temp AS 'SELECT $1'",
     );
     let mut refused: Vec<(String, &str)> = Vec::new();
     for (at, (traits, problem)) in UNFIT.into_iter().enumerate() {
@@ -451,11 +473,11 @@ fn a_function_is_of_the_columns_type() {
     let database = shop();
     database.run(
         "SET ROLE shop_owner;
-         CREATE FUNCTION worse(mood) RETURNS mood LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog
+         CREATE FUNCTION worse(mood) RETURNS mood LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
            AS $$ SELECT 'bad'::public.mood $$;
-         CREATE FUNCTION long(bpchar) RETURNS bpchar LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog
+         CREATE FUNCTION long(bpchar) RETURNS bpchar LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
            AS $$ SELECT 'longer than eight' $$;
-         CREATE FUNCTION filled(text[]) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog
+         CREATE FUNCTION filled(text[]) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE SET search_path = pg_catalog, pg_temp
            BEGIN ATOMIC SELECT array_fill('x'::text, ARRAY[cardinality($1)]); END;
          RESET ROLE",
     );
