@@ -5,16 +5,22 @@
 //! statement, in the same write. Statements pass byte for byte.
 #![forbid(unsafe_code)]
 
+pub mod authentication;
 pub mod cancel;
 pub mod carrier;
+pub mod check;
 pub mod config;
 pub mod frames;
 pub mod gate;
 pub mod identity;
+pub mod listener;
 pub mod pipeline;
+pub mod relay;
 pub mod reply;
 pub mod scram;
 pub mod secret;
+pub mod session;
+pub mod startup;
 pub mod startup_packet;
 pub mod stream;
 pub mod tls;

@@ -221,6 +221,10 @@ impl Upstream {
         loop {
             let (message, _) = reader.message().await?;
             let mut answer = BytesMut::new();
+            #[expect(
+                clippy::wildcard_enum_match_arm,
+                reason = "more messages may come to be; what isn't known is refused"
+            )]
             match message {
                 Message::AuthenticationOk => {
                     if self.password.is_some() && !proven {

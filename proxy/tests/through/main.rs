@@ -1,0 +1,9 @@
+//! People through the proxy, in front of a real server: a process of its own, as it is run.
+
+mod checked;
+mod hostile;
+mod people;
+mod relayed;
+mod stage;
+mod tokens;
+mod with_tls;
