@@ -27,7 +27,8 @@ SELECT (SELECT d.oid FROM pg_catalog.pg_database AS d
   (SELECT e.extversion FROM pg_catalog.pg_extension AS e
     WHERE e.extname OPERATOR(pg_catalog.=) 'celador'),
   pg_catalog.current_setting('server_version'),
-  pg_catalog.current_setting('celador.fold', true) IS NOT NULL";
+  pg_catalog.current_setting('celador.fold', true) IS NOT NULL,
+  pg_catalog.current_setting('track_activities') OPERATOR(pg_catalog.=) 'on'";
 
 /// What the server told of itself and of the role.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct Carrier {
     /// The server's version.
     pub server: String,
     preloaded: bool,
+    /// Whether clients see in `pg_stat_activity` what the others run.
+    pub shows_statements: bool,
 }
 
 /// Something that must be put right.
@@ -75,6 +78,7 @@ impl Carrier {
             extension,
             Some(server),
             Some(preloaded),
+            Some(shows_statements),
         ] = row
         else {
             bail!("the server tells nothing of itself that can be understood");
@@ -90,6 +94,7 @@ impl Carrier {
             extension: extension.clone(),
             server: server.clone(),
             preloaded: preloaded == "t",
+            shows_statements: shows_statements == "t",
         })
     }
 
@@ -159,6 +164,7 @@ mod tests {
             Some("0.2.0"),
             Some("15.20"),
             Some("t"),
+            Some("f"),
         ];
         let mut row = good.map(|value| value.map(str::to_owned)).to_vec();
         for (at, value) in changes {
@@ -199,6 +205,6 @@ mod tests {
         ] {
             assert!(Carrier::from_row(&row(&[changes])).is_err());
         }
-        assert!(Carrier::from_row(&row(&[])[..9]).is_err());
+        assert!(Carrier::from_row(&row(&[])[..10]).is_err());
     }
 }

@@ -100,6 +100,13 @@ pub async fn check(config: Config) -> Report {
             proxy.config.upstream.user
         ));
     }
+    if carrier.shows_statements {
+        report.warning(format!(
+            "clients share role {role}, and see in pg_stat_activity what the others write into their statements; \
+             ALTER ROLE {role} SET track_activities = off hides it",
+            role = proxy.config.upstream.user
+        ));
+    }
     let may_try = problems.is_empty();
     for problem in problems {
         report.bad(format!("{}. {}", problem.what, problem.remedy));

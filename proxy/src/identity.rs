@@ -122,6 +122,7 @@ impl SessionIdentity {
         };
         let mut bytes = BytesMut::new();
         // Whatever had the name: closing what isn't there is no error.
+        frontend::close(b'P', NAME, &mut bytes)?;
         frontend::close(b'S', NAME, &mut bytes)?;
         frontend::parse(NAME, sql, [TEXT_OID], &mut bytes)?;
         frontend::bind(
@@ -199,7 +200,7 @@ mod tests {
             kinds.push(char::from(kind));
             rest = after;
         }
-        assert_eq!(kinds, "CPBECS");
+        assert_eq!(kinds, "CCPBECS");
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub async fn run(config: Config) -> Result<()> {
         .with_context(|| format!("listen.address: can't listen on {address}"))?;
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
+    let mut hangups = signal(SignalKind::hangup())?;
     tracing::info!(address = %listener.local_addr()?, "listening");
 
     let mut sessions = JoinSet::new();
@@ -49,6 +50,10 @@ pub async fn run(config: Config) -> Result<()> {
                     tracing::error!(%error, "a session has failed");
                 }
             }
+            _ = hangups.recv() => tracing::info!(
+                "logins and keys are read again by themselves when their files change; \
+                 for the rest of the configuration the proxy must be started again"
+            ),
             _ = terminated.recv() => break,
             _ = interrupted.recv() => break,
         }

@@ -135,8 +135,8 @@ impl Proxy {
                 tracing::info!(
                     login = startup.user,
                     code = refusal.code,
-                    "not signed in: {}",
-                    refusal.message
+                    reason = refusal.message,
+                    "not signed in"
                 );
                 turn_away(stream, &refusal).await;
                 None

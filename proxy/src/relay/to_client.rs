@@ -9,8 +9,8 @@ use crate::frames::{Frames, HEADER_BYTES, Step};
 use crate::pipeline::IDLE;
 use crate::reply::Refusal;
 
-/// Denied: perhaps because nobody is signed in any more.
-const INSUFFICIENT_PRIVILEGE: &[u8] = b"42501";
+/// Denied, perhaps because nobody is signed in any more; or a token of the client's own wasn't accepted.
+const PERHAPS_NOBODY: [&[u8]; 2] = [b"42501", b"28000"];
 /// Cancelled: the client's request met the signing in.
 const QUERY_CANCELED: &[u8] = b"57014";
 
@@ -171,7 +171,7 @@ impl Relay {
         let forgotten = match kind {
             // A function may end an identity too; then the next statement is denied, and this is noticed.
             b'C' => matches!(body, b"RESET\0" | b"DISCARD ALL\0"),
-            b'E' => field(message, b'C').is_none_or(|code| code == INSUFFICIENT_PRIVILEGE),
+            b'E' => field(message, b'C').is_none_or(|code| PERHAPS_NOBODY.contains(&code)),
             _ => false,
         };
         if forgotten && state.standing == Standing::Known {

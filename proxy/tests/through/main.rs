@@ -1,6 +1,7 @@
 //! People through the proxy, in front of a real server: a process of its own, as it is run.
 
 mod checked;
+mod clients;
 mod hostile;
 mod people;
 mod relayed;

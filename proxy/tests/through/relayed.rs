@@ -128,7 +128,12 @@ fn stopping_lets_transactions_finish() {
     assert!(proxy.config("tomas").connect(postgres::NoTls).is_err());
     assert_eq!(number(&mut busy, "SELECT count(*) FROM accounts"), 1423);
     assert!(!proxy.ended());
-    busy.batch_execute("COMMIT").expect("committed");
+    busy.batch_execute("CREATE TABLE pg_temp.t (); UPDATE accounts SET name = 'kept' WHERE id = (SELECT min(id) FROM accounts)")
+        .expect("changed");
+    // What ends the connection may come right behind the answer.
+    let _ = busy.batch_execute("COMMIT");
+    let kept = "SELECT count(*) FROM accounts WHERE name = 'kept'";
+    assert_eq!(number(&mut database.superuser(), kept), 1);
     let until = Instant::now() + Duration::from_secs(10);
     while !proxy.ended() {
         assert!(Instant::now() < until, "it doesn't stop");
