@@ -338,6 +338,23 @@ key_file = "keys"
     }
 
     #[test]
+    fn the_page_shows_what_is_read() {
+        let page = include_str!("../../docs/proxy.md");
+        let block = page.split("```toml\n").nth(1).unwrap();
+        let text = block.split("```").next().unwrap();
+        let shown = Config::parse(text).unwrap();
+        let limits = format!("{:?}", shown.limits);
+        assert_eq!(limits, format!("{:?}", Limits::default()));
+        // Every setting that a client may bring is named there.
+        for setting in crate::startup_packet::SETTINGS {
+            let named = page.to_lowercase().contains(&format!("`{setting}`"))
+                || setting.ends_with("_timeout")
+                || setting.starts_with("default_transaction_");
+            assert!(named, "{setting}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (old, new, said) in [
             ("[identity]", "[identity]\nsecrets = 1", "secrets"),

@@ -49,7 +49,7 @@ pub struct Startup {
 }
 
 /// What a client may set where its session begins. Each is a setting that SQL may change later too.
-const SETTINGS: [&str; 16] = [
+pub(crate) const SETTINGS: [&str; 16] = [
     "application_name",
     "bytea_output",
     "client_encoding",

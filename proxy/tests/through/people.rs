@@ -1,6 +1,6 @@
 //! The same rows as directly, for each of three people.
 
-use celador_tests::{denied, failure};
+use celador_tests::{Database, denied, failure, text};
 use postgres::{NoTls, SimpleQueryMessage};
 
 use crate::stage::{PEOPLE, Setup, number, sample, who};
@@ -32,9 +32,11 @@ fn three_people_see_what_they_see_directly() {
             // And by the simple protocol.
             let simple = |client: &mut postgres::Client| -> Vec<Option<String>> {
                 let answer = client.simple_query(sql).expect("it runs");
-                let rows = answer.into_iter().filter_map(|message| match message {
-                    SimpleQueryMessage::Row(row) => Some(row.get(0).map(str::to_owned)),
-                    _ => None,
+                let rows = answer.into_iter().filter_map(|message| {
+                    let SimpleQueryMessage::Row(row) = message else {
+                        return None;
+                    };
+                    Some(row.get(0).map(str::to_owned))
                 });
                 rows.collect()
             };
@@ -151,4 +153,32 @@ fn only_those_of_the_file_and_only_this_database() {
         "{log}"
     );
     assert!(!proxy.ended());
+}
+
+/// The page's statements make a role that carries people, and the file of those who may sign in.
+#[test]
+fn as_the_page_says() {
+    let page = text("docs/proxy.md").replace("crm_proxy", "page_proxy");
+    let mut blocks = page.split("```sql\n").skip(1).map(|rest| {
+        let (block, _) = rest.split_once("```").expect("the block ends");
+        block
+    });
+    let database = Database::preset("s1-matrix");
+    database.run(blocks.next().expect("the role"));
+    database.run("ALTER ROLE sergio PASSWORD 'sergio-pw'; ALTER ROLE marta PASSWORD 'marta-pw'");
+    let file = database
+        .superuser()
+        .query(blocks.next().expect("the file"), &[])
+        .expect("it runs");
+    let lines = file.iter().map(|row| row.get::<_, String>(0) + "\n");
+    let setup = Setup {
+        user: "page_proxy".to_owned(),
+        password: None,
+        users: lines.collect(),
+        ..Setup::default()
+    };
+    let proxy = setup.start(&database);
+    assert_eq!(who(&mut proxy.login("sergio")).as_deref(), Some("9"));
+    assert_eq!(who(&mut proxy.login("marta")).as_deref(), Some("4"));
+    assert!(proxy.config("tomas").connect(NoTls).is_err());
 }

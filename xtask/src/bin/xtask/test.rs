@@ -13,9 +13,10 @@ use xtask::postgres::Install;
 use xtask::workspace;
 
 /// The crates that need no PostgreSQL to build.
-const PURE: [&str; 5] = [
+const PURE: [&str; 6] = [
     "--package=celador-policy",
     "--package=celador-identity",
+    "--package=celador-proxy",
     "--package=celador-tests",
     "--package=celador-benches",
     "--package=xtask",
@@ -91,10 +92,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             });
         }
     }
-    let integration = "--package=celador-tests";
+    // The proxy's unit tests take seconds, and are in the same package.
+    let integration = ["--package=celador-tests", "--package=celador-proxy"];
     let words = match &arguments.name {
-        Some(name) => vec![integration, name],
-        None => vec!["--package=xtask", integration, "--package=celador-benches"],
+        Some(name) => [&integration[..], &[name]].concat(),
+        None => [
+            &integration[..],
+            &["--package=xtask", "--package=celador-benches"],
+        ]
+        .concat(),
     };
     let built = step("integration tests: build".into(), &|| {
         test(&[&["--no-run"], words.as_slice()].concat())
