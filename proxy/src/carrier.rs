@@ -19,7 +19,11 @@ SELECT (SELECT d.oid FROM pg_catalog.pg_database AS d
     WHERE pg_catalog.pg_has_role(r.oid, 'MEMBER')
       AND (r.rolsuper OR r.rolbypassrls OR r.rolcreaterole OR r.rolreplication
         OR r.rolname OPERATOR(pg_catalog.=) ANY ('{pg_execute_server_program,pg_read_server_files,pg_write_server_files}'::pg_catalog.name[])
-        OR pg_catalog.has_function_privilege(r.oid, pg_catalog.to_regprocedure('celador.act_as(pg_catalog.text)'), 'EXECUTE'))),
+        OR EXISTS (SELECT FROM pg_catalog.pg_proc AS p
+          WHERE p.pronamespace OPERATOR(pg_catalog.=) pg_catalog.to_regnamespace('celador')
+            AND NOT p.oid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure('celador.assume(pg_catalog.text)')
+            AND NOT pg_catalog.has_function_privilege('public', p.oid, 'EXECUTE')
+            AND pg_catalog.has_function_privilege(r.oid, p.oid, 'EXECUTE')))),
   (SELECT pg_catalog.string_agg(DISTINCT r.rolname, ', ') FROM pg_catalog.pg_roles AS r
     WHERE pg_catalog.pg_has_role(r.oid, 'MEMBER')
       AND EXISTS (SELECT FROM pg_catalog.pg_class AS c
@@ -124,7 +128,8 @@ impl Carrier {
             found(
                 format!(
                     "role {role} is, or may become, {strong}: a superuser, BYPASSRLS, CREATEROLE, \
-                     REPLICATION, a reader of the server's files, or a role that may call celador.act_as"
+                     REPLICATION, a reader of the server's files, or a role that may call more of Celador's \
+                     functions than everybody and celador.assume"
                 ),
                 "Every client would be too. Take it away, or name a role of its own in upstream.user."
                     .to_owned(),

@@ -48,6 +48,8 @@ struct State {
     say: BytesMut,
     /// After that the connection ends.
     last_words: bool,
+    /// The client has said goodbye, to the server too.
+    goodbye: bool,
     /// Why the session ends where no transaction is open any more.
     ending: Option<Refusal>,
     identity: SessionIdentity,
@@ -80,6 +82,7 @@ impl Relay {
                 signing_in: false,
                 say: BytesMut::new(),
                 last_words: false,
+                goodbye: false,
                 ending: None,
                 identity,
             }),

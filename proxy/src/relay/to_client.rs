@@ -43,7 +43,7 @@ impl Relay {
                 came = server.read_buf(&mut read) => Some(came?),
             };
             if came == Some(0) {
-                if frames.between() && read.is_empty() && !fatal {
+                if frames.between() && read.is_empty() && !fatal && !self.state().goodbye {
                     let lost = Refusal::new(
                         "08006",
                         "the connection to the server is lost",

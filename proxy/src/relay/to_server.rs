@@ -74,10 +74,11 @@ impl Relay {
                                 taken = at + bytes;
                                 dropping = true;
                             }
-                            other @ (Verdict::Refuse(_) | Verdict::Goodbye) => {
+                            other @ Verdict::Refuse(_) => {
                                 end = Some(other);
                                 break;
                             }
+                            Verdict::Goodbye => end = Some(Verdict::Goodbye),
                         }
                         at += bytes;
                     }
@@ -93,14 +94,13 @@ impl Relay {
             server.flush().await?;
             read.advance(at);
             match end {
-                None => {}
                 Some(Verdict::Refuse(refusal)) => {
                     self.refuse(&refusal).await;
                     return Ok(());
                 }
-                Some(Verdict::Goodbye | Verdict::Pass | Verdict::PassAfter(_) | Verdict::Drop) => {
-                    return Ok(());
-                }
+                // The server does what it was asked before, and closes the connection.
+                Some(Verdict::Goodbye) => std::future::pending().await,
+                Some(Verdict::Pass | Verdict::PassAfter(_) | Verdict::Drop) | None => {}
             }
         }
     }
@@ -133,7 +133,10 @@ impl Relay {
                 }
             }
             b'C' | b'S' | b'H' | b'd' | b'c' | b'f' => {}
-            b'X' => return Verdict::Goodbye,
+            b'X' => {
+                state.goodbye = true;
+                return Verdict::Goodbye;
+            }
             b'F' => {
                 let refusal = Refusal::new(
                     "0A000",

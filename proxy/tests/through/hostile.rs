@@ -381,6 +381,25 @@ fn pipelines() {
     assert_eq!(kinds(&mut socket, 1), "TDCZ");
 }
 
+/// What was sent before the goodbye is done, though nobody waits for the answers.
+#[test]
+fn goodbye_behind_statements() {
+    let database = sample();
+    let proxy = Setup::default().start(&database);
+    let name = "SELECT count(*) FROM accounts WHERE owner_id = 9 AND name = 'bye'";
+    let (mut socket, _) = signed_in(&proxy, database.name(), 0);
+    let all = [
+        query("UPDATE accounts SET name = 'hi' WHERE owner_id = 9"),
+        query("SELECT pg_sleep(0.3)"),
+        query("UPDATE accounts SET name = 'bye' WHERE owner_id = 9"),
+        b"X\0\0\0\x04".to_vec(),
+    ];
+    socket.write_all(&all.concat()).expect("sent");
+    let answer = rest(&mut socket);
+    assert!(!has(&answer, "FATAL"));
+    assert!(number(&mut database.superuser(), name) > 0);
+}
+
 /// Whose key it is decides what is cancelled; the server's own key cancels nothing here.
 #[test]
 fn cancelling() {

@@ -3,6 +3,7 @@
 mod checked;
 mod clients;
 mod hostile;
+mod mixed;
 mod people;
 mod relayed;
 mod stage;
