@@ -110,7 +110,7 @@ impl Relay {
         let mut state = self.state();
         let mut verdict = Verdict::Pass;
         match kind {
-            b'Q' | b'P' | b'B' | b'D' | b'E' => {
+            b'Q' | b'P' | b'B' | b'D' | b'E' | b'C' | b'S' => {
                 let sign_in = state.standing != Standing::Known
                     && !state.signing_in
                     && state.pipeline.is_idle();
@@ -132,7 +132,7 @@ impl Relay {
                     }
                 }
             }
-            b'C' | b'S' | b'H' | b'd' | b'c' | b'f' => {}
+            b'H' | b'd' | b'c' | b'f' => {}
             b'X' => {
                 state.goodbye = true;
                 return Verdict::Goodbye;

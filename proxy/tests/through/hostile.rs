@@ -340,6 +340,16 @@ fn pipelines() {
     .concat();
     socket.write_all(&all).expect("sent");
     assert_eq!(kinds(&mut socket, 5), "12DCZ12DC1EZCEZTDCZ12DCZ");
+    // A session that begins with something that asks nothing.
+    for ahead in [sync.clone(), b"C\0\0\0\x06S\0".to_vec()] {
+        let (mut socket, _) = signed_in(&proxy, database.name(), 0);
+        let count = query("SELECT count(*) FROM accounts");
+        socket
+            .write_all(&[ahead.clone(), sync.clone(), count].concat())
+            .expect("sent");
+        let expected = if ahead == sync { "ZZTDCZ" } else { "3ZTDCZ" };
+        assert_eq!(kinds(&mut socket, expected.matches('Z').count()), expected);
+    }
     // The unnamed statement stays, though somebody is signed in between.
     socket
         .write_all(&[parse("", "SELECT count(*) FROM accounts"), sync.clone()].concat())
