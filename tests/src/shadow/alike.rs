@@ -33,6 +33,10 @@ pub fn kind(oracle: &dyn Oracle, phase: usize, person: &str, table: &str) -> Str
         .collect();
     let given = oracle.assigns(phase, person, table);
     conditions.extend(given.into_iter().map(|(old, _)| old));
+    for field in oracle.fields(phase, person, table) {
+        conditions.extend(field.cases.into_iter().map(|(condition, _)| condition));
+        conditions.push(field.write);
+    }
     if let Some(owner) = record.owner {
         let me = oracle.owner_key(phase, person, table);
         conditions.push(format!("r.{owner} IS NULL OR r.{owner} = {me}"));

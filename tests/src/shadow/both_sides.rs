@@ -1,5 +1,6 @@
 //! A statement on both sides, step by step, and what is to be seen after it.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use postgres::Client;
@@ -11,6 +12,7 @@ use super::features;
 use super::generator::{IN_TURN, Statement};
 use super::oracle::Action;
 use super::report::short;
+use super::stored::{self, as_seen};
 use super::{Report, Shadows};
 
 /// After a write so many tables are compared beside the one that was written.
@@ -206,19 +208,58 @@ impl Shadows<'_> {
         let plain = run(
             &mut pair.shadow.client,
             &state(&tables, |table| {
-                let reach = self
-                    .oracle
-                    .reach(self.phase, &pair.person, table, Action::Read);
-                format!("all_rows.{table} r WHERE {reach}")
+                let (phase, person) = (self.phase, pair.person.as_str());
+                let reach = self.oracle.reach(phase, person, table, Action::Read);
+                let fields = self.oracle.fields(phase, person, table);
+                as_seen(self.schema.table(table), &fields, &reach)
             }),
         );
         if real.same(&plain, false) {
-            return Ok(());
+            tables.retain(|table| !self.schema.table(table).fields.is_empty());
+            let mut tables = tables.iter();
+            return tables.try_for_each(|table| self.same_stored(turn, session, table));
         }
         Err(format!(
             "what is to be seen afterwards\n  through Celador: {}\n  on the shadow: {}",
             short(&real),
             short(&plain)
+        ))
+    }
+}
+
+impl Shadows<'_> {
+    /// Afterwards the fields of all rows hold the same on both sides, whatever they show. Rows that aren't
+    /// seen may have gone with what they belong to.
+    fn same_stored(
+        &mut self,
+        turn: usize,
+        session: &mut Client,
+        table: &str,
+    ) -> Result<(), String> {
+        let table = self.schema.table(table);
+        let (real, plain) = stored::held(table);
+        let real = run(session, &real);
+        let plain = run(&mut self.pairs[turn].shadow.client, &plain);
+        let (Outcome::Done { rows: real, .. }, Outcome::Done { rows: plain, .. }) = (&real, &plain)
+        else {
+            return Err(format!("what is stored can't be read: {real:?} {plain:?}"));
+        };
+        let mut held: BTreeMap<&[Option<String>], bool> = BTreeMap::new();
+        for row in plain {
+            let (hidden, row) = row.split_last().expect("a key");
+            held.insert(row, hidden.as_deref() == Some("t"));
+        }
+        let more: Vec<_> = real
+            .iter()
+            .filter(|row| held.remove(row.as_slice()).is_none())
+            .collect();
+        held.retain(|_, hidden| !*hidden);
+        if more.is_empty() && held.is_empty() {
+            return Ok(());
+        }
+        let (name, less) = (&table.name, held.keys());
+        Err(format!(
+            "what is stored of {name} afterwards\n  through Celador: {more:?}\n  on the shadow: {less:?}"
         ))
     }
 }

@@ -2,17 +2,20 @@
 //! nothing else.
 //!
 //! Schema `public` has those rows, `hidden` the others, `all_rows` a view of both for each table:
-//! whether a row is in reach may depend on rows that aren't. Triggers do as the person's rights.
+//! whether a row is in reach may depend on rows that aren't. Where a table has fields, `public` has what
+//! is shown, and `stored` what is: see [`stored`]. Triggers do as the person's rights.
 
 use std::collections::BTreeMap;
 
 use postgres::{Client, SimpleQueryMessage};
 
 use super::alike::{kind, ruled_kind};
+use super::fields::hash_function;
 use super::oracle::{Action, Oracle, any, trigger};
 use super::schema::{Schema, Table};
+use super::stored;
 use super::values::{Pool, Rights, Row, Values};
-use crate::{Database, text};
+use crate::{Database, cluster, text};
 
 /// A person's shadow.
 pub struct Shadow {
@@ -36,16 +39,23 @@ pub fn load_plain(client: &mut Client, files: &[&str]) {
     }
 }
 
+fn key_file() -> String {
+    let path = cluster().key_file();
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 fn template(client: &mut Client, load: &dyn Fn(&mut Client), oracle: &dyn Oracle) {
     load(client);
     let schema = Schema::read(client, oracle);
     let mut sql = format!(
-        "CREATE SCHEMA hidden; CREATE SCHEMA all_rows; CREATE SCHEMA oracle;
+        "CREATE SCHEMA hidden; CREATE SCHEMA all_rows; CREATE SCHEMA oracle; CREATE SCHEMA stored;
+         {};
          DO $$ BEGIN
            IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{NOBODY}') THEN CREATE ROLE {NOBODY}; END IF;
          END $$;
          GRANT USAGE ON SCHEMA public TO {NOBODY};
-         SET session_replication_role = replica;"
+         SET session_replication_role = replica;",
+        hash_function(&key_file())
     );
     for table in schema.whole() {
         let name = &table.name;
@@ -53,7 +63,9 @@ fn template(client: &mut Client, load: &dyn Fn(&mut Client), oracle: &dyn Oracle
         sql.push_str(&format!(
             "CREATE TABLE hidden.{name} (LIKE public.{name} INCLUDING GENERATED);
              CREATE UNIQUE INDEX ON hidden.{name} ({key});
-             CREATE VIEW all_rows.{name} AS SELECT * FROM public.{name} UNION ALL SELECT * FROM hidden.{name};"
+             {} CREATE VIEW all_rows.{name} AS SELECT * FROM {}.{name} UNION ALL SELECT * FROM hidden.{name};",
+            if table.fields.is_empty() { String::new() } else { stored::tables(table) },
+            table.place()
         ));
         if oracle.is_open(name) {
             sql.push_str(&format!("GRANT SELECT ON public.{name} TO {NOBODY};"));
@@ -114,14 +126,22 @@ impl Shadow {
         shadow.fill(&schema, oracle, 0, |_| true);
         let triggers: Vec<String> = schema
             .whole()
-            .map(|Table { name, .. }| {
-                format!(
-                    "CREATE TRIGGER \"~shadow\" BEFORE INSERT OR UPDATE OR DELETE ON public.{name}
-                     FOR EACH ROW EXECUTE FUNCTION oracle.{name}()"
-                )
+            .map(|Table { name, fields, .. }| {
+                let trigger = |trigger: &str, schema: &str| {
+                    format!(
+                        "CREATE TRIGGER \"{trigger}\" BEFORE INSERT OR UPDATE OR DELETE ON public.{name}
+                         FOR EACH ROW EXECUTE FUNCTION {schema}.{name}();"
+                    )
+                };
+                let rights = trigger("~shadow", "oracle");
+                if fields.is_empty() {
+                    rights
+                } else {
+                    rights + &trigger("~stores", "stored")
+                }
             })
             .collect();
-        shadow.run(&triggers.join(";"));
+        shadow.run(&triggers.concat());
         (shadow, schema)
     }
 
@@ -151,6 +171,10 @@ impl Shadow {
         for table in &tables {
             let (name, columns) = (&table.name, table.stored().join(", "));
             let reach = oracle.reach(phase, &self.person, name, Action::Read);
+            if !table.fields.is_empty() {
+                sql.push_str(&stored::move_rows(table, &reach));
+                continue;
+            }
             let mut move_rows = |from: &str, to: &str, condition: &str| {
                 sql.push_str(&format!(
                     "WITH moved AS (DELETE FROM {from}.{name} r WHERE {condition} RETURNING {columns})
@@ -160,9 +184,19 @@ impl Shadow {
             move_rows("public", "hidden", &format!("({reach}) IS NOT TRUE"));
             move_rows("hidden", "public", &reach);
         }
+        for table in tables.iter().filter(|table| !table.fields.is_empty()) {
+            sql.push_str(&stored::show(
+                table,
+                &oracle.fields(phase, &self.person, &table.name),
+            ));
+        }
         sql.push_str("RESET session_replication_role;\n");
         for table in &tables {
-            let text = trigger(oracle, phase, &self.person, &table.name, &table.stored());
+            let mut text = trigger(oracle, phase, &self.person, table);
+            if !table.fields.is_empty() {
+                let fields = oracle.fields(phase, &self.person, &table.name);
+                text = format!("{text};\n{}", stored::trigger(table, &fields));
+            }
             if self.triggers.get(&table.name) != Some(&text) {
                 sql.push_str(&text);
                 sql.push_str(";\n");
@@ -201,6 +235,11 @@ impl Shadow {
                     assign: is(3),
                 };
                 values.put_seen(name, &row, rights);
+            }
+            if !table.fields.is_empty() {
+                for row in self.rows(table, ("stored", &kind), &[], 80) {
+                    values.put(Pool::Stored, name, row);
+                }
             }
             let ruled = ruled_kind(oracle, name);
             for row in self.rows(table, ("hidden", &ruled), &[], 30) {

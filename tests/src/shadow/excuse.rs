@@ -135,18 +135,16 @@ fn lift(refused: &Outcome) -> Option<String> {
         return None;
     };
     let name = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let alter = format!("ALTER TABLE public.{}", name(table));
-    match code.as_str() {
-        "23502" => Some(format!(
-            "{alter} ALTER COLUMN {} DROP NOT NULL",
-            name(column)
-        )),
-        "23503" | "23001" | "23505" | "23514" => Some(format!(
-            "{alter} DROP CONSTRAINT {} CASCADE",
-            name(constraint)
-        )),
-        _ => None,
-    }
+    let change = match code.as_str() {
+        "23502" => format!("ALTER COLUMN {} DROP NOT NULL", name(column)),
+        "23503" | "23001" | "23505" | "23514" => {
+            format!("DROP CONSTRAINT IF EXISTS {} CASCADE", name(constraint))
+        }
+        _ => return None,
+    };
+    let lifted = ["public", "stored"]
+        .map(|schema| format!("ALTER TABLE IF EXISTS {schema}.{} {change}", name(table)));
+    Some(lifted.join(";"))
 }
 
 fn is_true(client: &mut Client, sql: &str) -> Option<()> {
@@ -275,7 +273,8 @@ fn conflicts_with_hidden(
                 .map(|column| format!("h.{column} = p.{column}"))
                 .collect();
             format!(
-                "EXISTS (SELECT FROM hidden.{name} h JOIN public.{name} p ON {} WHERE p.xmin = pg_current_xact_id()::xid)",
+                "EXISTS (SELECT FROM hidden.{name} h JOIN {}.{name} p ON {} WHERE p.xmin = pg_current_xact_id()::xid)",
+                table.place(),
                 same.join(" AND "),
                 name = table.name
             )

@@ -16,11 +16,13 @@ pub mod copy;
 pub mod excuse;
 pub mod fault;
 pub mod features;
+pub mod fields;
 pub mod generator;
 pub mod oracle;
 pub mod report;
 pub mod sample;
 pub mod schema;
+pub mod stored;
 pub mod told;
 pub mod values;
 pub mod writes;
@@ -138,7 +140,9 @@ impl<'a> Shadows<'a> {
                     println!("{report}");
                     report.assert_is_worth_it();
                 }
-                Err(difference) => panic!("CELADOR_SEED={seed}: {difference}"),
+                Err(difference) => {
+                    panic!("CELADOR_SEED={seed}: {difference}")
+                }
             }
         }
     }
@@ -157,6 +161,10 @@ impl<'a> Shadows<'a> {
     ) -> Result<Report, Box<Difference>> {
         let mut chance = Chance::new(seed);
         let mut control = real.superuser();
+        let views = "SELECT to_regnamespace('stored') IS NULL";
+        if control.query_one(views, &[]).is_ok_and(|row| row.get(0)) {
+            real.run(&stored::views(&self.schema));
+        }
         while self.phase != 0 {
             self.next_phase(&mut control);
         }
@@ -222,10 +230,22 @@ impl<'a> Shadows<'a> {
         let change = self.oracle.change(phase);
         let concerned = self.oracle.concerned(phase);
         for pair in &mut self.pairs {
-            let both = ["public", "hidden"].map(|schema| change.tables.replace("{s}", schema));
+            let with_fields = |statement: &&str| {
+                let mut tables = self.schema.whole();
+                tables.any(|table| {
+                    !table.fields.is_empty()
+                        && statement.contains(&format!("{{s}}.{} ", table.name))
+                })
+            };
+            let stored: Vec<&str> = change.tables.split(';').filter(with_fields).collect();
+            let all = [
+                change.tables.replace("{s}", "public"),
+                change.tables.replace("{s}", "hidden"),
+                stored.join(";").replace("{s}", "stored"),
+            ];
             pair.shadow.run(&format!(
                 "SET session_replication_role = replica; {}; RESET session_replication_role",
-                both.join(";")
+                all.join(";")
             ));
             let concerned = concerned.contains(&pair.person.as_str());
             let changed = |table: &schema::Table| {

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::fields::Field;
+use super::schema::Table;
+use super::stored;
+
 /// What is done with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -86,6 +90,14 @@ pub trait Oracle: Sync {
     fn record(&self, table: &str) -> Record<'_>;
     /// Tables that are seen or not by what is in this one, beside its dependents by foreign key.
     fn watchers(&self, table: &str) -> Vec<&str>;
+    /// The columns of a table that don't show everybody what they hold.
+    fn field_columns(&self, _table: &str) -> Vec<&str> {
+        Vec::new()
+    }
+    /// What a person sees of these columns, and in which rows he or she writes them.
+    fn fields(&self, _phase: usize, _person: &str, _table: &str) -> Vec<Field> {
+        Vec::new()
+    }
     /// Whether the table is open: read by everybody, and not written here.
     fn is_open(&self, table: &str) -> bool;
     /// Whether half of the database refers to the table: it is joined to, never from.
@@ -125,18 +137,16 @@ pub fn any(conditions: &[String]) -> String {
 
 /// The trigger that makes a plain table do as person's rights would: rows that may not be changed
 /// are passed over, and what may not be written is refused with 42501.
-pub fn trigger(
-    oracle: &dyn Oracle,
-    phase: usize,
-    person: &str,
-    table: &str,
-    stored: &[String],
-) -> String {
-    let reach = |action: Action| oracle.reach(phase, person, table, action);
+pub fn trigger(oracle: &dyn Oracle, phase: usize, person: &str, table: &Table) -> String {
+    let fields = oracle.fields(phase, person, &table.name);
+    let columns = table.stored();
+    let reach = |action: Action| oracle.reach(phase, person, &table.name, action);
     let holds = |row: &str, condition: &str| match condition {
         "true" | "false" => condition.to_owned(),
         _ => format!("coalesce((SELECT ({condition}) FROM (SELECT {row}.*) r), false)"),
     };
+    let (gives_field, changes_field) = stored::refused(table, &fields, holds);
+    let table = table.name.as_str();
     let record = oracle.record(table);
     let me = oracle.key_of(person);
     let my_key = oracle.owner_key(phase, person, table);
@@ -148,12 +158,12 @@ pub fn trigger(
             .collect::<Vec<_>>())
     };
     let given: Vec<&str> = record.given().collect();
-    let besides_giving: Vec<&str> = stored
+    let besides_giving: Vec<&str> = columns
         .iter()
         .map(String::as_str)
         .filter(|column| !given.contains(column) && !record.touch.contains(column))
         .collect();
-    let all: Vec<&str> = stored.iter().map(String::as_str).collect();
+    let all: Vec<&str> = columns.iter().map(String::as_str).collect();
     let assigns = oracle.assigns(phase, person, table);
     let assign_old = any(&assigns
         .iter()
@@ -190,6 +200,7 @@ BEGIN
     IF {forged} OR NOT {create} THEN
       RAISE EXCEPTION 'not yours to create' USING ERRCODE = '42501';
     END IF;
+    IF {gives_field} THEN RAISE EXCEPTION 'not yours to fill in' USING ERRCODE = '42501'; END IF;
     RETURN NEW;
   END IF;
   IF pg_trigger_depth() > 1 THEN -- a referential action
@@ -207,6 +218,7 @@ BEGIN
   END IF;
   IF NOT ({changed}) THEN RETURN NEW; END IF;
   IF {recreated} THEN RAISE EXCEPTION 'another creator' USING ERRCODE = '42501'; END IF;
+  IF {changes_field} THEN RAISE EXCEPTION 'not yours to write' USING ERRCODE = '42501'; END IF;
   given := {given};
   IF given THEN
     IF NOT ({assign} OR {claims}) THEN

@@ -2,7 +2,9 @@
 //! WHERE clause of each action.
 
 mod cells;
+mod fields;
 
+use super::fields::Field;
 use super::oracle::{Action, Change, Oracle, Record, any};
 use Action::{Claim, Create, Delete, Read, Update};
 use cells::{cell, child, contact_of, hangs, link, no_owner, owner, task_of, within};
@@ -343,6 +345,14 @@ impl Oracle for Sample {
             },
             _ => Record::default(),
         }
+    }
+
+    fn field_columns(&self, table: &str) -> Vec<&str> {
+        fields::columns(table)
+    }
+
+    fn fields(&self, phase: usize, person: &str, table: &str) -> Vec<Field> {
+        fields::fields(phase, person, &who(phase, person), table)
     }
 
     fn watchers(&self, table: &str) -> Vec<&str> {

@@ -29,6 +29,8 @@ pub struct Column {
     pub name: String,
     /// Its type, as SQL.
     pub type_name: String,
+    /// Its type with the precision or length that it is declared with, as SQL.
+    pub declared: String,
     /// The kind of values.
     pub family: Family,
     /// It may be NULL.
@@ -37,6 +39,8 @@ pub struct Column {
     pub generated: bool,
     /// Its sequence, if it counts up by itself.
     pub sequence: Option<String>,
+    /// What it holds if nothing is said, as SQL.
+    pub default: Option<String>,
 }
 
 /// A foreign key of one column.
@@ -80,6 +84,8 @@ pub struct Table {
     pub open: bool,
     /// Half of the database refers to it: it is joined to, never from.
     pub hub: bool,
+    /// The columns that don't show everybody what they hold.
+    pub fields: Vec<String>,
 }
 
 /// The tables of schema `public`, by name.
@@ -90,11 +96,15 @@ pub struct Schema {
 }
 
 const COLUMNS: &str = "
-SELECT quote_ident(c.relname), quote_ident(a.attname), format_type(a.atttypid, NULL), NOT a.attnotnull,
+SELECT quote_ident(c.relname), quote_ident(a.attname), format_type(a.atttypid, NULL),
+  NOT a.attnotnull AND NOT EXISTS (SELECT FROM pg_attribute s JOIN pg_class t ON t.oid = s.attrelid
+    WHERE t.relnamespace = to_regnamespace('stored') AND t.relname = c.relname AND s.attname = a.attname AND s.attnotnull),
   a.attgenerated <> '',
   CASE WHEN a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%'
        THEN pg_get_serial_sequence(format('public.%I', c.relname), a.attname) END,
-  (SELECT p.inhparent::regclass::text FROM pg_inherits p WHERE p.inhrelid = c.oid)
+  (SELECT p.inhparent::regclass::text FROM pg_inherits p WHERE p.inhrelid = c.oid),
+  CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+  format_type(a.atttypid, a.atttypmod)
 FROM pg_class c
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
@@ -108,7 +118,7 @@ SELECT quote_ident(c.relname), i.indisprimary,
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indrelid
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey::int2[])
-WHERE c.relnamespace = 'public'::regnamespace AND i.indisunique AND i.indpred IS NULL
+WHERE c.relnamespace IN ('public'::regnamespace, to_regnamespace('stored')) AND i.indisunique AND i.indpred IS NULL
   AND 0 <> ALL (i.indkey::int2[])
 GROUP BY c.relname, i.indisprimary, i.indexrelid ORDER BY c.relname, i.indexrelid";
 
@@ -141,15 +151,18 @@ impl Schema {
                     partition_of: row.get(6),
                     open: false,
                     hub: false,
+                    fields: Vec::new(),
                 })
                 .columns
                 .push(Column {
                     name: row.get(1),
                     family: family(&type_name),
                     type_name,
+                    declared: row.get(8),
                     nullable: row.get(3),
                     generated: row.get(4),
                     sequence: row.get(5),
+                    default: row.get(7),
                 });
         }
         for row in client.query(UNIQUE, &[]).expect("the catalog can be read") {
@@ -160,8 +173,11 @@ impl Schema {
             if row.get(1) {
                 table.key.clone_from(&columns);
             }
-            let name = row.get(3);
-            table.unique.push(Unique { name, columns });
+            let name: String = row.get(3);
+            // What looks at fields looks at what is stored.
+            if !table.unique.iter().any(|known| known.name == name) {
+                table.unique.push(Unique { name, columns });
+            }
         }
         for row in client
             .query(REFERENCES, &[])
@@ -181,6 +197,8 @@ impl Schema {
         for table in tables.values_mut() {
             table.open = oracle.is_open(&table.name);
             table.hub = table.open || oracle.is_hub(&table.name);
+            let fields = oracle.field_columns(&table.name).into_iter();
+            table.fields = fields.map(str::to_owned).collect();
         }
         Self { tables }
     }
@@ -241,6 +259,15 @@ impl Table {
             .iter()
             .find(|column| column.name == name)
             .unwrap_or_else(|| panic!("{} has no column {name}", self.name))
+    }
+
+    /// The schema of a shadow in which constraints look at its rows.
+    pub fn place(&self) -> &'static str {
+        if self.fields.is_empty() {
+            "public"
+        } else {
+            "stored"
+        }
     }
 
     /// The columns that are stored.

@@ -15,6 +15,8 @@ pub enum Pool {
     Visible,
     /// The others.
     Hidden,
+    /// Those in reach as they are stored, of tables with fields.
+    Stored,
     /// Those that may be changed.
     Changeable,
     /// Those that are seen and may not be changed.

@@ -142,8 +142,8 @@ pub(crate) const SAMPLE: [Fault; 23] = [
     Fault {
         name: "who may change may give away",
         change: Document(
-            "opportunities = { read = [\"reports\", \"shared\"], create = [\"own\"], update = [\"reports\", \"shared\"] }",
-            "opportunities = { read = [\"reports\", \"shared\"], create = [\"own\"], update = [\"reports\", \"shared\"], assign = [\"reports\", \"shared\"] }",
+            "opportunities.update = [\"reports\", \"shared\"]",
+            "opportunities.update = [\"reports\", \"shared\"]\nopportunities.assign = [\"reports\", \"shared\"]",
         ),
     },
     Fault {

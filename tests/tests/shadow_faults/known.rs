@@ -166,8 +166,8 @@ pub(crate) const ACCESS: [Fault; 10] = [
     Fault {
         name: "changing follows from seeing",
         change: Document(
-            "quotes        = { read = [\"reports\", \"parent\"], create = [\"own\"], update = [\"reports\"] }",
-            "quotes        = { read = [\"reports\", \"parent\"], create = [\"own\"], update = [\"reports\", \"parent\"] }",
+            "quotes.update = [\"reports\"]",
+            "quotes.update = [\"reports\", \"parent\"]",
         ),
     },
     Fault {

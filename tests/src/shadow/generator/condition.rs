@@ -2,7 +2,7 @@
 
 use super::{Generator, Source};
 use crate::shadow::schema::{Column, Family, Table};
-use crate::shadow::values::literal;
+use crate::shadow::values::{Pool, literal};
 
 impl<'a> Generator<'a> {
     /// A value of a column, as SQL.
@@ -16,7 +16,13 @@ impl<'a> Generator<'a> {
         // Real CRMs have many empty columns, and comparing with NULL finds nothing.
         let tries = if column.nullable { 4 } else { 1 };
         let value = (0..tries).find_map(|_| {
-            let row = self.values.row(self.chance, whole)?;
+            // A guess at what a field holds.
+            let stored = !table.fields.is_empty() && self.chance.percent(25);
+            let row = if stored {
+                self.values.row_of(self.chance, Pool::Stored, whole)?
+            } else {
+                self.values.row(self.chance, whole)?
+            };
             row[at].as_deref()
         });
         match value {
