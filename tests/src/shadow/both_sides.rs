@@ -140,6 +140,7 @@ impl Shadows<'_> {
         let protected = steps().any(|step| self.schema.names_protected(&step.sql));
         if gave && (protected || statement.kind == "standing") {
             report.effective += 1;
+            report.fields += usize::from(steps().any(|step| self.schema.names_fields(&step.sql)));
             for feature in features::of(statement) {
                 *report.features.entry(feature.to_owned()).or_default() += 1;
             }

@@ -140,9 +140,7 @@ impl<'a> Shadows<'a> {
                     println!("{report}");
                     report.assert_is_worth_it();
                 }
-                Err(difference) => {
-                    panic!("CELADOR_SEED={seed}: {difference}")
-                }
+                Err(difference) => panic!("CELADOR_SEED={seed}: {difference}"),
             }
         }
     }

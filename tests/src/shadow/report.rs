@@ -21,6 +21,8 @@ pub struct Report {
     pub writes: usize,
     /// Those that gave or changed a row of a protected table.
     pub effective: usize,
+    /// Those of them over tables with fields.
+    pub fields: usize,
     /// Those refused on both sides.
     pub refused: usize,
     /// Productions of the grammar, and how often each was run.
@@ -156,10 +158,11 @@ impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(
             f,
-            "{} statements, {} % of them writes; {} % gave or changed a row of a protected table, {} % were refused on both sides",
+            "{} statements, {} % of them writes; {} % gave or changed a row of a protected table, {} % with fields, {} % were refused on both sides",
             self.statements,
             self.percent(self.writes),
             self.percent(self.effective),
+            self.percent(self.fields),
             self.percent(self.refused)
         )?;
         writeln!(

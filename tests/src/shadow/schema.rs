@@ -211,8 +211,17 @@ impl Schema {
 
     /// Whether SQL names a table that isn't open to everybody.
     pub fn names_protected(&self, sql: &str) -> bool {
+        self.names(sql, |table| !table.open)
+    }
+
+    /// Whether SQL names a table with fields.
+    pub fn names_fields(&self, sql: &str) -> bool {
+        self.names(sql, |table| !table.fields.is_empty())
+    }
+
+    fn names(&self, sql: &str, suits: impl Fn(&Table) -> bool) -> bool {
         sql.split(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';'))
-            .any(|word| self.tables.get(word).is_some_and(|table| !table.open))
+            .any(|word| self.tables.get(word).is_some_and(&suits))
     }
 
     /// The table that PostgreSQL's errors call so.

@@ -164,16 +164,15 @@ BEGIN
     RETURN OLD;
   ELSIF TG_OP = 'UPDATE' THEN
     UPDATE stored.{name} s SET {changed} WHERE {old_key};
-  ELSIF EXISTS (SELECT FROM stored.{name} s WHERE {new_key}) THEN
-    RETURN NEW; -- It conflicts: EXCLUDED is what was offered.
   ELSE
-    INSERT INTO stored.{name} ({stored}) VALUES ({new});
+    INSERT INTO stored.{name} ({stored}) VALUES ({new}) ON CONFLICT ({key}) DO NOTHING;
+    IF NOT FOUND THEN RETURN NEW; END IF; -- EXCLUDED is what was offered.
   END IF;
   SELECT {shown} INTO {into} FROM stored.{name} r WHERE {shown_key};
   RETURN NEW;
 END $shadow$",
         old_key = same_key(table, "s", "OLD"),
-        new_key = same_key(table, "s", "NEW"),
+        key = table.key.join(", "),
         shown_key = same_key(table, "r", "NEW"),
         changed = changed.join(", "),
         stored = stored.join(", "),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! write := INSERT VALUES | INSERT SELECT | ON CONFLICT | UPDATE [FROM] | DELETE [USING] | MERGE
+//!        | a record saved as it was read
 //!        | WITH changed AS (UPDATE … RETURNING …) SELECT | UPDATE WHERE CURRENT OF | prepared
 //!        | in turn: INSERTs or UPDATEs that differ in one value, each undone before the next
 //! ```
@@ -12,6 +13,7 @@
 //! isn't written here: it changes in phases, see [`super::oracle::Oracle::change`].
 
 mod aimed;
+mod fields;
 mod in_turn;
 mod row;
 

@@ -28,11 +28,13 @@ impl<'a> Writer<'a> {
                 _ => self.delete(),
             },
             Deed::Update | Deed::Assign | Deed::Claim => match production {
+                0..10 if has_one_key && !table.fields.is_empty() => self.save(table),
                 0..45 => self.in_turn(table, cell),
                 45..54 if has_one_key => self.merge(),
                 54..60 if has_one_key => self.current_of(),
                 60..66 if has_one_key => self.prepared(),
                 66..72 => self.with_changed(),
+                72..88 if has_one_key && !table.fields.is_empty() => self.save(table),
                 _ => self.update(),
             },
         }

@@ -11,7 +11,7 @@ use crate::shadow::schema::{Column, Table};
 use crate::shadow::values::{Pool, Row, literal};
 
 /// A column and a value for it.
-type Other<'a> = (&'a Column, String);
+pub(super) type Other<'a> = (&'a Column, String);
 
 impl<'a> Writer<'a> {
     /// New rows like one that the person may change, or a row changed, in one value each.
@@ -22,6 +22,12 @@ impl<'a> Writer<'a> {
         let mut all: Vec<String> = match (cell.deed, row) {
             (Deed::Create, row) => {
                 let mut all = Vec::new();
+                let mut others = others;
+                others.extend(
+                    row.iter()
+                        .flat_map(|row| self.field_values(table, row))
+                        .take(2),
+                );
                 for other in others.iter().map(Some).chain([None]) {
                     all.push(self.like(table, row.as_ref(), other));
                 }
@@ -33,6 +39,12 @@ impl<'a> Writer<'a> {
                     self.is_given_by(table, column) == (deed != Deed::Update)
                 };
                 let mut others: Vec<Other<'_>> = others.iter().filter(suits).cloned().collect();
+                if deed == Deed::Update {
+                    others.extend(self.field_values(table, &row));
+                    // What comes last is compared in full.
+                    let last = self.chance().below(others.len().max(1));
+                    others.rotate_left(last);
+                }
                 let me = self.oracle.owner_key(self.phase, self.person, &table.name);
                 if let Some(owner) = self.record(table).owner.filter(|_| deed != Deed::Update) {
                     let owner = table.column(owner);
