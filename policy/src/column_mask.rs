@@ -1,12 +1,13 @@
 //! Column masks: what a table's rows show of the fields that they hold. Plain SQL, the same whoever
 //! asks, as row policies are.
 
+use crate::action::Action;
 use crate::field::{Field, FieldRight};
 use crate::placement::RowFilter;
 use crate::policy_set::{CellRef, Column, Placement, PolicySet};
 use crate::quote;
 use crate::rendering::Rendering;
-use crate::row_policy::reach_sql;
+use crate::row_policy::{reach_and_restrictions, reach_sql};
 
 /// What the rows of a table show of a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +16,8 @@ pub struct ColumnMask {
     pub column: Column,
     /// The field, by which documents name it.
     pub field: String,
-    /// In which rows the field may be written.
+    /// In which rows any value may be written: the field may, and so may the rest of the row. What may only be
+    /// claimed or given away keeps its fields, or whether a claim is refused would tell what they hold.
     pub write: String,
     /// The first whose condition a row satisfies is what it shows.
     pub cases: Vec<(String, Rendering)>,
@@ -129,8 +131,8 @@ fn mask(
             .collect();
         (conditions.join(" AND "), rendering.clone())
     });
-    let write = |masking: &Masking<'_>| masking.grants(set, &[FieldRight::Write], alias);
-    let write: Vec<String> = maskings.iter().map(write).collect();
+    let write = maskings.iter().map(|masking| masking.writes(set, alias));
+    let write: Vec<String> = write.collect();
     Some(ColumnMask {
         column: column.clone(),
         field: first.name.to_owned(),
@@ -150,6 +152,22 @@ impl Masking<'_> {
         };
         let rights: Vec<FieldRight> = asked.iter().cloned().map(FieldRight::Shown).collect();
         self.grants(set, &rights, alias)
+    }
+
+    /// The row isn't the module's, or may be changed, and the field written in it.
+    ///
+    /// ```sql
+    /// ((…in reach for ["phone","write"]) AND …in reach for update, and what restrictions demand)
+    /// ```
+    fn writes(&self, set: &PolicySet, alias: &str) -> String {
+        let granted = self.grants(set, &[FieldRight::Write], alias);
+        let update = CellRef::Action(set.writing_action(self.module, Action::Update));
+        let changed = reach_and_restrictions(set, self.module, &update, alias);
+        let both = format!("(({granted}) AND {changed})");
+        match self.rows {
+            None => both,
+            Some(rows) => format!("(NOT {} OR {both})", rows.sql(alias)),
+        }
     }
 
     /// The row isn't the module's, or any of the rights is granted in it.

@@ -209,6 +209,22 @@ fn a_field_is_shown_by_the_most_revealing_rendering_that_is_granted() {
     );
 }
 
+/// The pair of the documentation of `Masking::writes`.
+#[test]
+fn a_field_is_written_in_rows_that_may_be_changed() {
+    let set = policy(MATRIX);
+    let placement = &set.tables[&TableName::new("crm", "accounts")];
+    let masks = column_masks(&set, placement, "");
+    let mask = masks.iter().find(|mask| mask.field == "region");
+    let write = &mask.expect("a field").write;
+    let reach = |right: &str| {
+        let cell = CellRef::from_text(right).expect("a cell");
+        celador_policy::row_policy::reach_and_restrictions(&set, "accounts", &cell, "")
+    };
+    let (field, row) = (reach(r#"["region","write"]"#), reach("update"));
+    assert!(write.contains(&format!("({field}) AND {row}")), "{write}");
+}
+
 /// The pair of the documentation of `column_masks`.
 #[test]
 fn a_row_of_several_modules_shows_what_each_of_them_grants() {

@@ -171,6 +171,32 @@ pub(crate) fn guesses_are_not_answered(database: &Database) {
     ));
 }
 
+/// Who may claim a record and write a field of it, and sees neither clear, can't tell a right guess from a
+/// wrong one by what the claim may change.
+#[test]
+fn a_guess_that_is_written_with_a_claim_is_not_answered() {
+    let database = shop();
+    database.load(&document(
+        "[permissions.guest.contacts]\nread = [\"all\"]\nclaim = [\"unassigned\"]\nfields.telephone = { write = [\"unassigned\"] }",
+    ));
+    database.run("SELECT celador.take_role('vera', 'viewer'), celador.give_role('vera', 'guest')");
+    let mut vera = database.login("shop_vera");
+    for guess in ["'5550006'", "'5550007'"] {
+        let sql = format!("UPDATE contacts SET owner = 'vera', phone = {guess} WHERE id = 6");
+        let refused = denied(vera.batch_execute(&sql));
+        assert!(
+            refused
+                .message
+                .starts_with("you may not write field \"telephone\""),
+            "{sql}: {}",
+            refused.message
+        );
+    }
+    let sql = "UPDATE contacts SET owner = 'vera', phone = NULL WHERE id = 6";
+    assert_eq!(outcome(&mut vera, sql), "(1)");
+    assert!(database.is_true("SELECT phone = '5550006' FROM contacts WHERE id = 6"));
+}
+
 #[test]
 fn what_is_granted_of_a_field_is_no_question_about_records() {
     let database = shop();

@@ -185,7 +185,7 @@ pub(crate) const ACCESS: [Fault; 10] = [
     },
 ];
 
-/// Mistakes that debug builds make on request where they fold a person's answers into a statement.
+/// Mistakes that debug builds make on request.
 macro_rules! made_while_planning {
     ($($name:literal),* $(,)?) => {
         [$(Fault {
@@ -202,6 +202,9 @@ macro_rules! made_while_planning {
     };
 }
 
+pub(crate) use made_while_planning;
+
+/// Where a person's answers are folded into a statement.
 pub(crate) const FOLDING: [Fault; 7] = made_while_planning!(
     "everybody reaches all",
     "one answer decides",

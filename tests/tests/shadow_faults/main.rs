@@ -1,6 +1,7 @@
 //! Mistakes in the sample CRM: the shadow test finds them.
 
 mod blind;
+mod fields;
 mod known;
 #[path = "../shadow_sample_crm/mod.rs"]
 mod sample_crm;
@@ -34,6 +35,14 @@ fn faults_in_compiler_guards_and_access_are_found() {
 fn faults_in_folding_are_found() {
     if folds() {
         all_are_found_in_the_sample(known::FOLDING.iter());
+    }
+}
+
+#[test]
+fn faults_in_fields_are_found() {
+    let known = fields::SEEN.iter().chain(&fields::GUARDED);
+    if folds() {
+        all_are_found_in_the_sample(known.chain(&fields::PLANNED));
     }
 }
 

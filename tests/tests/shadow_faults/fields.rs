@@ -1,0 +1,70 @@
+//! Mistakes that the author of masks makes: in the policy, while masks are put into statements, and where
+//! fields are written.
+
+use celador_tests::shadow::fault::Change::{Document, Sql};
+use celador_tests::shadow::fault::Fault;
+
+use crate::known::made_while_planning;
+
+pub(crate) const SEEN: [Fault; 7] = [
+    Fault {
+        name: "a rendering shows one character more",
+        change: Document("partial(3,2)", "partial(3,3)"),
+    },
+    Fault {
+        name: "a field is rendered by another step",
+        change: Document("round(100)", "round(10)"),
+    },
+    Fault {
+        name: "whoever supervises sees a field in clear",
+        change: Document(
+            "birth_date = { clear = [\"own\"], month",
+            "birth_date = { clear = [\"reports\"], month",
+        ),
+    },
+    Fault {
+        name: "a setting is passed over where a field is shown",
+        change: Document(
+            "email = { clear = [\"reports\", { scope = \"colleagues\", when = \"team_records\" }]",
+            "email = { clear = [\"reports\", \"colleagues\"]",
+        ),
+    },
+    Fault {
+        name: "writing a field follows from seeing it",
+        change: Document(
+            "starts_at = { clear = [\"own\"], write = [\"reports\"] }",
+            "starts_at = { clear = [\"own\"], write = [\"own\"] }",
+        ),
+    },
+    Fault {
+        name: "a field is written by another scope",
+        change: Document(
+            "close_date = { clear = [\"all\"], write = [\"reports\"] }",
+            "close_date = { clear = [\"all\"], write = [\"unassigned\"] }",
+        ),
+    },
+    Fault {
+        name: "a share of a record doesn't count for writing a field",
+        change: Document(
+            "custom = { clear = [\"own\", \"shared\"], write = [\"own\", \"shared\"] }",
+            "custom = { clear = [\"own\", \"shared\"], write = [\"own\", \"reports\"] }",
+        ),
+    },
+];
+
+pub(crate) const PLANNED: [Fault; 9] = made_while_planning!(
+    "a field is forgotten",
+    "all renderings are granted",
+    "masks pass outer joins",
+    "grouping sets are overlooked",
+    "what is shown is written",
+    "NULL isn't shown",
+    "ON CONFLICT writes what is shown",
+    "MERGE writes what is shown",
+    "a guess is answered",
+);
+
+pub(crate) const GUARDED: [Fault; 2] = made_while_planning!(
+    "seeing a field is writing it",
+    "creating writes every field"
+);
