@@ -452,6 +452,10 @@ REVOKE ALL ON FUNCTION celador.lint(text), celador.check(), celador.who_can(regc
   celador.administrators(), celador.personal_data(), celador.record_review(text, text), celador.reviews()
   FROM PUBLIC;
 
+-- Whoever reads a number of rows at once: rows that no result shows one by one.
+CREATE FUNCTION celador.row_counts(module text) RETURNS boolean
+  AS 'MODULE_PATHNAME', 'row_counts_wrapper' LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED;
+
 -- What each function is for: psql shows it, and docs/rights.md is made from it.
 DO $$
 DECLARE
@@ -565,6 +569,7 @@ BEGIN
       ('render_by', 'Called by masks: what a function of the table''s owner makes of a value'),
       ('copied_rows', 'Called by COPY into a protected table: the rows that it reads'),
       ('written_back', 'Called where a masked column is set: what is stored stays if what is shown is written'),
+      ('row_counts', 'Called where rows are put together: an error beyond what the person may read by one statement'),
       ('reach_support', 'Planner support of the functions that look a value up'),
       ('observes_nobody', 'Called by statements over observed tables'),
       ('observe', 'Called by statements over observed tables'),

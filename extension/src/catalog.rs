@@ -4,7 +4,7 @@ mod closed;
 mod read;
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::rc::Rc;
 
 use celador_policy::PolicySet;
@@ -14,6 +14,7 @@ use pgrx::prelude::*;
 use crate::fold::{Conditions, Question};
 use crate::hooks::injected::mistake;
 use crate::hooks::observe;
+use crate::hooks::row_limit::Limited;
 use crate::masks::KnownMasks;
 use crate::spi::{self, Kept, Reads};
 use crate::version::Unfit;
@@ -52,6 +53,8 @@ pub(crate) struct Catalog {
     pub(crate) readable_now: pg_sys::Oid,
     /// `celador.written_back(anyelement, anyelement, anyelement, boolean, text)`.
     pub(crate) written_back: pg_sys::Oid,
+    /// `celador.row_counts(text)`.
+    pub(crate) row_counts: pg_sys::Oid,
     /// `celador.guard()`.
     pub(crate) guard: pg_sys::Oid,
     /// `celador.assume(text)`.
@@ -78,6 +81,10 @@ pub(crate) struct Catalog {
     pub(crate) conditions: Conditions,
     /// The masks of tables.
     pub(crate) masks: KnownMasks,
+    /// The modules of which roles read a number of rows at once.
+    limited_modules: OnceCell<BTreeSet<String>>,
+    /// Those of each table.
+    pub(crate) limited: Limited,
 }
 
 /// How often relations had changed when it was written, and what is asked.
@@ -237,6 +244,7 @@ impl Catalog {
             still_readable: self.still_readable,
             readable_now: self.readable_now,
             written_back: self.written_back,
+            row_counts: self.row_counts,
             guard: self.guard,
             assume: self.assume,
             act_as: self.act_as,
@@ -250,6 +258,8 @@ impl Catalog {
             observing: RefCell::default(),
             conditions: Conditions::default(),
             masks: KnownMasks::default(),
+            limited_modules: OnceCell::default(),
+            limited: Limited::default(),
         }
     }
 
@@ -354,6 +364,14 @@ impl Catalog {
         let kept = Rc::new(Kept::prepare_typed(sql, &vec![type_id; count]));
         self.kept.borrow_mut().insert(key, Rc::clone(&kept));
         kept
+    }
+
+    /// The modules of which roles read a number of rows at once.
+    pub(crate) fn limited_modules(&self) -> &BTreeSet<String> {
+        self.limited_modules.get_or_init(|| {
+            let limited = self.policy.as_ref().map(PolicySet::limited_modules);
+            limited.into_iter().flatten().map(str::to_owned).collect()
+        })
     }
 
     /// Whether the session may see rows as they are stored: superusers and maintenance roles.

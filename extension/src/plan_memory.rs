@@ -14,7 +14,7 @@ use pgrx::prelude::*;
 use rustc_hash::FxHasher;
 
 use crate::hooks::injected::mistake;
-use crate::hooks::tree::elements;
+use crate::hooks::tree::{elements, oids};
 use crate::{plan_stamp, planner_settings};
 
 /// How many plans a backend keeps, and of what size in all.
@@ -282,18 +282,6 @@ impl Candidate {
                 );
             });
         }
-    }
-}
-
-unsafe fn oids(list: *mut pg_sys::List) -> Vec<pg_sys::Oid> {
-    if list.is_null() {
-        return Vec::new();
-    }
-    // SAFETY: a list of oids holds `length` cells.
-    unsafe {
-        (0..(*list).length as usize)
-            .map(|at| (*(*list).elements.add(at)).oid_value)
-            .collect()
     }
 }
 

@@ -8,6 +8,7 @@
 //! as long as the plan that calls it.
 
 use std::cell::Cell;
+use std::ptr::NonNull;
 
 use pgrx::prelude::*;
 
@@ -22,6 +23,9 @@ use crate::session::{self, Person};
 const STAMP: i32 = -1;
 /// So does the revision of the policy, counted from 1.
 const REVISION: i32 = -2;
+/// So do the tables whose rows the result carries, where rows are limited.
+const CARRIED: i32 = -3;
+
 thread_local! {
     static LAST: Cell<u32> = const { Cell::new(0) };
     /// By what the cache of plans knows plans that are marked; 0: nothing is marked yet.
@@ -40,6 +44,8 @@ pub(crate) struct Mark {
     pub(crate) calls_sql: bool,
     /// The policy's revision, counted from 1; 0: it is about no protected table.
     pub(crate) revision: u32,
+    /// The tables whose rows its result carries, where those of some role are limited: oids.
+    pub(crate) carried: Option<NonNull<pg_sys::List>>,
 }
 
 /// A policy's revision, as plans carry it.
@@ -115,6 +121,13 @@ pub(crate) unsafe fn put(plan: *mut pg_sys::PlannedStmt, mark: Mark, policy: pg_
         if mark.stamp != 0 {
             *items = pg_sys::lappend(*items, item(STAMP, mark.stamp).cast());
         }
+        for table in mark
+            .carried
+            .into_iter()
+            .flat_map(|tables| tree::oids(tables.as_ptr()))
+        {
+            *items = pg_sys::lappend(*items, item(CARRIED, table.to_u32()).cast());
+        }
     }
 }
 
@@ -129,7 +142,7 @@ unsafe fn item(cache: i32, value: u32) -> *mut pg_sys::PlanInvalItem {
 }
 
 /// What a plan carries of a kind.
-unsafe fn carried(plan: *mut pg_sys::PlannedStmt, kind: i32) -> Option<u32> {
+unsafe fn said(plan: *mut pg_sys::PlannedStmt, kind: i32) -> Option<u32> {
     // SAFETY: invalItems is a list of PlanInvalItems.
     unsafe {
         let items = tree::elements::<pg_sys::PlanInvalItem>((*plan).invalItems);
@@ -140,16 +153,28 @@ unsafe fn carried(plan: *mut pg_sys::PlannedStmt, kind: i32) -> Option<u32> {
     }
 }
 
+/// The tables whose rows the plan's result carries, where those of some role are limited.
+pub(crate) unsafe fn carried(plan: *mut pg_sys::PlannedStmt) -> Vec<pg_sys::Oid> {
+    // SAFETY: invalItems is a list of PlanInvalItems.
+    unsafe {
+        let items = tree::elements::<pg_sys::PlanInvalItem>((*plan).invalItems);
+        let carried = items.iter().filter(|item| (***item).cacheId == CARRIED);
+        carried
+            .map(|item| pg_sys::Oid::from((**item).hashValue))
+            .collect()
+    }
+}
+
 /// Whether the plan holds a person's answers.
 pub(crate) unsafe fn is_stamped(plan: *mut pg_sys::PlannedStmt) -> bool {
     // SAFETY: the caller's.
-    unsafe { carried(plan, STAMP).is_some() }
+    unsafe { said(plan, STAMP).is_some() }
 }
 
 /// A plan that holds answers starts, for that person (`None`: for somebody exempt).
 pub(crate) unsafe fn compare(plan: *mut pg_sys::PlannedStmt, person: Option<&Person>) {
     // SAFETY: the caller's.
-    let Some(stamp) = (unsafe { carried(plan, STAMP) }) else {
+    let Some(stamp) = (unsafe { said(plan, STAMP) }) else {
         return;
     };
     if person.is_some_and(|person| person.stamp == stamp) || mistake("stamps aren't compared") {
@@ -162,7 +187,7 @@ pub(crate) unsafe fn compare(plan: *mut pg_sys::PlannedStmt, person: Option<&Per
 /// A plan under a policy starts, while that policy is in force.
 pub(crate) unsafe fn compare_revision(plan: *mut pg_sys::PlannedStmt, catalog: &Catalog) {
     // SAFETY: the caller's.
-    let planned = unsafe { carried(plan, REVISION) };
+    let planned = unsafe { said(plan, REVISION) };
     if planned.is_some_and(|planned| planned != revision(catalog))
         && !mistake("revisions aren't compared")
     {

@@ -130,6 +130,7 @@ unsafe extern "C-unwind" fn transaction_ended(
         hooks::foreign_code::forget();
         hooks::maintenance::end();
         hooks::executor::forget_running();
+        hooks::row_limit::forget();
         watch::flush();
         watch::log_pending();
         watch::statement_is(pg_sys::InvalidOid, pg_sys::CmdType::CMD_UNKNOWN);

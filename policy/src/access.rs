@@ -272,6 +272,21 @@ impl Access {
             .collect()
     }
 
+    /// How many rows of the module one statement may return to the person; `None`: as many as there are.
+    ///
+    /// Whoever may export all that he or she reads has no limit; else the widest of what the roles say.
+    pub fn row_limit(&self, policy: &PolicySet, module: &str, now: f64) -> Option<u64> {
+        let read = self.grants(policy, module, Action::Read);
+        let numbers: Option<Vec<u64>> = (read.filter(|held| held.counts))
+            .map(|held| held.grant.rows)
+            .collect();
+        let widest = numbers?.into_iter().max()?;
+        let reach = |action: Action| self.reach(policy, module, &CellRef::Action(action), now);
+        let exported = reach(Action::Export);
+        let exports = exported != Reach::default() && exported.covers(&reach(Action::Read));
+        (!exports).then_some(widest)
+    }
+
     /// When the first share ends, in seconds since 1970.
     pub fn deadline(&self) -> Option<f64> {
         self.facts

@@ -306,7 +306,7 @@ pub struct Grant {
     pub when: Option<String>,
     /// For `assign`: the new owner or group must be in one of these.
     pub to: Option<BTreeSet<ScopeName>>,
-    /// For `export`: how many rows one statement may return.
+    /// For `read`: how many rows one statement may return to those without `export`.
     #[serde(default)]
     pub rows: Option<u64>,
 }
@@ -377,6 +377,16 @@ impl PolicySet {
             .and_then(|modules| modules.get(module))
             .and_then(|actions| actions.get(&action))
             .map_or(&[], Vec::as_slice)
+    }
+
+    /// The modules of which a role reads a number of rows at once.
+    pub fn limited_modules(&self) -> BTreeSet<&str> {
+        let cells = self.permissions.values().flatten();
+        let limited = cells.filter(|(_, cells)| {
+            let mut read = cells.get(&Action::Read).into_iter().flatten();
+            read.any(|grant| grant.rows.is_some())
+        });
+        limited.map(|(module, _)| module.as_str()).collect()
     }
 
     /// The scopes that a role's cells name, also those that bound an assignment or are asked of

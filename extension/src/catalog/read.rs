@@ -24,6 +24,7 @@ pub(super) fn read(signals: Signals) -> Option<Catalog> {
     let any = pg_sys::ANYELEMENTOID;
     let written_back = [any, any, any, pg_sys::BOOLOID, text];
     let written_back = relations::function("written_back", &written_back)?;
+    let row_counts = relations::function("row_counts", &[text])?;
     let guard = relations::function("guard", &[])?;
     let assume = relations::function("assume", &[text])?;
     let act_as = relations::function("act_as", &[text])?;
@@ -80,6 +81,7 @@ pub(super) fn read(signals: Signals) -> Option<Catalog> {
         still_readable,
         readable_now,
         written_back,
+        row_counts,
         guard,
         assume,
         act_as,

@@ -92,6 +92,17 @@ impl Answers {
         (!shown.is_everything()).then_some(shown)
     }
 
+    /// Which of these modules have a number of rows for whoever asks. All might, where that isn't known.
+    pub(super) fn limited(&self, modules: &[String]) -> Vec<String> {
+        let Some(person) = self.person().filter(|_| !modules.is_empty()) else {
+            return modules.to_vec();
+        };
+        self.stamp.set(person.stamp);
+        let limited = modules.iter();
+        let limited = limited.filter(|module| person.row_limit(module).is_some());
+        limited.cloned().collect()
+    }
+
     /// The stamp of the person whose answers they are; 0: there are none.
     pub(super) fn stamp(&self) -> u32 {
         self.stamp.get()

@@ -2,11 +2,13 @@
 //! refuses protected tables that stand without theirs.
 
 use std::cell::Cell;
+use std::ptr::NonNull;
 use std::rc::Rc;
 
 use pgrx::prelude::*;
 
 use super::answers::Answers;
+use super::row_limit::Carried;
 use super::tree::{self, elements, is_placeholder, view_of};
 use super::{
     closed_settings, copies, covered, functions, maintenance, masked, observe, statistics,
@@ -67,6 +69,27 @@ impl Cover {
                 }
             }
         }
+    }
+
+    /// Has the rows counted of modules of which some role reads a number: those that the statement puts
+    /// together here, and those of its result, by what is returned, where it starts.
+    pub(super) unsafe fn limit_rows(
+        &self,
+        query: *mut pg_sys::Query,
+    ) -> Option<NonNull<pg_sys::List>> {
+        let limits = !self.catalog.limited_modules().is_empty();
+        if !limits || self.catalog.sees_all() || maintenance::is_on() {
+            return None;
+        }
+        let counted = |modules: &[String]| self.answers.limited(modules);
+        let mut list = std::ptr::null_mut();
+        // SAFETY: walks a rewritten tree, and makes a list in the planner's memory.
+        unsafe {
+            for table in Carried::new(&self.catalog, &counted).query(query) {
+                list = pg_sys::lappend_oid(list, table);
+            }
+        }
+        NonNull::new(list)
     }
 
     /// Covers the query's own tables. Those that are read or written under their policies are returned.

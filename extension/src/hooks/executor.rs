@@ -7,7 +7,7 @@ use std::ffi::c_int;
 use pgrx::prelude::*;
 
 use super::tree::elements;
-use super::{closed_settings, held_locks, injected, log_messages, stack_room};
+use super::{closed_settings, held_locks, injected, log_messages, row_limit, stack_room};
 use crate::watch::{self, Counter, Raising};
 use crate::{catalog, kept_snapshot, load, plan_stamp, session, spi};
 
@@ -90,9 +90,13 @@ unsafe extern "C-unwind" fn run(
         {
             pg_sys::error_context_stack = &raw mut watching;
         }
+        let receiver = row_limit::count(query);
         match NEXT_RUN {
             Some(next) => next(query, direction, count, once),
             None => standard_ExecutorRun(query, direction, count, once),
+        }
+        if !receiver.is_null() {
+            (*query).dest = receiver;
         }
         DEPTH.set(DEPTH.get().saturating_sub(1));
         pg_sys::error_context_stack = before;
@@ -116,9 +120,13 @@ unsafe extern "C-unwind" fn run(
         {
             pg_sys::error_context_stack = &raw mut watching;
         }
+        let receiver = row_limit::count(query);
         match NEXT_RUN {
             Some(next) => next(query, direction, count),
             None => standard_ExecutorRun(query, direction, count),
+        }
+        if !receiver.is_null() {
+            (*query).dest = receiver;
         }
         DEPTH.set(DEPTH.get().saturating_sub(1));
         pg_sys::error_context_stack = before;
@@ -141,6 +149,7 @@ unsafe extern "C-unwind" fn end(query: *mut pg_sys::QueryDesc) {
     // SAFETY: the argument is PostgreSQL's own.
     unsafe {
         session::portal_closed(query as usize);
+        row_limit::ended(query);
         let by_client = DEPTH.get() == 0;
         if by_client && pg_sys::IsTransactionBlock() && plan_stamp::is_stamped((*query).plannedstmt)
         {
@@ -224,6 +233,7 @@ unsafe extern "C-unwind" fn begin(query: *mut pg_sys::QueryDesc) {
         if !exempt {
             plan_stamp::compare_revision((*query).plannedstmt, &catalog);
         }
+        row_limit::started(query, &catalog, person.as_deref());
         session::portal_opened(query as usize, person);
     }
 }

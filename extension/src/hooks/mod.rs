@@ -25,6 +25,7 @@ pub(crate) mod own_statement;
 mod owner_guard;
 mod planner;
 mod pull_up;
+pub(crate) mod row_limit;
 pub(crate) mod searches;
 mod stack_room;
 mod statistics;

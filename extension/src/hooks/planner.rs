@@ -61,7 +61,7 @@ unsafe extern "C-unwind" fn planner(
             None => standard_planner(parse, query_string, cursor_options, bound_params),
         };
         let mark = plan_stamp::planned(before, mark);
-        if mark.stamp != 0 || mark.calls_sql || mark.revision != 0 {
+        if mark.stamp != 0 || mark.calls_sql || mark.revision != 0 || mark.carried.is_some() {
             stamp(plan, mark);
         }
         if mark.stamp != 0 && bound_params.is_null() {
@@ -164,6 +164,8 @@ unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query, options: c_int) -> 
         protects: Cell::default(),
     };
     // SAFETY: the planner owns the tree, and expects hooks to change it.
+    let carried = unsafe { cover.limit_rows(query) };
+    // SAFETY: as above.
     unsafe {
         cover.query(query, &mut Vec::new());
         // WHERE CURRENT OF wants a cursor's table by itself.
@@ -179,6 +181,7 @@ unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query, options: c_int) -> 
         } else {
             0
         },
+        carried,
     }
 }
 

@@ -48,6 +48,41 @@ pub(super) unsafe fn walk_nodes(
     }
 }
 
+/// The nodes of an expression for which `is_it` holds, sub-queries left out.
+pub(super) unsafe fn find(
+    expression: *mut pg_sys::Node,
+    is_it: unsafe fn(*mut pg_sys::Node) -> bool,
+) -> Vec<*mut pg_sys::Node> {
+    // SAFETY: the walker collects into the list, and calls nothing that could raise.
+    unsafe {
+        let mut finding = Finding {
+            is_it,
+            found: std::ptr::null_mut(),
+        };
+        collect_fitting(expression, (&raw mut finding).cast());
+        elements(finding.found)
+    }
+}
+
+struct Finding {
+    is_it: unsafe fn(*mut pg_sys::Node) -> bool,
+    found: *mut pg_sys::List,
+}
+
+unsafe extern "C-unwind" fn collect_fitting(node: *mut pg_sys::Node, finding: *mut c_void) -> bool {
+    // SAFETY: the context is the Finding of `find`.
+    unsafe {
+        if node.is_null() || is_a(node.cast(), pg_sys::NodeTag::T_Query) {
+            return false;
+        }
+        let known = finding.cast::<Finding>();
+        if ((*known).is_it)(node) {
+            (*known).found = lappend((*known).found, node.cast());
+        }
+        expression_tree_walker(node, Some(collect_fitting), finding)
+    }
+}
+
 /// Whether the statement groups by grouping sets, at any level.
 pub(super) unsafe fn has_grouping_sets(query: *mut pg_sys::Query) -> bool {
     // SAFETY: walks a rewritten tree by PostgreSQL's own structure.
@@ -114,6 +149,19 @@ pub(crate) unsafe fn elements<T>(list: *mut pg_sys::List) -> Vec<*mut T> {
     unsafe {
         (0..(*list).length as usize)
             .map(|at| (*(*list).elements.add(at)).ptr_value.cast::<T>())
+            .collect()
+    }
+}
+
+/// The elements of a PostgreSQL list of oids.
+pub(crate) unsafe fn oids(list: *mut pg_sys::List) -> Vec<pg_sys::Oid> {
+    if list.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: a list of oids holds `length` cells.
+    unsafe {
+        (0..(*list).length as usize)
+            .map(|at| (*(*list).elements.add(at)).oid_value)
             .collect()
     }
 }

@@ -39,6 +39,7 @@ pub(crate) struct Person {
     pub(crate) answered: Answered,
     /// What tables show to this person.
     pub(crate) shown: KnownShown,
+    row_limits: RefCell<HashMap<String, Option<u64>>>,
     /// What the guard knows of relations: how often relations had changed, and by module.
     guarding: RefCell<HashMap<pg_sys::Oid, Guarding>>,
 }
@@ -128,6 +129,7 @@ impl Person {
             reaches: RefCell::default(),
             answered: Answered::default(),
             shown: KnownShown::default(),
+            row_limits: RefCell::default(),
             guarding: RefCell::default(),
         };
         person.stamp = plan_stamp::of(&person);
@@ -199,6 +201,18 @@ impl Person {
             .or_default()
             .insert(cell.to_owned(), Rc::clone(&reach));
         reach
+    }
+
+    /// How many rows of the module one statement may return to the person; `None`: as many as there are.
+    pub(crate) fn row_limit(&self, module: &str) -> Option<u64> {
+        if let Some(known) = self.row_limits.borrow().get(module) {
+            return *known;
+        }
+        let (policy, now) = (self.policy(), self.computed_at);
+        let limit = self.access.row_limit(policy, module, now);
+        let mut known = self.row_limits.borrow_mut();
+        known.insert(module.to_owned(), limit);
+        limit
     }
 
     /// What the guard knows of a relation that holds records of the module, found by `find` once

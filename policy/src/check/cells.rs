@@ -66,6 +66,7 @@ impl Checker<'_> {
                     add(of_role.entry(module.clone()), cells);
                 }
             }
+            self.numbers(role, &of_role);
             if !of_role.is_empty() {
                 permissions.insert(role.clone(), of_role);
             }
@@ -74,6 +75,30 @@ impl Checker<'_> {
         permissions::share(&mut permissions);
         set.permissions = permissions;
         self.depth(set);
+    }
+
+    /// A number of rows beside a scope without one would never count.
+    fn numbers(&mut self, role: &str, modules: &BTreeMap<String, Arc<Cells>>) {
+        for (module, cells) in modules {
+            let read = cells.get(&Action::Read).map_or(&[][..], Vec::as_slice);
+            let numbered = read.iter().filter(|grant| grant.rows.is_some()).count();
+            if numbered != 0 && numbered != read.len() {
+                let cells = &self.document.matrix.permissions[role];
+                let written = if cells.contains_key(module) {
+                    module
+                } else {
+                    "*"
+                };
+                self.problems.add(
+                    &["permissions", role, written, "read"],
+                    format!(
+                        "role \"{role}\" reads module \"{module}\" in some scopes up to a number of rows, \
+                         and in others without one: the number would never count"
+                    ),
+                    "write `rows` for each scope of read, or for none",
+                );
+            }
+        }
     }
 
     /// Whoever may set a setting reads and writes its values.
@@ -158,22 +183,22 @@ impl Checker<'_> {
         let term = scope.term();
         self.known_setting(&place.path, term.when.as_ref());
         let bounds = place.action == Action::Assign;
-        let limits = place.action == Action::Export;
+        let limits = place.action == Action::Read;
         let many = place.path.last() == Some(&"*");
         if term.to.is_some() && !bounds && !many {
             let remedy = "move it to assign";
             self.problems
                 .add(&place.path, "\"to\" bounds assignments only", remedy);
         }
-        if term.rows.is_some() && !limits && !many {
-            let remedy = "move it to export";
+        if term.rows.is_some() && !limits {
+            let remedy = "move it to read: whoever may export has no limit";
             self.problems
-                .add(&place.path, "\"rows\" limits export only", remedy);
+                .add(&place.path, "\"rows\" limits what is read", remedy);
         }
         if term.rows == Some(0) {
             let remedy = "write at least 1, or leave the scope out";
             self.problems
-                .add(&place.path, "\"rows\" of 0 exports nothing", remedy);
+                .add(&place.path, "\"rows\" of 0 shows nothing", remedy);
         }
         let to = match term.to.as_ref().filter(|_| bounds) {
             Some(names) => Some(self.bounds(set, place, names)?),

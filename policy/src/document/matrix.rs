@@ -86,7 +86,8 @@ pub struct ScopeTerm {
     pub module: Option<String>,
     /// `assign`: the new owner or group must be in one of these scopes.
     pub to: Option<Vec<String>>,
-    /// `export`: how many rows of the module one statement may return.
+    /// `read`: how many rows of the module one statement may return to those without `export`. All scopes
+    /// of a cell have a number, or none; of several numbers the largest counts.
     pub rows: Option<u64>,
 }
 

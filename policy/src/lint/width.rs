@@ -19,9 +19,9 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         code: "CEL032",
         severity: Severity::Warning,
-        title: "export of everything, without a number of rows, beside administrators",
+        title: "export of everything, beside administrators",
         reason: "Who exports all records of a module can carry it away.",
-        remedy: "Narrow the scope, or give a number: `{ scope = \"all\", rows = 1000 }`.",
+        remedy: "Narrow the scope, or leave `export` out and read up to a number: `read = [{ scope = \"all\", rows = 1000 }]`.",
         look: Look::Policy(exports_all),
     },
     Rule {
@@ -89,14 +89,10 @@ fn read_by_most(policy: &PolicySet) -> Vec<Found> {
 }
 
 fn exports_all(policy: &PolicySet) -> Vec<Found> {
-    roles_by_module(policy, Action::Export, |grants| {
-        grants
-            .iter()
-            .any(|grant| is_all(grant) && grant.rows.is_none())
-    })
-    .into_iter()
-    .map(|(module, roles)| Found::new(module, format!("{} export all of it", listed(roles))))
-    .collect()
+    roles_by_module(policy, Action::Export, |grants| grants.iter().any(is_all))
+        .into_iter()
+        .map(|(module, roles)| Found::new(module, format!("{} export all of it", listed(roles))))
+        .collect()
 }
 
 fn by_most(policy: &PolicySet, action: Action) -> Vec<Found> {

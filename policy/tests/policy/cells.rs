@@ -1,9 +1,11 @@
 //! Cells: what wildcards stand for, what links allow, how far records lend their reach.
 
+use std::collections::BTreeSet;
+
 use celador_policy::policy_set::GrantScope;
 use celador_policy::{Action, Document, check};
 
-use crate::desk::policy;
+use crate::desk::{checked, policy};
 use crate::schema_text::schema;
 
 #[test]
@@ -45,28 +47,53 @@ fn a_restriction_of_every_module_names_each() {
 }
 
 #[test]
-fn s1_10_export_may_be_bounded_in_rows() {
+fn s1_10_reading_may_be_bounded_in_rows() {
     let set = policy(
-        "[permissions.a.accounts]\nexport = [{ scope = 'all', rows = 1000 }, 'own']\n\
-         '*' = [{ scope = 'group', rows = 5, to = ['own'] }]\n",
+        "[permissions.a.accounts]\nread = [{ scope = 'all', rows = 1000 }, { scope = 'own', rows = 10 }]\n\
+         [permissions.b.accounts]\nread = ['own']\n'*' = [{ scope = 'group', to = ['own'] }]\n",
     );
-    let rows: Vec<_> = set
-        .grants("a", "accounts", Action::Export)
+    let rows: BTreeSet<_> = set
+        .grants("a", "accounts", Action::Read)
         .iter()
-        .map(|grant| (grant.rows, grant.to.is_some()))
+        .map(|grant| grant.rows)
         .collect();
-    assert_eq!(rows.len(), 3);
-    assert!(rows.contains(&(Some(1000), false)) && rows.contains(&(None, false)));
+    assert_eq!(rows, [Some(10), Some(1000)].into());
+    assert_eq!(set.limited_modules(), ["accounts"].into());
     assert!(
-        set.grants("a", "accounts", Action::Read)
-            .iter()
-            .all(|grant| grant.rows.is_none())
-    );
-    assert!(
-        set.grants("a", "accounts", Action::Assign)
+        set.grants("b", "accounts", Action::Assign)
             .iter()
             .all(|grant| grant.to.is_some())
     );
+}
+
+#[test]
+fn s1_10_a_number_beside_none_is_no_limit_and_refused() {
+    for (cell, said) in [
+        (
+            "read = [{ scope = 'all', rows = 10 }, 'own']",
+            "the number would never count",
+        ),
+        (
+            "export = [{ scope = 'all', rows = 10 }]",
+            "\"rows\" limits what is read",
+        ),
+        (
+            "'*' = [{ scope = 'all', rows = 10 }]",
+            "\"rows\" limits what is read",
+        ),
+        (
+            "read = [{ scope = 'all', rows = 0 }]",
+            "\"rows\" of 0 shows nothing",
+        ),
+        (
+            "read = [{ scope = 'all', rows = 1 }]\n[permissions.a.'*']\nread = ['own']",
+            "the number would never count",
+        ),
+    ] {
+        let problems = checked(&format!("[permissions.a.accounts]\n{cell}\n")).expect_err(cell);
+        let problems = problems.to_string();
+        assert!(problems.contains(said), "{cell}: {problems}");
+    }
 }
 
 #[test]

@@ -243,9 +243,11 @@ fn x_8_nobody_gives_more_than_he_or_she_holds() {
         [permissions.seller.accounts]
         read = ['own']
         [permissions.a]
-        accounts = { read = ['own', 'group'], export = [{ scope = 'all', rows = 10 }], assign = [{ scope = 'own', to = ['own'] }] }
+        accounts = { read = ['own', 'group'], export = ['own'], assign = [{ scope = 'own', to = ['own'] }] }
+        contacts = { read = [{ scope = 'all', rows = 10 }] }
         [permissions.b]
         accounts = { read = ['all'], export = ['all'], assign = ['own'] }
+        contacts = { read = ['all'] }
         [permissions.c]
         boards = { read = ['all'] }
     ";
@@ -335,4 +337,34 @@ fields.region = { clear = ["own"], write = ["all"] }
     assert!(gives("A", "seller") && !gives("S", "a"));
     assert!(!gives("A", "b") && !gives("B", "a") && !gives("B", "seller"));
     assert!(["seller", "a", "b"].iter().all(|role| gives("C", role)));
+}
+
+#[test]
+fn s1_10_the_widest_number_counts_and_export_has_none() {
+    const TEN: &str = "read = [{ scope = 'all', rows = 10 }]";
+    const FIVE: &str = "read = [{ scope = 'own', rows = 5 }]";
+    for (a, b, limit) in [
+        (TEN, "create = ['own']", Some(10)),
+        (TEN, FIVE, Some(10)),
+        (FIVE, "read = ['own']", None),
+        // Out of reach of the export, rows count.
+        (TEN, "export = ['own']", Some(10)),
+        (FIVE, "export = ['own']", None),
+        (TEN, "export = ['all']", None),
+        // A number that doesn't count yet takes nothing away, and one without a number gives nothing yet.
+        (
+            TEN,
+            "read = [{ scope = 'own', rows = 20, when = 's' }]",
+            Some(10),
+        ),
+        (TEN, "read = [{ scope = 'own', when = 's' }]", Some(10)),
+        ("export = ['all']", "create = ['own']", None),
+    ] {
+        let set = policy(&format!(
+            "[settings.s]\n[permissions.a.accounts]\n{a}\n[permissions.b.accounts]\n{b}\n\
+             [permissions.c.boards]\nread = ['all']\n[permissions.seller.boards]\nread = ['all']\n"
+        ));
+        let access = Access::compute(&set, somebody(&["A", "B"]));
+        assert_eq!(access.row_limit(&set, "accounts", 0.0), limit, "{a}; {b}");
+    }
 }

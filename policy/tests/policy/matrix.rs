@@ -10,7 +10,7 @@ const MATRIX: &str = r#"
 [permissions.administrator]
 "*" = { "*" = ["all"] }
 [permissions."sell & <er>"]
-accounts = { read = ["own", { scope = "group", when = "inbox" }], create = ["own"], assign = [{ scope = "reports", to = ["reports"] }], export = [{ scope = "all", rows = 10 }] }
+accounts = { read = [{ scope = "own", rows = 10 }, { scope = "group", when = "inbox", rows = 20 }], create = ["own"], assign = [{ scope = "reports", to = ["reports"] }], export = ["all"] }
 contacts = { read = [{ scope = "group_tree", when = "inbox" }], update = ["parent"] }
 "#;
 
@@ -49,11 +49,11 @@ fn the_table_is_sorted_and_says_what_bounds_a_scope() {
     assert_eq!(
         lines,
         [
-            "accounts read: own () own",
-            "accounts read: group (inbox) group",
+            "accounts read: own up to 10 rows () own",
+            "accounts read: group up to 20 rows (inbox) group",
             "accounts create: own () own",
             "accounts assign: reports to reports () tree",
-            "accounts export: all up to 10 rows () all",
+            "accounts export: all () all",
             "contacts read: group_tree (inbox) tree",
             "contacts update: parent (update) () linked",
         ]
