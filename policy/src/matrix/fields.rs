@@ -46,7 +46,8 @@ pub fn field_lines(policy: &PolicySet, wanted: impl Fn(&Field) -> bool) -> Vec<F
             | Action::Assign
             | Action::Import
             | Action::Export
-            | Action::Customise => continue,
+            | Action::Customise
+            | Action::Aggregate => continue,
         };
         let when = line.when.as_ref();
         let when = when.map_or_else(String::new, |when| format!(" while {when}"));

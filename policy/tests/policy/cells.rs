@@ -43,7 +43,11 @@ fn a_restriction_of_every_module_names_each() {
         [Action::Update, Action::Customise].into()
     );
     let set = policy("[restrictions.x]\nmodule = 'boards'\nactions = ['read']\n");
-    assert_eq!(set.restrictions["x"].actions, [Action::Read].into());
+    // What narrows reading narrows aggregates.
+    assert_eq!(
+        set.restrictions["x"].actions,
+        [Action::Read, Action::Aggregate].into()
+    );
 }
 
 #[test]

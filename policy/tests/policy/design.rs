@@ -36,7 +36,8 @@ impl World {
             | Action::Claim
             | Action::Import
             | Action::Export
-            | Action::Customise => granted(action) && unrestricted(action),
+            | Action::Customise
+            | Action::Aggregate => granted(action) && unrestricted(action),
         }
     }
 
@@ -175,7 +176,8 @@ impl World {
             | Action::Assign
             | Action::Claim
             | Action::Import
-            | Action::Customise => &[],
+            | Action::Customise
+            | Action::Aggregate => &[],
         };
         let to_me = |given: &Given| match given.to {
             Ok(person) => person == me,
