@@ -170,12 +170,8 @@ fn s1_10_what_carries_no_rows_is_not_counted() {
     ] {
         assert_eq!(rows(&mut lena, sql).expect(sql), number, "{sql}");
     }
-    answers(
-        &database,
-        "small_lena",
-        "SELECT count(*) FROM companies",
-        "6",
-    );
+    let counted = "SELECT count(*) FROM companies";
+    answers(&database, "small_lena", counted, counted);
     // Writing within the CRM is no reading.
     lena.batch_execute("BEGIN; UPDATE companies SET sector = 'x'; UPDATE deals SET name = c.name FROM companies AS c WHERE c.id = company_id; ROLLBACK")
         .expect("nothing is returned");
