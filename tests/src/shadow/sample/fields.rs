@@ -26,7 +26,7 @@ fn renderings(table: &str) -> &'static [(&'static str, &'static [Rendering])] {
             ("birth_date", &[Clear, Month, Year]),
         ],
         "accounts" => &[
-            ("annual_revenue", &[Clear, Round(1000), Null]),
+            ("annual_revenue", &[Clear, Round(30000), Null]),
             ("phone", &[Clear, Hash]),
             ("website", &[Clear, Constant("hidden")]),
             ("custom", &[Clear, Null]),
@@ -36,7 +36,7 @@ fn renderings(table: &str) -> &'static [(&'static str, &'static [Rendering])] {
             ("phone", &[Clear, Partial(3, 2)]),
         ],
         "opportunities" => &[
-            ("amount", &[Clear, Round(100), Null]),
+            ("amount", &[Clear, Round(700), Null]),
             ("close_date", &[Clear, Year]),
         ],
         "quotes" => &[
@@ -45,7 +45,7 @@ fn renderings(table: &str) -> &'static [(&'static str, &'static [Rendering])] {
         ],
         "tickets" => &[("subject", &[Clear, Partial(5, 0)])],
         "events" => &[("starts_at", &[Clear, Year])],
-        "campaigns" => &[("budget", &[Clear, Round(1000)])],
+        "campaigns" => &[("budget", &[Clear, Round(30000)])],
         "reports" => &[("query", &[Clear, Null])],
         "users" => &[("email", &[Clear, Email])],
         _ => &[],
