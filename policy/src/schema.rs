@@ -154,3 +154,17 @@ impl Schema {
 
 /// Returns a [`Schema`] as one `text` value: a JSON array of tables.
 pub const SCHEMA_SQL: &str = include_str!("schema.sql");
+
+/// Whether a column of this type can hold a key.
+pub(crate) fn is_key_type(type_name: &str) -> bool {
+    matches!(
+        type_name,
+        "pg_catalog.int2"
+            | "pg_catalog.int4"
+            | "pg_catalog.int8"
+            | "pg_catalog.uuid"
+            | "pg_catalog.text"
+            | "pg_catalog.varchar"
+            | "pg_catalog.bpchar"
+    )
+}

@@ -26,7 +26,7 @@ use crate::policy_set::{Column, PolicySet, RowFilter};
 use crate::predicate::{Predicate, RenderedColumn};
 use crate::problem::{Collector, Problems};
 use crate::quote;
-use crate::schema::{Schema, TableName};
+use crate::schema::{Schema, TableName, is_key_type};
 
 pub use one_cell::change_cell;
 
@@ -270,18 +270,4 @@ impl Checker<'_> {
 /// Splits `schema.table`.
 fn split_name(name: &str) -> Option<(&str, &str)> {
     name.split_once('.')
-}
-
-/// Whether a column of this type can hold a key.
-fn is_key_type(type_name: &str) -> bool {
-    matches!(
-        type_name,
-        "pg_catalog.int2"
-            | "pg_catalog.int4"
-            | "pg_catalog.int8"
-            | "pg_catalog.uuid"
-            | "pg_catalog.text"
-            | "pg_catalog.varchar"
-            | "pg_catalog.bpchar"
-    )
 }

@@ -6,7 +6,7 @@ use super::Checker;
 use super::builtin::builtin_modules;
 use crate::document::ModuleMap;
 use crate::policy_set::{Column, GroupPlace, KeyColumn, Module, Owner, ParentTarget, RowFilter};
-use crate::schema::TableName;
+use crate::schema::{TableName, is_key_type};
 
 /// What a CRM may have nothing for.
 const LACKS: [&str; 6] = ["owner", "creator", "group", "key", "parent", "related"];
@@ -130,7 +130,7 @@ impl Checker<'_> {
         match self.schema.tables[table].primary_key.as_slice() {
             [key] => {
                 let facts = &self.schema.tables[table].columns[key];
-                super::is_key_type(&facts.type_name).then(|| Column {
+                is_key_type(&facts.type_name).then(|| Column {
                     name: key.clone(),
                     type_name: facts.type_name.clone(),
                 })

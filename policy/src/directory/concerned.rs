@@ -10,7 +10,7 @@ use super::person::Needed;
 use super::{Active, Directory, Facts, Holder, Source, Supervision, Told};
 use crate::access::roles_held;
 use crate::policy_set::{Column, KeyColumn, PolicySet};
-use crate::schema::TableName;
+use crate::schema::{TableName, is_key_type};
 
 /// What a person and a row of the directory can have in common. Keys are text, as in [`Facts`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -197,17 +197,9 @@ fn differing<'a>(changed: &'a Changed, places: &[usize]) -> Vec<&'a Row> {
     rows.map(|(row, _)| row).collect()
 }
 
-/// Whether equal values of the column, and no others, are printed alike.
+/// Whether equal values of the column, and no others, are printed alike: `bpchar` is padded.
 fn is_exact(column: &Column) -> bool {
-    matches!(
-        column.type_name.as_str(),
-        "pg_catalog.int2"
-            | "pg_catalog.int4"
-            | "pg_catalog.int8"
-            | "pg_catalog.uuid"
-            | "pg_catalog.text"
-            | "pg_catalog.varchar"
-    )
+    is_key_type(&column.type_name) && column.type_name != "pg_catalog.bpchar"
 }
 
 /// Everything that the directory's tables tell. A part's columns say whom its rows are about as well: two
