@@ -166,12 +166,12 @@ unsafe extern "C-unwind" fn is_not_plain(function: pg_sys::Oid, _: *mut std::ffi
 
 /// Whether an operator of PostgreSQL's compares by the order of a type, by a collation of its own.
 pub(super) unsafe fn may_compare(operator: pg_sys::Oid, collation: pg_sys::Oid) -> bool {
-    #[cfg(not(feature = "pg18"))]
-    use pg_sys::get_op_btree_interpretation as interpretations;
-    #[cfg(feature = "pg18")]
-    use pg_sys::get_op_index_interpretation as interpretations;
     // SAFETY: cache look-ups.
-    unsafe { is_builtin(operator) && is_builtin(collation) && !interpretations(operator).is_null() }
+    unsafe {
+        is_builtin(operator)
+            && is_builtin(collation)
+            && !pg_sys::get_op_btree_interpretation(operator).is_null()
+    }
 }
 
 /// Whether the operator finds what is equal, as unique indexes have it.
