@@ -350,12 +350,9 @@ pub(crate) fn share_level(action: Action) -> Option<ShareLevel> {
         Action::Read | Action::Export => Some(ShareLevel::Read),
         Action::Update => Some(ShareLevel::Update),
         Action::Delete => Some(ShareLevel::Delete),
-        Action::Create
-        | Action::Assign
-        | Action::Claim
-        | Action::Import
-        | Action::Customise
-        | Action::Aggregate => None,
+        Action::Create | Action::Assign | Action::Claim | Action::Import | Action::Customise => {
+            None
+        }
     }
 }
 

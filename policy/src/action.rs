@@ -27,13 +27,11 @@ pub enum Action {
     Export,
     /// Write the rows of a configuration module.
     Customise,
-    /// See counts, sums and averages of groups of records, and no record: where nothing is read.
-    Aggregate,
 }
 
 impl Action {
     /// Every action, in the order of the matrix.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::Read,
         Self::Create,
         Self::Update,
@@ -43,7 +41,6 @@ impl Action {
         Self::Import,
         Self::Export,
         Self::Customise,
-        Self::Aggregate,
     ];
 
     /// The name in documents and in generated policies.
@@ -58,7 +55,6 @@ impl Action {
             Self::Import => "import",
             Self::Export => "export",
             Self::Customise => "customise",
-            Self::Aggregate => "aggregate",
         }
     }
 

@@ -57,22 +57,8 @@ pub struct PolicySet {
     /// What roles may do with fields.
     #[serde(default, with = "permissions")]
     pub field_permissions: FieldPermissions,
-    /// Module → what the action `aggregate` shows of it.
-    #[serde(default)]
-    pub aggregates: BTreeMap<String, Aggregates>,
     /// Modules of the matrix that the mapping lacks, and fields as `module.field`.
     pub unmapped: BTreeSet<String>,
-}
-
-/// What the action `aggregate` shows of a module: columns.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Aggregates {
-    /// Those that groups are made by and that are compared.
-    pub dimensions: BTreeSet<String>,
-    /// Those that are summed up and averaged.
-    pub measures: BTreeSet<String>,
-    /// How many records a group has at least that is shown.
-    pub smallest_group: u32,
 }
 
 /// A column of a known type.

@@ -18,7 +18,6 @@ fn the_policy_is_taken_from_the_sample() {
         "sql/crm/mapping.toml",
         "sql/presets/s1-matrix.toml",
         "sql/crm/fields.toml",
-        "sql/crm/aggregates.toml",
     ];
     let files: String = files.map(text).concat();
     let known: Vec<&str> = files.lines().map(str::trim).collect();

@@ -34,7 +34,7 @@ pub(super) unsafe fn is_written_out(argument: *mut pg_sys::Node) -> bool {
 }
 
 /// The value of a constant that is a text and not NULL.
-pub(crate) unsafe fn constant_text(node: *mut pg_sys::Node) -> Option<String> {
+pub(super) unsafe fn constant_text(node: *mut pg_sys::Node) -> Option<String> {
     // SAFETY: the tag is checked before the node is read; the string is a copy of PostgreSQL's.
     unsafe {
         let constant = constant(node, pg_sys::TEXTOID)?;

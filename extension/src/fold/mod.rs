@@ -37,8 +37,8 @@ use crate::probe::{module, reaches_all, reaches_nothing};
 use crate::reach::{Set, attribute, holds_what};
 use crate::session::Person;
 
-pub(crate) use constants::{constant_bool, constant_text, text_constant};
-use constants::{constant_place, is_written_out};
+pub(crate) use constants::{constant_bool, text_constant};
+use constants::{constant_place, constant_text, is_written_out};
 pub(crate) use remembered::{Answered, Conditions};
 
 /// A function of Celador's whose answer may be known before a row is looked at.

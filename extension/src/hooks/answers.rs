@@ -92,11 +92,6 @@ impl Answers {
         (!shown.is_everything()).then_some(shown)
     }
 
-    /// The statement is planned for that person alone.
-    pub(super) fn are_of(&self, person: &Person) {
-        self.stamp.set(person.stamp);
-    }
-
     /// Which of these modules have a number of rows for whoever asks. All might, where that isn't known.
     pub(super) fn limited(&self, modules: &[String]) -> Vec<String> {
         let Some(person) = self.person().filter(|_| !modules.is_empty()) else {

@@ -1,7 +1,7 @@
 //! Looks at every table of a statement: takes `covered()` out of the policies that it has seen, and
 //! refuses protected tables that stand without theirs.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ptr::NonNull;
 use std::rc::Rc;
 
@@ -24,8 +24,6 @@ pub(super) struct Cover {
     pub(super) calls_sql: Cell<bool>,
     /// Whether a table stands in it under its policy.
     pub(super) protects: Cell<bool>,
-    /// The queries whose groups are released, and not their rows.
-    pub(super) released: RefCell<Vec<*mut pg_sys::Query>>,
 }
 
 /// A table of a query that stands there under its policy.
@@ -43,7 +41,6 @@ impl Cover {
     pub(super) unsafe fn query(&self, query: *mut pg_sys::Query, views: &mut Vec<pg_sys::Oid>) {
         // SAFETY: walks a rewritten tree by PostgreSQL's own structure.
         unsafe {
-            self.release_aggregates(query);
             let protected = self.tables(query, views);
             let through = self.mask(query, &protected);
             let tables = elements::<pg_sys::RangeTblEntry>((*query).rtable);

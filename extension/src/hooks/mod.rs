@@ -3,7 +3,6 @@
 //! A hook itself is plain C ABI without a guard, so that PostgreSQL's own errors pass through it
 //! untouched; what Celador does stands in guarded functions beside it.
 
-mod aggregates;
 mod answers;
 mod closed_settings;
 mod copies;

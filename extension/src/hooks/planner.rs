@@ -1,6 +1,6 @@
 //! The planner's hook: covers each statement before it is planned, and keeps plans.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::ffi::{c_char, c_int};
 
 use pgrx::prelude::*;
@@ -162,7 +162,6 @@ unsafe extern "C-unwind" fn cover(query: *mut pg_sys::Query, options: c_int) -> 
         answers: unsafe { Answers::to(query) },
         calls_sql: Cell::default(),
         protects: Cell::default(),
-        released: RefCell::default(),
     };
     // SAFETY: the planner owns the tree, and expects hooks to change it.
     let carried = unsafe { cover.limit_rows(query) };

@@ -42,7 +42,7 @@ pub(crate) fn action(name: &str) -> Action {
         errors::raise(
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
             format!("\"{name}\" is no action"),
-            "read, create, update, delete, assign, claim, import, export, customise or aggregate.",
+            "read, create, update, delete, assign, claim, import, export or customise.",
         )
     })
 }

@@ -17,7 +17,7 @@ pub(crate) const EXAMPLES: [&str; 2] = [
 ];
 
 /// The sections in the order in which a document is written.
-const ORDER: [&str; 9] = [
+const ORDER: [&str; 8] = [
     "mapping",
     "roles",
     "permissions",
@@ -25,7 +25,6 @@ const ORDER: [&str; 9] = [
     "restrictions",
     "settings",
     "fields",
-    "aggregates",
     "limits",
 ];
 

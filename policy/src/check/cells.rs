@@ -148,7 +148,7 @@ impl Checker<'_> {
                     self.problems.add(
                         &path,
                         format!("\"{written}\" is no action"),
-                        "read, create, update, delete, assign, claim, import, export, customise, aggregate or \"*\"",
+                        "read, create, update, delete, assign, claim, import, export, customise or \"*\"",
                     );
                     continue;
                 }

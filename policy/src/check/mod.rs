@@ -1,6 +1,5 @@
 //! The check: turns a document into a [`PolicySet`], or says everything that is wrong with it.
 
-mod aggregates;
 mod builtin;
 mod cells;
 mod children;
@@ -93,7 +92,6 @@ impl<'a> Checker<'a> {
             fields: BTreeMap::new(),
             known_columns: BTreeMap::new(),
             field_permissions: BTreeMap::new(),
-            aggregates: BTreeMap::new(),
             unmapped: Default::default(),
             directory,
             modules,
@@ -106,7 +104,6 @@ impl<'a> Checker<'a> {
             set.fields = self.fields(&set);
             set.known_columns = self.known_columns(&set);
             set.field_permissions = self.field_permissions(&set);
-            set.aggregates = self.aggregates(&set);
             set.unmapped = std::mem::take(&mut self.unmapped);
             set
         });

@@ -165,10 +165,6 @@ impl Checker<'_> {
             {
                 actions.insert(Action::Customise);
             }
-            // What narrows reading narrows what is told of all together.
-            if actions.contains(&Action::Read) {
-                actions.insert(Action::Aggregate);
-            }
             let restriction = Restriction {
                 groups: written.groups.clone(),
                 users: written.users.clone(),

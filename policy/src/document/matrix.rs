@@ -27,9 +27,6 @@ pub struct Matrix {
     pub fields: BTreeMap<String, BTreeMap<String, FieldRule>>,
     /// `[tags.NAME]`: what fields with the tag are shown as, unless they say otherwise.
     pub tags: BTreeMap<String, TagRule>,
-    /// `[aggregates.MODULE]`: what the action `aggregate` shows of a module.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub aggregates: BTreeMap<String, AggregateRule>,
     /// `[limits]`: bounds on the document and the directory.
     pub limits: Limits,
 }
@@ -185,18 +182,6 @@ pub struct TagRule {
     /// The renderings of fields that list none, most revealing first. Where two tags of a field differ,
     /// the field lists its own.
     pub renderings: Vec<String>,
-}
-
-/// `[aggregates.MODULE]`: what the action `aggregate` shows of a module.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct AggregateRule {
-    /// The fields that groups are made by, and that WHERE may compare. The fewer values they have, the better.
-    pub dimensions: BTreeSet<String>,
-    /// The fields of numbers that are summed up and averaged.
-    pub measures: BTreeSet<String>,
-    /// How many records a group has at least that is shown; 5 if left out, and never fewer.
-    pub smallest_group: Option<u32>,
 }
 
 /// `[limits]`: bounds on the document and the directory.

@@ -32,8 +32,8 @@ pub use mapping::{
     ValueSource,
 };
 pub use matrix::{
-    AggregateRule, Cell, FieldCell, FieldGrant, FieldRule, Limits, Matrix, Restriction, RoleRule,
-    RuleMap, Scope, ScopeName, ScopeTerm, SettingRule, TagRule,
+    Cell, FieldCell, FieldGrant, FieldRule, Limits, Matrix, Restriction, RoleRule, RuleMap, Scope,
+    ScopeName, ScopeTerm, SettingRule, TagRule,
 };
 pub use one_or_many::OneOrMany;
 

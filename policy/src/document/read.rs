@@ -10,8 +10,8 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::{
-    AggregateRule, Cell, Document, FieldRule, Limits, Mapping, Matrix, Restriction, RoleRule,
-    RuleMap, Scope, ScopeTerm, SettingRule, TagRule,
+    Cell, Document, FieldRule, Limits, Mapping, Matrix, Restriction, RoleRule, RuleMap, Scope,
+    ScopeTerm, SettingRule, TagRule,
 };
 
 /// A document with all its sections side by side, as it is written.
@@ -26,7 +26,6 @@ struct Sections {
     settings: BTreeMap<String, SettingRule>,
     fields: BTreeMap<String, BTreeMap<String, FieldRule>>,
     tags: BTreeMap<String, TagRule>,
-    aggregates: BTreeMap<String, AggregateRule>,
     limits: Limits,
 }
 
@@ -43,7 +42,6 @@ impl<'de> Deserialize<'de> for Document {
                 settings: sections.settings,
                 fields: sections.fields,
                 tags: sections.tags,
-                aggregates: sections.aggregates,
                 limits: sections.limits,
             },
         })

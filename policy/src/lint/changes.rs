@@ -108,7 +108,7 @@ fn without_effect(policy: &PolicySet) -> Vec<Found> {
             }
             Action::Assign => !can_be_given(module),
             Action::Claim => module.owners.is_empty(),
-            Action::Read | Action::Import | Action::Export | Action::Aggregate => false,
+            Action::Read | Action::Import | Action::Export => false,
         };
         if nothing {
             found.push(Found::new(

@@ -46,8 +46,7 @@ pub fn field_lines(policy: &PolicySet, wanted: impl Fn(&Field) -> bool) -> Vec<F
             | Action::Assign
             | Action::Import
             | Action::Export
-            | Action::Customise
-            | Action::Aggregate => continue,
+            | Action::Customise => continue,
         };
         let when = line.when.as_ref();
         let when = when.map_or_else(String::new, |when| format!(" while {when}"));

@@ -43,11 +43,7 @@ fn a_restriction_of_every_module_names_each() {
         [Action::Update, Action::Customise].into()
     );
     let set = policy("[restrictions.x]\nmodule = 'boards'\nactions = ['read']\n");
-    // What narrows reading narrows aggregates.
-    assert_eq!(
-        set.restrictions["x"].actions,
-        [Action::Read, Action::Aggregate].into()
-    );
+    assert_eq!(set.restrictions["x"].actions, [Action::Read].into());
 }
 
 #[test]

@@ -36,8 +36,7 @@ impl World {
             | Action::Claim
             | Action::Import
             | Action::Export
-            | Action::Customise
-            | Action::Aggregate => granted(action) && unrestricted(action),
+            | Action::Customise => granted(action) && unrestricted(action),
         }
     }
 
@@ -176,8 +175,7 @@ impl World {
             | Action::Assign
             | Action::Claim
             | Action::Import
-            | Action::Customise
-            | Action::Aggregate => &[],
+            | Action::Customise => &[],
         };
         let to_me = |given: &Given| match given.to {
             Ok(person) => person == me,

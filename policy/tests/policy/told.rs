@@ -7,7 +7,7 @@ use celador_policy::directory::{Facts, GroupNode, HeldRole, SettingValue, Share}
 use celador_policy::{Document, PolicySet, check};
 
 use crate::schema_text::schema;
-use crate::world::{GROUPS, MODULES, PEOPLE, ROLES, Scope, World};
+use crate::world::{GROUPS, PEOPLE, ROLES, Scope, World};
 
 const TABLES: &str = "
 crm.accounts: id int8 pk, creator text, region text
@@ -68,9 +68,6 @@ impl World {
                     let _ = writeln!(text, "{} = [{}]", action.name(), scopes.join(", "));
                 }
             }
-        }
-        for module in MODULES {
-            let _ = writeln!(text, "[aggregates.{module}]");
         }
         for (at, restriction) in self.restrictions.iter().enumerate() {
             let groups: Vec<String> = restriction

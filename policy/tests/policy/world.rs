@@ -289,20 +289,16 @@ pub(crate) fn restriction() -> impl Strategy<Value = Restriction> {
             Some("has_role('r2') OR region IS NULL"),
         ]),
     )
-        .prop_map(|(groups, people, modules, mut actions, when, predicate)| {
-            // What narrows reading narrows aggregates.
-            if actions.contains(&Action::Read) && !actions.contains(&Action::Aggregate) {
-                actions.push(Action::Aggregate);
-            }
-            Restriction {
+        .prop_map(
+            |(groups, people, modules, actions, when, predicate)| Restriction {
                 groups,
                 people,
                 modules,
                 actions,
                 when,
                 predicate,
-            }
-        })
+            },
+        )
 }
 
 /// A world.
