@@ -19,6 +19,9 @@ enum Awaited {
     CopyEnd,
 }
 
+/// How many messages may wait for their answers: each takes a byte. Drivers send some thousands at most.
+const MOST_AWAITED: usize = 1 << 20;
+
 /// No transaction is open.
 pub const IDLE: u8 = b'I';
 
@@ -49,8 +52,8 @@ impl Default for Pipeline {
 }
 
 impl Pipeline {
-    /// A message of that type goes to the server.
-    pub fn sent(&mut self, kind: u8) {
+    /// A message of that type goes to the server. Whether it may: not too many wait for their answers.
+    pub fn sent(&mut self, kind: u8) -> bool {
         let awaited = match kind {
             b'P' => Awaited::Parse,
             b'B' => Awaited::Bind,
@@ -60,25 +63,23 @@ impl Pipeline {
             b'Q' => Awaited::Query,
             b'S' => Awaited::Sync,
             b'c' | b'f' => Awaited::CopyEnd,
-            _ => return,
+            _ => return true,
         };
         match awaited {
-            Awaited::CopyEnd => {
-                if self.copy_in {
-                    self.copy_in = false;
-                } else if !self.awaited.is_empty() {
-                    self.awaited.push_back(awaited);
-                }
-                return;
+            Awaited::CopyEnd if self.copy_in => {
+                self.copy_in = false;
+                return true;
             }
+            Awaited::CopyEnd if self.awaited.is_empty() => return true,
+            Awaited::CopyEnd => {}
             Awaited::Sync => {
                 if self.copy_in {
-                    return;
+                    return true;
                 }
                 self.skipping = false;
                 self.batch = false;
             }
-            _ if self.skipping => return,
+            _ if self.skipping => return true,
             Awaited::Query => self.batch = false,
             Awaited::Parse
             | Awaited::Bind
@@ -87,6 +88,7 @@ impl Pipeline {
             | Awaited::Close => self.batch = true,
         }
         self.awaited.push_back(awaited);
+        self.awaited.len() <= MOST_AWAITED
     }
 
     /// A message of that type came from the server; of ReadyForQuery also the status.
@@ -173,7 +175,7 @@ mod tests {
         let mut pipeline = Pipeline::default();
         for word in words.split_whitespace() {
             match word.as_bytes() {
-                [b'>', kind] => pipeline.sent(*kind),
+                [b'>', kind] => assert!(pipeline.sent(*kind)),
                 [b'<', kind] => pipeline.received(*kind, None),
                 [b'<', b'Z', status] => pipeline.received(b'Z', Some(*status)),
                 _ => panic!("{word}"),
@@ -247,5 +249,13 @@ mod tests {
         assert!(after(">Q <C <ZT").is_quiet());
         assert!(after(">Q <E <ZE").is_quiet());
         assert_eq!(after(">Q <C <ZT").status(), b'T');
+    }
+
+    /// The server is silent about a COPY's end where there is no COPY.
+    #[test]
+    fn what_is_never_answered_is_bounded() {
+        let mut pipeline = after(">P");
+        let sent = (0..2 * MOST_AWAITED).take_while(|_| pipeline.sent(b'c'));
+        assert_eq!(sent.count(), MOST_AWAITED - 1);
     }
 }

@@ -1,8 +1,8 @@
 //! Bytes from client to server and back, in session mode.
 //!
 //! Both ways look at headers of five bytes and pass on what they have read. Only three things are put in
-//! or taken out: the messages that sign the person in (ahead of a transaction's first statement, in the
-//! same write; their answers are swallowed), messages that aren't for clients, and what the proxy says
+//! or taken out: the messages that sign the person in (ahead of a session's first statement, in the same
+//! write, and after doubt; their answers are swallowed), messages that aren't for clients, and what the proxy says
 //! itself, between two messages of the server's.
 
 mod to_client;
@@ -95,8 +95,8 @@ impl Relay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Relays until one side is gone, or the session must end.
-    pub async fn run(&self, client: BoxedStream, server: BoxedStream, limits: Limits) {
+    /// Relays until one side is gone, or the session must end. Whether the server may still be busy.
+    pub async fn run(&self, client: BoxedStream, server: BoxedStream, limits: Limits) -> bool {
         let (mut from_client, mut to_client) = tokio::io::split(client);
         let (mut from_server, mut to_server) = tokio::io::split(server);
         let ended = tokio::select! {
@@ -109,7 +109,6 @@ impl Relay {
         }
         let quiet = self.state().pipeline.is_quiet();
         let goodbye = async {
-            // In the middle of something the server notices by itself.
             if quiet {
                 to_server.write_all(b"X\0\0\0\x04").await?;
             }
@@ -119,6 +118,7 @@ impl Relay {
         if let Ok(Err(error)) = tokio::time::timeout(LAST_WORDS, goodbye).await {
             tracing::debug!(%error, "a connection is lost");
         }
+        !quiet
     }
 
     /// Says something to the client between two messages.

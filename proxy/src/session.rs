@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::authentication::{self, Unproven};
-use crate::cancel::Cancels;
+use crate::cancel::{Cancels, Target};
 use crate::config::Config;
 use crate::gate::{Gate, Guest, Stranger};
 use crate::identity::{Keys, SessionIdentity};
@@ -101,7 +101,18 @@ impl Proxy {
         drop(stranger);
         tracing::info!(%peer, login = startup.user, person, "signed in");
         match self.connect(&mut stream, &startup, &person).await {
-            Ok(Some(session)) => session.run(stream, self.limits()).await,
+            Ok(Some(session)) => {
+                let target = session.target;
+                // A server that has nothing to write doesn't notice that the client is gone.
+                if session.run(stream, self.limits()).await {
+                    let patience = self.config.limits.connect();
+                    match tokio::time::timeout(patience, self.upstream.cancel(target)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::warn!("a statement is left running: {error:#}"),
+                        Err(_) => tracing::warn!("a statement is left running"),
+                    }
+                }
+            }
             Ok(None) => {}
             Err(error) => tracing::debug!(%peer, %error, "the client is gone"),
         }
@@ -229,6 +240,7 @@ impl Proxy {
         Ok(Some(Session {
             relay: Relay::new(identity, Arc::clone(&self.keys)),
             server: server.stream,
+            target: server.target,
             _key: key,
         }))
     }
@@ -257,13 +269,16 @@ impl Proxy {
 struct Session {
     relay: Relay,
     server: BoxedStream,
+    /// How to cancel what it runs.
+    target: Target,
     /// The client may cancel as long as the session lasts.
     _key: crate::cancel::CancelKey,
 }
 
 impl Session {
-    async fn run(self, client: BoxedStream, limits: relay::Limits) {
-        self.relay.run(client, self.server, limits).await;
+    /// Whether the server may still be busy when it has ended.
+    async fn run(self, client: BoxedStream, limits: relay::Limits) -> bool {
+        self.relay.run(client, self.server, limits).await
     }
 }
 

@@ -10,6 +10,8 @@ use crate::reply::{Refusal, ready};
 /// PostgreSQL's limits on the messages of clients: for those that carry statements and data, and for the others.
 const LARGE: u32 = 0x3fff_fffe;
 const SMALL: u32 = 10_000;
+/// Of a message without contents.
+const BARE: u32 = 4;
 
 /// What is done with a message of the client's.
 enum Verdict {
@@ -98,8 +100,13 @@ impl Relay {
                     self.refuse(&refusal).await;
                     return Ok(());
                 }
-                // The server does what it was asked before, and closes the connection.
-                Some(Verdict::Goodbye) => std::future::pending().await,
+                // The server does what it was asked before, and closes the connection: unless the client is
+                // gone before that.
+                Some(Verdict::Goodbye) => {
+                    let mut rest = [0; 64];
+                    while client.read(&mut rest).await? > 0 {}
+                    return Ok(());
+                }
                 Some(Verdict::Pass | Verdict::PassAfter(_) | Verdict::Drop) | None => {}
             }
         }
@@ -143,7 +150,8 @@ impl Relay {
                     "function calls of the protocol (fastpath, large objects of drivers) don't go through the proxy",
                     "Call the function in a SELECT.",
                 );
-                if !state.pipeline.is_quiet() || state.signing_in {
+                // A client that doesn't hear the answers gets no more of them to wait for.
+                if !state.pipeline.is_quiet() || state.signing_in || !state.say.is_empty() {
                     return Verdict::Refuse(refusal);
                 }
                 let words = [refusal.error(), ready(state.pipeline.status())].concat();
@@ -157,7 +165,13 @@ impl Relay {
                 )));
             }
         }
-        state.pipeline.sent(kind);
+        if !state.pipeline.sent(kind) {
+            return Verdict::Refuse(Refusal::new(
+                "54000",
+                "too many messages wait for their answers",
+                "Send Sync or Flush, and read what comes, before sending more.",
+            ));
+        }
         verdict
     }
 }
@@ -174,6 +188,8 @@ pub(super) fn nobody() -> Refusal {
 fn limit(kind: u8) -> u32 {
     match kind {
         b'Q' | b'P' | b'B' | b'd' | b'F' => LARGE,
+        // The server would wait for the rest of a goodbye.
+        b'X' => BARE,
         // An unknown type is told apart by its name, not by its length.
         _ => SMALL,
     }

@@ -12,7 +12,7 @@ use postgres_protocol::password::scram_sha_256;
 
 use crate::stage::Setup;
 
-/// Refused on purpose, as README.md says.
+/// Refused on purpose, as docs/proxy.md says.
 const REFUSED: [&str; 1] = ["large object API (fastpath function call)"];
 
 #[test]

@@ -190,7 +190,7 @@ fn whoever_takes_too_long_or_comes_too_often() {
 }
 
 /// A session by hand, to send in it what no driver sends.
-fn signed_in(proxy: &Proxy, database: &str, minor: u32) -> (TcpStream, Vec<u8>) {
+pub(crate) fn signed_in(proxy: &Proxy, database: &str, minor: u32) -> (TcpStream, Vec<u8>) {
     use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
     use postgres_protocol::message::frontend;
     let mut socket = proxy.socket();
@@ -231,7 +231,7 @@ fn message(socket: &mut TcpStream) -> (u8, Vec<u8>) {
     (kind, body)
 }
 
-fn query(sql: &str) -> Vec<u8> {
+pub(crate) fn query(sql: &str) -> Vec<u8> {
     let length = (sql.len() as u32 + 5).to_be_bytes();
     [&b"Q"[..], &length, sql.as_bytes(), b"\0"].concat()
 }

@@ -2,6 +2,7 @@
 
 mod checked;
 mod clients;
+mod exhausting;
 mod hostile;
 mod mixed;
 mod people;

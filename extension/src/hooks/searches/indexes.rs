@@ -17,7 +17,9 @@ pub(super) unsafe fn known(indexes: *mut pg_sys::List) -> *mut pg_sys::List {
         for index in elements::<pg_sys::IndexOptInfo>(indexes) {
             let columns = (*index).nkeycolumns as usize;
             if (*index).relam.to_u32() < pg_sys::FirstNormalObjectId
-                && (0..columns).all(|at| is_known(*(*index).opfamily.add(at)))
+                && (0..columns).all(|at| {
+                    is_known(pg_sys::OperatorFamilyRelationId, *(*index).opfamily.add(at))
+                })
             {
                 known = pg_sys::lappend(known, index.cast());
             }
@@ -26,13 +28,14 @@ pub(super) unsafe fn known(indexes: *mut pg_sys::List) -> *mut pg_sys::List {
     }
 }
 
-unsafe fn is_known(family: pg_sys::Oid) -> bool {
+/// Whether an object of that catalog is PostgreSQL's or a known module's.
+pub(super) unsafe fn is_known(catalog: pg_sys::Oid, object: pg_sys::Oid) -> bool {
     // SAFETY: catalog look-ups; the name is PostgreSQL's copy.
     unsafe {
-        if family.to_u32() < pg_sys::FirstNormalObjectId {
+        if object.to_u32() < pg_sys::FirstNormalObjectId {
             return true;
         }
-        let extension = pg_sys::getExtensionOfObject(pg_sys::OperatorFamilyRelationId, family);
+        let extension = pg_sys::getExtensionOfObject(catalog, object);
         if extension == pg_sys::InvalidOid {
             return false;
         }

@@ -81,6 +81,16 @@ impl Unproven {
             Self::Function(function) => {
                 format!("{} could fail, or tell of a hidden row", name(function))
             }
+            Self::Operator(operator) => {
+                // SAFETY: as above.
+                let name = unsafe { pg_sys::get_opname(operator) };
+                if name.is_null() {
+                    return "the operator isn't PostgreSQL's own".to_owned();
+                }
+                // SAFETY: as above.
+                let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
+                format!("operator {name} isn't PostgreSQL's own")
+            }
             Self::Characters(function) => format!(
                 "{} reads characters, and the encoding or the collation may refuse some",
                 name(function)

@@ -7,6 +7,7 @@ use celador_policy::leakproof::{
 };
 use pgrx::prelude::*;
 
+use super::indexes::is_known;
 use crate::hooks::tree::{elements, is_a};
 
 /// `internal` and `c` in `pg_language`.
@@ -29,6 +30,8 @@ pub(in crate::hooks) enum Unproven {
     Function(pg_sys::Oid),
     /// The function reads characters, and the encoding or the collation could refuse some.
     Characters(pg_sys::Oid),
+    /// The operator is somebody's own: so may be its negator, which estimates ask as well.
+    Operator(pg_sys::Oid),
     /// What the function compares with isn't known to be sound.
     Other(pg_sys::Oid),
 }
@@ -68,6 +71,7 @@ pub(in crate::hooks) unsafe fn prove(node: *mut pg_sys::Node) -> Result<(), Unpr
         } else if tag == pg_sys::NodeTag::T_OpExpr {
             let operation = node.cast::<pg_sys::OpExpr>();
             pg_sys::set_opfuncid(operation);
+            known((*operation).opno)?;
             all((*operation).args)?;
             fits(
                 (*operation).opfuncid,
@@ -77,6 +81,7 @@ pub(in crate::hooks) unsafe fn prove(node: *mut pg_sys::Node) -> Result<(), Unpr
         } else if tag == pg_sys::NodeTag::T_ScalarArrayOpExpr {
             let operation = node.cast::<pg_sys::ScalarArrayOpExpr>();
             pg_sys::set_sa_opfuncid(operation);
+            known((*operation).opno)?;
             all((*operation).args)?;
             fits(
                 (*operation).opfuncid,
@@ -90,6 +95,16 @@ pub(in crate::hooks) unsafe fn prove(node: *mut pg_sys::Node) -> Result<(), Unpr
         } else {
             Err(Unproven::Shape)
         }
+    }
+}
+
+/// Whether an operator, and whatever it is linked with, is PostgreSQL's or a known extension's.
+unsafe fn known(operator: pg_sys::Oid) -> Result<(), Unproven> {
+    // SAFETY: catalog look-ups.
+    if unsafe { is_known(pg_sys::OperatorRelationId, operator) } {
+        Ok(())
+    } else {
+        Err(Unproven::Operator(operator))
     }
 }
 
