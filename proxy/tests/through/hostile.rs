@@ -239,7 +239,11 @@ pub(crate) fn query(sql: &str) -> Vec<u8> {
 fn kinds(socket: &mut TcpStream, ready: usize) -> String {
     let mut kinds = String::new();
     while kinds.matches('Z').count() < ready {
-        kinds.push(char::from(message(socket).0));
+        let (kind, body) = message(socket);
+        if kind == b'E' {
+            eprintln!("an error: {}", String::from_utf8_lossy(&body));
+        }
+        kinds.push(char::from(kind));
     }
     kinds
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -155,11 +156,15 @@ fn serve(database: &Database, authority: &Authority) {
     }
     database.run("ALTER SYSTEM SET ssl = on");
     database.run("SELECT pg_reload_conf()");
+    // Sessions tell of the setting before the postmaster has read the certificate.
     let until = Instant::now() + Duration::from_secs(10);
-    let mut superuser = database.superuser();
     loop {
-        let on: String = superuser.query_one("SHOW ssl", &[]).expect("told").get(0);
-        if on == "on" {
+        let mut socket = TcpStream::connect(("127.0.0.1", cluster().port())).expect("connected");
+        let request = [0, 0, 0, 8, 4, 210, 22, 47];
+        socket.write_all(&request).expect("sent");
+        let mut answer = [0];
+        socket.read_exact(&mut answer).expect("answered");
+        if answer == *b"S" {
             return;
         }
         assert!(Instant::now() < until, "the server has no TLS");
