@@ -118,11 +118,19 @@ fn with_companies(way: &str, number: usize) -> String {
 #[test]
 fn s1_10_no_way_of_reading_returns_more_rows() {
     let database = crm();
+    let has_xml = database
+        .superuser()
+        .batch_execute("SELECT xmlcomment('')")
+        .is_ok();
     for fold in ["on", "off"] {
         let mut lena = database.login("small_lena");
         lena.batch_execute(&format!("SET celador.fold = {fold}; {FUNCTIONS}"))
             .expect("functions of her own");
         for way in WAYS {
+            if way.contains("xml") && !has_xml {
+                eprintln!("not tested, the server is built without XML: {way}");
+                continue;
+            }
             let within = with_companies(way, 4);
             lena.batch_execute(&format!("BEGIN; {within}; ROLLBACK; CLOSE ALL"))
                 .unwrap_or_else(|error| panic!("{within}: {error:?}"));

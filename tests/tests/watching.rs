@@ -185,8 +185,8 @@ fn work_is_counted_for_the_database() {
     });
     assert!(computed_once);
     let after = read(&mut superuser);
-    // A role is taken: the access is computed again.
-    run(&mut superuser, "DELETE FROM roles WHERE user_id = 3");
+    // Her role is taken: the access is computed again.
+    run(&mut superuser, "DELETE FROM roles WHERE user_id = 2");
     number(&mut bea, "SELECT count(*) FROM cases");
     let later = read(&mut superuser);
     assert!(later[1] > after[1] && later[3] > after[3]);
