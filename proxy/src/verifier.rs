@@ -134,7 +134,7 @@ impl Users {
         let [a, b, c, d, ..] = derive(b"shape ");
         // By its place among them: where one comes or goes, a name at a border changes and no other.
         let part = u64::from(u32::from_be_bytes([a, b, c, d]));
-        let at = (part * self.shapes.len() as u64 >> 32) as usize;
+        let at = ((part * self.shapes.len() as u64) >> 32) as usize;
         let (iterations, length) = self.shapes[at];
         let salt = (0u8..).flat_map(|block| derive(&[b's', block, b' ']));
         Verifier {
