@@ -118,16 +118,30 @@ fn unmapped_columns_elsewhere_invalidate_nothing() {
         assert_eq!(orders(&mut bea), [2, 3, 4, 12]);
         assert_eq!(directory_reads(&database, &mut bea), before, "{update}");
     }
-    for update in [
-        "UPDATE staff SET boss = 5 WHERE id = 7",
-        "UPDATE badges SET floor = 3 WHERE login = 'firm_cem'",
-        "UPDATE badges SET valid = false WHERE login = 'firm_dan'",
-        "DELETE FROM badges WHERE login = 'firm_dan'",
+    // What is mapped does, at least those whom it concerns.
+    for (update, concerned) in [
+        ("UPDATE staff SET boss = 5 WHERE id = 7", "firm_bea"),
+        (
+            "UPDATE badges SET floor = 3 WHERE login = 'firm_cem'",
+            "firm_cem",
+        ),
+        (
+            "UPDATE badges SET valid = false WHERE login = 'firm_dan'",
+            "firm_dan",
+        ),
+        ("DELETE FROM badges WHERE login = 'firm_cem'", "firm_cem"),
     ] {
-        let before = directory_reads(&database, &mut bea);
+        let mut concerned = prepared(&database, concerned, "");
+        // Whoever isn't active gets an error.
+        let _ = concerned.batch_execute("EXECUTE orders");
+        let before = directory_reads(&database, &mut concerned);
         database.run(update);
         assert_eq!(orders(&mut bea), [2, 3, 4, 12]);
-        assert!(directory_reads(&database, &mut bea) > before, "{update}");
+        let _ = concerned.batch_execute("EXECUTE orders");
+        assert!(
+            directory_reads(&database, &mut concerned) > before,
+            "{update}"
+        );
     }
 }
 
