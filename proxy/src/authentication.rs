@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use pgwire::messages::startup::Authentication;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 use crate::gate::Stranger;
 use crate::identity::Keys;
 use crate::reply::{Refusal, encode};
 use crate::scram::{Exchange, MAX_MESSAGE_BYTES, MECHANISM, ScramError};
-use crate::stream::BoxedStream;
+use crate::stream::{BoxedStream, say};
 use crate::verifier::Users;
 
 /// Why a client hasn't proven who it is.
@@ -79,8 +79,7 @@ fn malformed(error: ScramError) -> Unproven {
 }
 
 async fn send(stream: &mut BoxedStream, message: &Authentication) -> std::io::Result<()> {
-    stream.write_all(&encode(message)).await?;
-    stream.flush().await
+    say(stream, &encode(message)).await
 }
 
 /// The body of the client's next message, which must be of the one type that belongs here.

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use anyhow::{Context, Result, bail};
 use bytes::BytesMut;
 use postgres_protocol::message::backend::Message;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 
 use crate::config::{Config, ListenMode, UpstreamTlsMode};
 use crate::identity::SessionIdentity;
 use crate::session::Proxy;
+use crate::stream::say;
 use crate::upstream::{Failure, Server, describe};
 
 /// Nobody has this key: what is signed here is of no use to anybody.
@@ -149,8 +150,7 @@ async fn sign_in(proxy: &Proxy, server: Server) -> Result<()> {
         SessionIdentity::new(NOBODY, carrier.database, carrier.process, carrier.clock, 1);
     let messages = identity.messages(&*proxy.keys()?, false)?;
     let mut stream = server.stream;
-    stream.write_all(&messages).await?;
-    stream.flush().await?;
+    say(&mut stream, &messages).await?;
     let mut buffer = BytesMut::new();
     let mut told = None;
     let answers = async {

@@ -23,7 +23,7 @@ use crate::reply::{Refusal, encode, ready};
 use crate::secret::Watched;
 use crate::startup::{self, Arrival, Turned};
 use crate::startup_packet::Startup;
-use crate::stream::{self, BoxedStream};
+use crate::stream::{self, BoxedStream, say};
 use crate::tls;
 use crate::upstream::{Failure, Upstream};
 use crate::verifier::Users;
@@ -288,11 +288,6 @@ fn unavailable() -> Refusal {
         "the proxy can't open a session on the server",
         "The proxy's log has the reason; celador-proxy check tells more.",
     )
-}
-
-async fn say(stream: &mut BoxedStream, words: &[u8]) -> std::io::Result<()> {
-    stream.write_all(words).await?;
-    stream.flush().await
 }
 
 /// Says why, and goes.

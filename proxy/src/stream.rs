@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// A connection, whatever carries it.
@@ -15,6 +15,15 @@ pub type BoxedStream = Box<dyn Stream>;
 
 /// After how long without a word the other side is asked whether it is there.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Writes, and holds nothing back.
+///
+/// # Errors
+/// The other side is gone.
+pub async fn say(stream: &mut BoxedStream, words: &[u8]) -> std::io::Result<()> {
+    stream.write_all(words).await?;
+    stream.flush().await
+}
 
 /// Sends at once, and notices when the other side is gone.
 ///

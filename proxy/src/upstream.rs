@@ -283,8 +283,7 @@ impl Upstream {
         let mut stream = self.open().await?;
         let mut request = BytesMut::new();
         frontend::cancel_request(target.process, target.key, &mut request);
-        stream.write_all(&request).await?;
-        stream.flush().await?;
+        stream::say(&mut stream, &request).await?;
         // It closes when it has passed the request on.
         let mut nothing = [0; 16];
         while stream.read(&mut nothing).await.unwrap_or(0) > 0 {}
@@ -299,8 +298,7 @@ struct Reader {
 
 impl Reader {
     async fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.stream.write_all(bytes).await?;
-        Ok(self.stream.flush().await?)
+        Ok(stream::say(&mut self.stream, bytes).await?)
     }
 
     /// The next message, and its bytes.
