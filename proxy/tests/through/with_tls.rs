@@ -189,7 +189,8 @@ fn the_server() {
     };
     let proxy = encrypted.start(&database);
     let output = proxy.psql("sergio", &[("PGSSLMODE", "disable")], "SELECT 1");
-    assert!(!output.good && proxy.log().contains("no TLS"), "{output:?}");
+    assert!(!output.good, "{output:?}");
+    proxy.wait_for_log("no TLS");
     serve(&database, &authority);
     let root = secret(&dir.path().join("root"), &authority.root);
     let other_root = secret(&dir.path().join("other"), &stranger.root);
