@@ -27,7 +27,9 @@ fn crm() -> Database {
         "SELECT celador.give_role('omar', 'clerk'), celador.give_role('yuki', 'analyst');
          CREATE SCHEMA mine; GRANT ALL ON SCHEMA mine TO small_people;
          CREATE TABLE mine.copied (id bigint, name text); GRANT ALL ON mine.copied TO small_people;
-         INSERT INTO mine.copied SELECT -g, 'old' FROM generate_series(1, 6) AS g",
+         INSERT INTO mine.copied SELECT -g, 'old' FROM generate_series(1, 6) AS g;
+         CREATE TABLE mine.keyed (id bigint PRIMARY KEY, name text); GRANT ALL ON mine.keyed TO small_people;
+         INSERT INTO mine.keyed SELECT g, 'old' FROM generate_series(1, 6) AS g",
     );
     database
 }
@@ -92,6 +94,16 @@ const WAYS: &[&str] = &[
     "WITH u AS (UPDATE companies SET sector = 'x' WHERE id IN (SELECT id FROM (FOUR) AS c) RETURNING name) SELECT * FROM u",
     "DELETE FROM companies WHERE id IN (SELECT id FROM (FOUR) AS c) RETURNING id",
     "INSERT INTO companies (id, name) SELECT id + 20, name FROM (FOUR) AS c RETURNING id",
+    "SELECT g, (SELECT max(c.name) FROM companies AS c WHERE c.id = g) FROM generate_series(1, (SELECT count(*) FROM (FOUR) AS n)) AS g",
+    "SELECT g, m.name FROM generate_series(1, (SELECT count(*) FROM (FOUR) AS n)) AS g, LATERAL (SELECT max(c.name) AS name FROM companies AS c WHERE c.id = g) AS m",
+    "SELECT g, (SELECT (SELECT max(c.name) FROM companies AS c WHERE c.id = g)) FROM generate_series(1, (SELECT count(*) FROM (FOUR) AS n)) AS g",
+    "UPDATE deals SET name = c.name FROM (FOUR) AS c WHERE c.id = company_id",
+    "UPDATE deals SET name = (SELECT c.name) FROM (FOUR) AS c WHERE c.id = company_id",
+    "UPDATE deals SET name = (SELECT string_agg(c.name, ',') FROM (FOUR) AS c) WHERE id = 1",
+    "UPDATE deals SET name = (SELECT c.name FROM companies AS c WHERE c.id = deals.id) WHERE id IN (SELECT id FROM (FOUR) AS c)",
+    "INSERT INTO companies (id, name) SELECT id + 20, name FROM (FOUR) AS c",
+    "INSERT INTO mine.keyed VALUES (1, '') ON CONFLICT (id) DO UPDATE SET name = ARRAY(SELECT name FROM (FOUR) AS c)::text",
+    "INSERT INTO mine.keyed SELECT g, '' FROM generate_series(1, (SELECT count(*) FROM (FOUR) AS n)) AS g ON CONFLICT (id) DO UPDATE SET name = (SELECT c.name FROM companies AS c WHERE c.id = keyed.id)",
     "PREPARE p AS FOUR; EXECUTE p; DEALLOCATE p",
     "PREPARE p AS FOUR; CREATE TEMP TABLE t AS EXECUTE p; DEALLOCATE p",
     "DECLARE c CURSOR FOR FOUR; FETCH ALL c",
@@ -180,9 +192,14 @@ fn s1_10_what_carries_no_rows_is_not_counted() {
     }
     let counted = "SELECT count(*) FROM companies";
     answers(&database, "small_lena", counted, counted);
-    // Writing within the CRM is no reading.
-    lena.batch_execute("BEGIN; UPDATE companies SET sector = 'x'; UPDATE deals SET name = c.name FROM companies AS c WHERE c.id = company_id; ROLLBACK")
-        .expect("nothing is returned");
+    // Where nothing of them is written either.
+    lena.batch_execute(
+        "BEGIN; UPDATE companies SET sector = 'x'; UPDATE companies SET sector = name;
+         UPDATE deals SET name = 'x' FROM companies AS c WHERE c.id = company_id;
+         INSERT INTO mine.keyed VALUES (1, 'new') ON CONFLICT (id) DO UPDATE SET name = excluded.name || keyed.name;
+         ROLLBACK",
+    )
+    .expect("nothing is returned");
     // Paging remains.
     for from in [0, 3] {
         let page = format!("SELECT name FROM companies ORDER BY id OFFSET {from} LIMIT 3");

@@ -2,8 +2,9 @@
 //!
 //! A row of the result counts as a row of each module that stands in its FROM, joins, sub-selects, views and
 //! WITH included, or in a sub-select of its SELECT list. So do groups: grouped by key they are rows. What
-//! aggregates without GROUP BY say of all rows is no row, nor is whether there is one (EXISTS, IN), nor
-//! what WHERE compares with.
+//! aggregates without GROUP BY say of all rows is no row, unless they are asked for each row of a query
+//! around them; nor is whether there is one (EXISTS, IN), nor what WHERE compares with. A row that is
+//! written counts as a row of what its values come from.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::CStr;
@@ -62,7 +63,7 @@ impl<'a> Carried<'a> {
                     let shown = self.shown((*query).targetList.cast());
                     let grouped =
                         !(*query).groupClause.is_null() || !(*query).groupingSets.is_null();
-                    if (*query).hasAggs && !grouped {
+                    if (*query).hasAggs && !grouped && !self.is_correlated(query) {
                         Tables::new()
                     } else {
                         &from | &shown
@@ -75,7 +76,17 @@ impl<'a> Carried<'a> {
         }
     }
 
-    /// What a statement that writes returns; what it writes where anybody may read it is counted.
+    /// Whether the innermost query is asked again for each row of a query around it.
+    unsafe fn is_correlated(&self, query: *mut pg_sys::Query) -> bool {
+        let around = 1..self.scopes.len();
+        // SAFETY: walks the tree by PostgreSQL's own structure.
+        around.into_iter().any(|up| unsafe {
+            let up = i32::try_from(up).unwrap_or(i32::MAX);
+            pg_sys::contain_vars_of_level(query.cast(), up)
+        })
+    }
+
+    /// What a statement that writes returns; what it writes of other tables is counted.
     unsafe fn written(&mut self, query: *mut pg_sys::Query, from: &Tables) -> Tables {
         // SAFETY: as in `query`.
         unsafe {
@@ -83,10 +94,7 @@ impl<'a> Carried<'a> {
                 return Tables::new();
             }
             let target = (*tree::entry(query, (*query).resultRelation)).relid;
-            if !self.catalog.protected.contains(&target) {
-                let written = from | &self.shown((*query).targetList.cast());
-                self.count_written(query, &written);
-            }
+            self.count_written(query, from);
             if (*query).returningList.is_null() {
                 return Tables::new();
             }
@@ -96,24 +104,46 @@ impl<'a> Carried<'a> {
         }
     }
 
-    unsafe fn count_written(&mut self, query: *mut pg_sys::Query, tables: &Tables) {
+    unsafe fn count_written(&mut self, query: *mut pg_sys::Query, from: &Tables) {
         // SAFETY: the planner owns the tree, and expects hooks to change it.
         unsafe {
-            let actions = elements::<pg_sys::MergeAction>((*query).mergeActionList);
-            for action in &actions {
-                let mut written = self.shown((**action).targetList.cast());
-                written.extend(tables);
-                if let Some(counts) = self.counts(&written) {
-                    (**action).qual = both((**action).qual, counts);
+            for action in elements::<pg_sys::MergeAction>((*query).mergeActionList) {
+                if let Some(counts) = self.counts_values(query, (*action).targetList, from) {
+                    (*action).qual = both((*action).qual, counts);
                 }
             }
-            let from = (*(*query).jointree).fromlist;
-            if actions.is_empty()
-                && !from.is_null()
-                && let Some(counts) = self.counts(tables)
+            let conflict = (*query).onConflict;
+            if !conflict.is_null()
+                // What was to be inserted has been counted.
+                && let Some(counts) =
+                    self.counts_values(query, (*conflict).onConflictSet, &Tables::new())
+            {
+                (*conflict).onConflictWhere = both((*conflict).onConflictWhere, counts);
+            }
+            if let Some(counts) = self.counts_values(query, (*query).targetList, from)
+                && !(*(*query).jointree).fromlist.is_null()
             {
                 pull_up::add(query, counts);
             }
+        }
+    }
+
+    /// What counts the rows that a list of written values comes from. `from`: what stands beside the table.
+    unsafe fn counts_values(
+        &mut self,
+        query: *mut pg_sys::Query,
+        values: *mut pg_sys::List,
+        from: &Tables,
+    ) -> Option<*mut pg_sys::Node> {
+        // SAFETY: as in `query`.
+        unsafe {
+            let mut written = self.shown(values.cast());
+            let named = pg_sys::pull_varnos_of_level(std::ptr::null_mut(), values.cast(), 0);
+            let own = pg_sys::bms_make_singleton((*query).resultRelation);
+            if !pg_sys::bms_is_subset(named, own) {
+                written.extend(from);
+            }
+            self.counts(&written)
         }
     }
 
