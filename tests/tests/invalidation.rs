@@ -416,6 +416,35 @@ fn tables_that_join_the_directory_later_are_watched() {
     );
 }
 
+/// DDL tells of a new policy, whatever it is.
+#[test]
+fn commands_that_change_a_table_of_the_directory_are_heard() {
+    let database = desk();
+    database.run(
+        "SET ROLE desk_owner; CREATE TABLE more_roles () INHERITS (roles); RESET ROLE;
+         INSERT INTO more_roles VALUES (2, 'administrator')",
+    );
+    let mut bea = database.login("desk_bea");
+    run(&mut bea, KEPT);
+    let all = [1, 2, 3, 4, 5, 6];
+    for (command, seen) in [
+        ("", &all[..]),
+        ("ALTER TABLE more_roles NO INHERIT roles", &[2]),
+        ("ALTER TABLE more_roles INHERIT roles", &all),
+        ("DROP TABLE more_roles", &[2]),
+        (
+            "ALTER TABLE roles ALTER COLUMN role TYPE text
+             USING CASE user_id WHEN 2 THEN 'administrator' ELSE role END",
+            &all,
+        ),
+    ] {
+        database.run(command);
+        for sql in ASK {
+            assert_eq!(ids(&mut bea, sql), seen, "{command}: {sql}");
+        }
+    }
+}
+
 #[test]
 fn triggers_of_the_directory_fire_in_replica_mode_too() {
     let database = desk();
