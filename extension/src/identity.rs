@@ -313,7 +313,7 @@ fn unknown(login: &str) -> Nobody {
 }
 
 /// Whether a database role may carry tokens: then its own name stands for nobody.
-fn is_carrier(catalog: &Catalog, role: pg_sys::Oid) -> bool {
+pub(crate) fn is_carrier(catalog: &Catalog, role: pg_sys::Oid) -> bool {
     // SAFETY: cache look-ups.
     if unsafe { pg_sys::superuser_arg(role) } {
         return false;

@@ -38,6 +38,48 @@ fn carriers_have_no_login_mapping() {
 }
 
 #[test]
+fn a_login_that_carries_identities_does_not_change_itself() {
+    let database = carried();
+    database.run(
+        "CREATE FUNCTION for_carriers() RETURNS void SECURITY DEFINER LANGUAGE sql AS
+           $$ ALTER ROLE desk_pool SET work_mem = '5MB' $$;
+         CREATE ROLE desk_other",
+    );
+    let mut pool = database.login("desk_pool");
+    for person in [None, Some("2")] {
+        if let Some(person) = person {
+            act_as(&mut pool, person);
+        }
+        for sql in [
+            "ALTER ROLE desk_pool PASSWORD 'known'",
+            "ALTER USER CURRENT_USER VALID UNTIL '2000-01-01'",
+            "ALTER ROLE SESSION_USER SET search_path = mine",
+            "ALTER ROLE desk_pool IN DATABASE template1 SET search_path = mine",
+            "ALTER ROLE desk_pool RESET ALL",
+            "ALTER ROLE desk_people SET search_path = mine",
+            "SET ROLE desk_people; ALTER ROLE CURRENT_USER SET search_path = mine",
+            "ALTER GROUP desk_pool ADD USER desk_other",
+            "GRANT desk_pool TO desk_other",
+            "REVOKE desk_people FROM desk_pool",
+            "DO $$ BEGIN EXECUTE 'ALTER ROLE desk_pool SET search_path = mine'; END $$",
+        ] {
+            let said = denied(pool.batch_execute(sql));
+            assert!(
+                said.message.contains("carries identities"),
+                "{sql}: {said:?}"
+            );
+            pool.batch_execute("RESET ROLE").expect("everybody may");
+        }
+    }
+    // What a superuser wrote for it, and what concerns others, is PostgreSQL's to decide.
+    run(&mut pool, "SELECT for_carriers()");
+    let said = denied(pool.batch_execute("ALTER ROLE desk_other SET search_path = mine"));
+    assert!(!said.message.contains("carries"), "{said:?}");
+    let mut bea = database.login("desk_bea");
+    run(&mut bea, "ALTER ROLE CURRENT_USER SET work_mem = '5MB'");
+}
+
+#[test]
 fn failing_to_become_somebody_leaves_nobody() {
     let database = carried();
     let mut pool = database.login("desk_pool");

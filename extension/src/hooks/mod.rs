@@ -4,6 +4,7 @@
 //! untouched; what Celador does stands in guarded functions beside it.
 
 mod answers;
+mod carrier_guard;
 mod closed_settings;
 mod copies;
 pub(crate) mod copy;

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 
 use super::injected;
 use super::tree::elements;
-use super::{copy, extension, maintenance, owner_guard};
+use super::{carrier_guard, copy, extension, maintenance, owner_guard};
 use crate::watch::{Counter, Kind, Raising};
 use crate::{catalog, errors, identity, kept_snapshot, relations, session, spi};
 
@@ -47,6 +47,9 @@ unsafe extern "C-unwind" fn utility(
     unsafe {
         if owner_guard::defines((*statement).utilityStmt) {
             owner_guard::refuse((*statement).utilityStmt);
+        }
+        if carrier_guard::changes_role((*statement).utilityStmt) {
+            carrier_guard::refuse((*statement).utilityStmt);
         }
         let statement = if concerns((*statement).utilityStmt) {
             look(statement)

@@ -73,6 +73,8 @@ fn sql_becomes_nobody_else() {
         "SELECT set_config('celador.identity', 'x', false)",
         "SET log_parameter_max_length = -1",
         "ALTER TABLE accounts DISABLE ROW LEVEL SECURITY",
+        "ALTER ROLE CURRENT_USER PASSWORD 'known'",
+        "ALTER ROLE CURRENT_USER SET search_path = mine",
     ] {
         assert!(sergio.batch_execute(sql).is_err(), "{sql}");
         // In force again with the next transaction, whatever that did to it.
