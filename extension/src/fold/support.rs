@@ -10,8 +10,8 @@ use celador_policy::key_set::KeySet;
 use pgrx::prelude::*;
 
 use super::{Question, keys};
-use crate::hooks::raw_function;
 use crate::hooks::tree::elements;
+use crate::hooks::{raw_function, searches};
 use crate::plan_stamp;
 use crate::session::{self, Person};
 use crate::{catalog, spi};
@@ -186,6 +186,9 @@ unsafe fn index_condition(
                 return None;
             }
             let table = (*index).rel;
+            if searches::makes_paths_again((*request).root, table) {
+                return None;
+            }
             let rows = (*table).tuples * share((*request).root, value, (*table).relid as i32, keys);
             if by_index(index, keys.len() as f64, rows) >= otherwise(request, rows) {
                 return None;
@@ -212,18 +215,37 @@ unsafe fn by_index(index: *mut pg_sys::IndexOptInfo, keys: f64, rows: f64) -> f6
     // SAFETY: the planner's own numbers.
     unsafe {
         let table = (*index).rel;
-        let pages = f64::from((*table).pages).max(1.0);
-        let read = (2.0 * pages * rows / (2.0 * pages + rows)).min(pages);
-        let (random, in_order) = (pg_sys::random_page_cost, pg_sys::seq_page_cost);
         let heap = if holds_all(index) {
-            read * (1.0 - (*table).allvisfrac) * random
+            pages_read(table, rows) * (1.0 - (*table).allvisfrac) * pg_sys::random_page_cost
         } else {
-            read * (random - (random - in_order) * (read / pages).sqrt())
+            in_order_of_pages(table, rows)
         };
-        keys * (KEY_IN_PLAN + 2.0 * pg_sys::cpu_operator_cost)
-            + heap
-            + rows * (pg_sys::cpu_index_tuple_cost + pg_sys::cpu_tuple_cost)
+        keys * (KEY_IN_PLAN + 2.0 * pg_sys::cpu_operator_cost) + heap + of_rows(rows)
     }
+}
+
+/// How many pages hold so many rows of a table.
+unsafe fn pages_read(table: *mut pg_sys::RelOptInfo, rows: f64) -> f64 {
+    // SAFETY: the planner's own numbers.
+    let pages = f64::from(unsafe { (*table).pages }).max(1.0);
+    (2.0 * pages * rows / (2.0 * pages + rows)).min(pages)
+}
+
+/// What reading the pages of so many rows costs, each once.
+unsafe fn in_order_of_pages(table: *mut pg_sys::RelOptInfo, rows: f64) -> f64 {
+    // SAFETY: the planner's own numbers.
+    unsafe {
+        let pages = f64::from((*table).pages).max(1.0);
+        let read = pages_read(table, rows);
+        let (random, in_order) = (pg_sys::random_page_cost, pg_sys::seq_page_cost);
+        read * (random - (random - in_order) * (read / pages).sqrt())
+    }
+}
+
+/// What looking at so many rows that an index has found costs.
+fn of_rows(rows: f64) -> f64 {
+    // SAFETY: the planner's own numbers.
+    unsafe { rows * (pg_sys::cpu_index_tuple_cost + pg_sys::cpu_tuple_cost) }
 }
 
 /// Whether the index holds every column that the statement uses of its table.
@@ -272,7 +294,8 @@ unsafe fn otherwise(request: *mut pg_sys::SupportRequestIndexCondition, rows: f6
         let fetch = pg_sys::random_page_cost + pg_sys::cpu_tuple_cost;
         let in_order = f64::from((*table).pages) * pg_sys::seq_page_cost
             + all * (pg_sys::cpu_tuple_cost + LOOK_UP * pg_sys::cpu_operator_cost);
-        let (mut others, mut indexed) = (1.0, 1.0);
+        let mut others = 1.0;
+        let mut conditions = Vec::new();
         for condition in elements::<pg_sys::RestrictInfo>((*table).baserestrictinfo) {
             let selectivity = (*condition).norm_selec;
             if (*condition).clause.cast() == (*request).node || !(0.0..=1.0).contains(&selectivity)
@@ -280,14 +303,13 @@ unsafe fn otherwise(request: *mut pg_sys::SupportRequestIndexCondition, rows: f6
                 continue;
             }
             others *= selectivity;
-            if has_index(table, condition) {
-                indexed *= selectivity;
-            }
+            conditions.push(condition);
         }
-        let mut cheapest = in_order;
-        if indexed < 1.0 {
-            cheapest = cheapest.min(all * indexed * fetch);
-        }
+        let by_others = elements::<pg_sys::IndexOptInfo>((*table).indexlist)
+            .into_iter()
+            .filter_map(|index| share_found(index, &conditions))
+            .map(|share| in_order_of_pages(table, all * share) + of_rows(all * share));
+        let mut cheapest = by_others.fold(in_order, f64::min);
         let limit = (*root).limit_tuples;
         if limit > 0.0 && !(*root).query_pathkeys.is_null() {
             let found = (rows * others).max(1.0);
@@ -297,8 +319,36 @@ unsafe fn otherwise(request: *mut pg_sys::SupportRequestIndexCondition, rows: f6
     }
 }
 
-/// Whether a condition compares what an index begins with.
-unsafe fn has_index(table: *mut pg_sys::RelOptInfo, condition: *mut pg_sys::RestrictInfo) -> bool {
+/// The share of the rows that an index finds by these conditions on its columns, from the first one on;
+/// `None`: none is on its first.
+unsafe fn share_found(
+    index: *mut pg_sys::IndexOptInfo,
+    conditions: &[*mut pg_sys::RestrictInfo],
+) -> Option<f64> {
+    let mut found = None;
+    // SAFETY: the planner's own index and conditions.
+    unsafe {
+        for column in 0..(*index).nkeycolumns {
+            let on_column = conditions
+                .iter()
+                .filter(|condition| compares(**condition, index, column))
+                .map(|condition| (**condition).norm_selec)
+                .reduce(|one, other| one * other);
+            let Some(share) = on_column else {
+                break;
+            };
+            found = Some(found.unwrap_or(1.0) * share);
+        }
+    }
+    found
+}
+
+/// Whether a condition compares a column of an index.
+unsafe fn compares(
+    condition: *mut pg_sys::RestrictInfo,
+    index: *mut pg_sys::IndexOptInfo,
+    column: i32,
+) -> bool {
     // SAFETY: node types are checked before they are read.
     unsafe {
         let clause = (*condition).clause.cast::<pg_sys::Node>();
@@ -310,12 +360,8 @@ unsafe fn has_index(table: *mut pg_sys::RelOptInfo, condition: *mut pg_sys::Rest
         } else {
             return false;
         };
-        elements::<pg_sys::IndexOptInfo>((*table).indexlist)
+        elements::<pg_sys::Node>(arguments)
             .into_iter()
-            .any(|index| {
-                elements::<pg_sys::Node>(arguments)
-                    .into_iter()
-                    .any(|argument| pg_sys::match_index_to_operand(argument, 0, index))
-            })
+            .any(|argument| pg_sys::match_index_to_operand(argument, column, index))
     }
 }

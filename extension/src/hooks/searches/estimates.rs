@@ -79,35 +79,45 @@ unsafe extern "C-unwind" fn find(
     true
 }
 
-/// Estimates again how many rows the table's conditions find, with statistics for these, all of the closed
-/// list. Whether it has.
-pub(super) unsafe fn again(
-    root: *mut pg_sys::PlannerInfo,
+/// The table's conditions that are, or hold, some of these, all of the closed list: PostgreSQL has guessed how
+/// many rows they find. None where they aren't to be estimated again.
+pub(super) unsafe fn guessed(
     relation: *mut pg_sys::RelOptInfo,
-    table: pg_sys::Oid,
     proven: &[*mut pg_sys::RestrictInfo],
-) -> bool {
+) -> Vec<*mut pg_sys::RestrictInfo> {
+    let mut guessed = Vec::new();
     // SAFETY: the planner's own structures.
     unsafe {
-        let mut guessed = Vec::new();
         let all = elements::<pg_sys::RestrictInfo>((*relation).baserestrictinfo);
         // What was never estimated would be while the statistics are open.
-        if !all.iter().all(|condition| is_estimated(*condition)) {
-            return false;
+        if proven.is_empty()
+            || !all.iter().all(|condition| is_estimated(*condition))
+            || mistake("conditions of the list are guessed")
+        {
+            return guessed;
         }
         for condition in all {
             holds(condition, proven, &mut guessed);
         }
-        if guessed.is_empty() || mistake("conditions of the list are guessed") {
-            return false;
-        }
+    }
+    guessed
+}
+
+/// Estimates again how many rows the table's conditions find, with statistics for these.
+pub(super) unsafe fn again(
+    root: *mut pg_sys::PlannerInfo,
+    relation: *mut pg_sys::RelOptInfo,
+    table: pg_sys::Oid,
+    guessed: Vec<*mut pg_sys::RestrictInfo>,
+) {
+    // SAFETY: the planner's own structures.
+    unsafe {
         for condition in guessed {
             (*condition).norm_selec = -1.0;
         }
         let _open = Open::on(table);
         pg_sys::set_baserel_size_estimates(root, relation);
     }
-    true
 }
 
 /// While it lives, statistics of the table are open; they are closed after an error too.

@@ -29,6 +29,8 @@ pub(super) use estimates::install;
 pub(super) use proof::is_proven;
 use speech::OfPolicy;
 
+use std::cell::Cell;
+
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
 
@@ -36,6 +38,11 @@ use super::tree::{elements, is_a};
 use crate::{catalog, plan_notes};
 
 static ON: GucSetting<bool> = GucSetting::<bool>::new(true);
+
+thread_local! {
+    /// Paths are being made with what is known of the searches.
+    static IS_AGAIN: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Defines the setting. Called once, when the library is loaded.
 pub(crate) fn define_setting() {
@@ -57,26 +64,21 @@ pub(super) unsafe fn look(
 ) {
     // SAFETY: the planner's own structures.
     unsafe {
-        if (*root).qual_security_level == 0
-            || (*entry).rtekind != pg_sys::RTEKind::RTE_RELATION
-            || !catalog::was_protected((*entry).relid)
-        {
+        if !is_protected(root, entry) {
             return;
         }
-        let is_plain = !(*entry).inh
-            && (*entry).tablesample.is_null()
-            && matches!((*entry).relkind as u8, b'r' | b'm');
+        let is_plain = is_plain(entry);
         let of_policy = OfPolicy::of(root, (*relation).relid);
         if is_plain {
+            let _again = Again::begin();
             let proven = if ON.get() {
                 proven(relation)
             } else {
                 Vec::new()
             };
-            if !proven.is_empty()
-                && paths::are_plain(relation)
-                && estimates::again(root, relation, (*entry).relid, &proven)
-            {
+            let guessed = estimates::guessed(relation, &proven);
+            if !guessed.is_empty() && paths::are_plain(relation) {
+                estimates::again(root, relation, (*entry).relid, guessed);
                 // They hold how many rows were expected.
                 (*relation).ppilist = std::ptr::null_mut();
                 paths::again(root, relation, || {
@@ -106,6 +108,57 @@ pub(super) unsafe fn look(
             notes::note(relation, (*entry).relid, &of_policy, ON.get());
         }
         speech::hold_back(root, relation, &of_policy);
+    }
+}
+
+unsafe fn is_protected(root: *mut pg_sys::PlannerInfo, entry: *mut pg_sys::RangeTblEntry) -> bool {
+    // SAFETY: the planner's own structures.
+    unsafe {
+        (*root).qual_security_level != 0
+            && (*entry).rtekind == pg_sys::RTEKind::RTE_RELATION
+            && catalog::was_protected((*entry).relid)
+    }
+}
+
+unsafe fn is_plain(entry: *mut pg_sys::RangeTblEntry) -> bool {
+    // SAFETY: the planner's own entry.
+    unsafe {
+        !(*entry).inh
+            && (*entry).tablesample.is_null()
+            && matches!((*entry).relkind as u8, b'r' | b'm')
+    }
+}
+
+/// Whether the paths that are being made of a table will be made again, once it is known how many rows
+/// its searches find: what costs much may wait for that.
+pub(crate) unsafe fn makes_paths_again(
+    root: *mut pg_sys::PlannerInfo,
+    relation: *mut pg_sys::RelOptInfo,
+) -> bool {
+    // SAFETY: the planner's own structures; a table has its entry at its number.
+    unsafe {
+        let entry = *(*root).simple_rte_array.add((*relation).relid as usize);
+        ON.get()
+            && !IS_AGAIN.get()
+            && is_protected(root, entry)
+            && is_plain(entry)
+            && !estimates::guessed(relation, &proven(relation)).is_empty()
+    }
+}
+
+/// While it lives, paths are made with what is known; not longer, after an error too.
+struct Again;
+
+impl Again {
+    fn begin() -> Self {
+        IS_AGAIN.set(true);
+        Self
+    }
+}
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        IS_AGAIN.set(false);
     }
 }
 
