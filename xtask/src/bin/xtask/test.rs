@@ -94,20 +94,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
     // The proxy's unit tests take seconds, and are in the same package.
     let integration = ["--package=celador-tests", "--package=celador-proxy"];
-    let words = match &arguments.name {
-        Some(name) => [&integration[..], &[name]].concat(),
-        None => [
-            &integration[..],
-            &["--package=xtask", "--package=celador-benches"],
-        ]
-        .concat(),
+    // These are about no version of PostgreSQL: they run once, beside the last, which has the fewest others.
+    let once: &[&str] = match arguments.name {
+        Some(_) => &[],
+        None => &["--package=xtask", "--package=celador-benches"],
+    };
+    let name: Vec<&str> = arguments.name.as_deref().into_iter().collect();
+    let words = [&integration[..], once, &name].concat();
+    let of_version = |major: u32| match ready.last() {
+        Some(last) if *last == major => words.clone(),
+        Some(_) | None => [&integration[..], &name].concat(),
     };
     let built = step("integration tests: build".into(), &|| {
         test(&[&["--no-run"], words.as_slice()].concat())
     });
     if built {
         for majors in ready.chunks(AT_ONCE) {
-            steps.extend(side_by_side(majors, arguments, &words));
+            steps.extend(side_by_side(majors, arguments, &of_version));
         }
     }
     summary(&steps)
@@ -118,11 +121,15 @@ const AT_ONCE: usize = 2;
 
 /// Runs the tests of several versions: what the first prints is seen at once, the others' when they
 /// end.
-fn side_by_side(majors: &[u32], arguments: &Arguments, words: &[&str]) -> Vec<Step> {
+fn side_by_side<'a>(
+    majors: &[u32],
+    arguments: &Arguments,
+    words: &(impl Fn(u32) -> Vec<&'a str> + Sync),
+) -> Vec<Step> {
     let settings = arguments.settings.join(",");
     let test = |major: u32, at_once: bool| {
         let name = format!("PostgreSQL {major}: tests");
-        let mut command = cargo_command(&test_words(words));
+        let mut command = cargo_command(&test_words(&words(major)));
         command
             .env("CELADOR_PG", major.to_string())
             .env("CELADOR_SETTINGS", &settings);
