@@ -24,19 +24,35 @@ pub(crate) const SEEN: [Fault; 3] = [
     },
 ];
 
-pub(crate) const WRITTEN: [Fault; 3] = [
+pub(crate) const PLANNED: [Fault; 2] =
+    made_while_planning!("a field is forgotten", "all renderings are granted");
+
+pub(crate) const WRITTEN: [Fault; 3] = made_while_planning!(
+    "what is shown is written",
+    "NULL isn't shown",
+    "MERGE writes what is shown"
+);
+
+/// Found after half a minute to a minute and a half each.
+pub(crate) const RARE: [Fault; 2] =
+    made_while_planning!("creating writes every field", "a guess is answered");
+
+/// As these, in the document.
+pub(crate) const RARE_IN_THE_DOCUMENT: [Fault; 1] = [Fault {
+    name: "a field is written by another scope",
+    change: Document(
+        "close_date = { clear = [\"all\"], write = [\"reports\"] }",
+        "close_date = { clear = [\"all\"], write = [\"unassigned\"] }",
+    ),
+}];
+
+/// What 3,000 statements don't tell: the sample has too few rows, or statements, of that kind.
+pub(crate) const MISSED_IN_THE_DOCUMENT: [Fault; 2] = [
     Fault {
         name: "writing a field follows from seeing it",
         change: Document(
             "starts_at = { clear = [\"own\"], write = [\"reports\"] }",
             "starts_at = { clear = [\"own\"], write = [\"own\"] }",
-        ),
-    },
-    Fault {
-        name: "a field is written by another scope",
-        change: Document(
-            "close_date = { clear = [\"all\"], write = [\"reports\"] }",
-            "close_date = { clear = [\"all\"], write = [\"unassigned\"] }",
         ),
     },
     Fault {
@@ -48,19 +64,10 @@ pub(crate) const WRITTEN: [Fault; 3] = [
     },
 ];
 
-pub(crate) const PLANNED: [Fault; 9] = made_while_planning!(
-    "a field is forgotten",
-    "all renderings are granted",
+/// As these, while statements are planned; the tests of masks find each.
+pub(crate) const MISSED: [Fault; 4] = made_while_planning!(
     "masks pass outer joins",
     "grouping sets are overlooked",
-    "what is shown is written",
-    "NULL isn't shown",
     "ON CONFLICT writes what is shown",
-    "MERGE writes what is shown",
-    "a guess is answered",
-);
-
-pub(crate) const GUARDED: [Fault; 2] = made_while_planning!(
     "seeing a field is writing it",
-    "creating writes every field"
 );
