@@ -11,40 +11,24 @@
 use pgrx::prelude::*;
 
 use super::tree::elements;
-use crate::{catalog, errors, identity, relations, spi};
-
-/// Whether the statement may change a role, or who is its member.
-pub(super) unsafe fn changes_role(statement: *mut pg_sys::Node) -> bool {
-    // SAFETY: every node begins with its tag.
-    let tag = unsafe { (*statement).type_ };
-    matches!(
-        tag,
-        pg_sys::NodeTag::T_AlterRoleStmt
-            | pg_sys::NodeTag::T_AlterRoleSetStmt
-            | pg_sys::NodeTag::T_GrantRoleStmt
-    )
-}
+use crate::catalog::Catalog;
+use crate::{errors, identity, relations};
 
 /// Refuses a change of the session's own login, and of a role that it is a member of, where the login carries
 /// identities. What a superuser's definer function does for it its author wrote.
-#[pg_guard]
-pub(super) unsafe extern "C-unwind" fn refuse(statement: *mut pg_sys::Node) {
-    if spi::is_internal() {
-        return;
-    }
-    let Some(catalog) = catalog::current() else {
-        return;
-    };
+pub(super) unsafe fn refuse(catalog: &Catalog, statement: *mut pg_sys::Node) {
     // SAFETY: the statement is PostgreSQL's own; reads the backend's state, and caches.
     unsafe {
+        let roles = changed(statement);
         let login = pg_sys::GetSessionUserId();
-        if pg_sys::superuser_arg(pg_sys::GetUserId())
+        if roles.is_empty()
+            || pg_sys::superuser_arg(pg_sys::GetUserId())
             || catalog.is_exempt(login)
-            || !identity::is_carrier(&catalog, login)
+            || !identity::is_carrier(catalog, login)
         {
             return;
         }
-        for role in changed(statement) {
+        for role in roles {
             if pg_sys::is_member_of_role_nosuper(login, role) {
                 errors::denied(
                     format!(
@@ -66,7 +50,7 @@ pub(super) unsafe extern "C-unwind" fn refuse(statement: *mut pg_sys::Node) {
     }
 }
 
-/// The roles that a statement changes; one that isn't there PostgreSQL tells of.
+/// The roles that a statement changes, or whose members it does; one that isn't there PostgreSQL tells of.
 unsafe fn changed(statement: *mut pg_sys::Node) -> Vec<pg_sys::Oid> {
     // SAFETY: the node's type is checked before it is read; looks names up.
     unsafe {
@@ -80,7 +64,7 @@ unsafe fn changed(statement: *mut pg_sys::Node) -> Vec<pg_sys::Oid> {
             of((*statement.cast::<pg_sys::AlterRoleStmt>()).role)
         } else if is(pg_sys::NodeTag::T_AlterRoleSetStmt) {
             of((*statement.cast::<pg_sys::AlterRoleSetStmt>()).role)
-        } else {
+        } else if is(pg_sys::NodeTag::T_GrantRoleStmt) {
             let granted = (*statement.cast::<pg_sys::GrantRoleStmt>()).granted_roles;
             elements::<pg_sys::AccessPriv>(granted)
                 .into_iter()
@@ -88,6 +72,8 @@ unsafe fn changed(statement: *mut pg_sys::Node) -> Vec<pg_sys::Oid> {
                 .filter(|name| !name.is_null())
                 .map(|name| pg_sys::get_role_oid(name, true))
                 .collect()
+        } else {
+            Vec::new()
         }
     }
 }

@@ -9,8 +9,8 @@ use pgrx::prelude::*;
 
 use super::tree::elements;
 use super::utility::named;
-use crate::catalog::{self, Catalog};
-use crate::{errors, relations, spi};
+use crate::catalog::Catalog;
+use crate::{errors, relations};
 
 /// Whether the statement may define something: all but those that certainly don't.
 pub(super) unsafe fn defines(statement: *mut pg_sys::Node) -> bool {
@@ -43,17 +43,10 @@ pub(super) unsafe fn defines(statement: *mut pg_sys::Node) -> bool {
 }
 
 /// Refuses a definition by a guarded owner.
-#[pg_guard]
-pub(super) unsafe extern "C-unwind" fn refuse(statement: *mut pg_sys::Node) {
-    if spi::is_internal() {
-        return;
-    }
-    let Some(catalog) = catalog::current() else {
-        return;
-    };
+pub(super) unsafe fn refuse(catalog: &Catalog, statement: *mut pg_sys::Node) {
     // SAFETY: the statement is PostgreSQL's own.
     unsafe {
-        if !is_guarded(&catalog) || is_about_temporary(statement) {
+        if !is_guarded(catalog) || is_about_temporary(statement) {
             return;
         }
     }

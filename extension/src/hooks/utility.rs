@@ -46,10 +46,7 @@ unsafe extern "C-unwind" fn utility(
     // SAFETY: the arguments are PostgreSQL's own.
     unsafe {
         if owner_guard::defines((*statement).utilityStmt) {
-            owner_guard::refuse((*statement).utilityStmt);
-        }
-        if carrier_guard::changes_role((*statement).utilityStmt) {
-            carrier_guard::refuse((*statement).utilityStmt);
+            refuse((*statement).utilityStmt);
         }
         let statement = if concerns((*statement).utilityStmt) {
             look(statement)
@@ -78,6 +75,21 @@ unsafe extern "C-unwind" fn utility(
         kept_snapshot::renew_plans();
         if begun && is_of_materialized_view((*statement).utilityStmt) {
             maintenance::end();
+        }
+    }
+}
+
+/// Refuses what a definition may not do, whoever's it is.
+#[pg_guard]
+unsafe extern "C-unwind" fn refuse(definition: *mut pg_sys::Node) {
+    if spi::is_internal() {
+        return;
+    }
+    if let Some(catalog) = catalog::current() {
+        // SAFETY: the statement is PostgreSQL's own.
+        unsafe {
+            owner_guard::refuse(&catalog, definition);
+            carrier_guard::refuse(&catalog, definition);
         }
     }
 }
