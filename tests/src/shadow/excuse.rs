@@ -273,7 +273,7 @@ fn conflicts_with_hidden(
                 .map(|column| format!("h.{column} = p.{column}"))
                 .collect();
             format!(
-                "EXISTS (SELECT FROM hidden.{name} h JOIN {}.{name} p ON {} WHERE p.xmin = pg_current_xact_id()::xid)",
+                "EXISTS (SELECT FROM hidden.{name} h JOIN {}.{name} p ON {} WHERE age(p.xmin) <= age(pg_current_xact_id()::xid))",
                 table.place(),
                 same.join(" AND "),
                 name = table.name

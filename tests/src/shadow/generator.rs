@@ -121,10 +121,20 @@ impl<'a> Generator<'a> {
         (0..wanted)
             .map(|_| {
                 let source = self.chance.of(sources).clone();
-                let column = self.chance.of(&source.table.columns);
+                let column = self.column(source.table, 35);
                 format!("{}.{}", source.alias, column.name)
             })
             .collect()
+    }
+
+    /// A column of a table: so often a field, of which people see something else.
+    fn column(&mut self, table: &'a Table, percent: usize) -> &'a Column {
+        if !table.fields.is_empty() && self.chance.percent(percent) {
+            let name: &String = self.chance.of(&table.fields);
+            table.column(name)
+        } else {
+            self.chance.of(&table.columns)
+        }
     }
 
     fn plain(&mut self) -> Step {
@@ -202,11 +212,17 @@ impl<'a> Generator<'a> {
         let condition = self.condition(&sources[0], 1);
         outputs.push(format!("count(*) FILTER (WHERE {condition})"));
         let filter = self.filter(&sources);
-        let by = self.outputs(&sources, 2);
-        let group = match self.chance.below(4) {
-            0 => String::new(),
-            1 => format!(" GROUP BY ROLLUP ({})", by.join(", ")),
-            2 => format!(" GROUP BY GROUPING SETS (({}), ())", by.join(", ")),
+        let by: Vec<String> = (0..=self.chance.below(2))
+            .map(|_| {
+                let source = self.chance.of(&sources).clone();
+                let column = self.column(source.table, 70);
+                format!("{}.{}", source.alias, column.name)
+            })
+            .collect();
+        let group = match self.chance.below(10) {
+            0..2 => String::new(),
+            2..5 => format!(" GROUP BY ROLLUP ({})", by.join(", ")),
+            5..8 => format!(" GROUP BY GROUPING SETS (({}), ())", by.join(", ")),
             _ => format!(
                 " GROUP BY {} HAVING count(*) >= {}",
                 by.join(", "),
@@ -216,7 +232,15 @@ impl<'a> Generator<'a> {
         let by = if group.is_empty() {
             String::new()
         } else {
-            format!("{}, ", by.join(", "))
+            // Totals are often given a name.
+            let named = by.iter().map(|by| {
+                if self.chance.percent(50) {
+                    format!("coalesce({by}::text, '(all)')")
+                } else {
+                    by.clone()
+                }
+            });
+            format!("{}, ", named.collect::<Vec<_>>().join(", "))
         };
         Step {
             sql: format!(

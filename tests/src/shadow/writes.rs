@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! write := INSERT VALUES | INSERT SELECT | ON CONFLICT | UPDATE [FROM] | DELETE [USING] | MERGE
-//!        | a record saved as it was read
+//!        | a record saved as it was read | fields given values, each undone before the next
 //!        | WITH changed AS (UPDATE … RETURNING …) SELECT | UPDATE WHERE CURRENT OF | prepared
 //!        | in turn: INSERTs or UPDATEs that differ in one value, each undone before the next
 //! ```
@@ -88,11 +88,12 @@ impl<'a> Writer<'a> {
             None => match self.chance().below(100) {
                 0..20 => self.insert(),
                 20..26 => self.insert_select(),
-                26..34 => self.on_conflict(),
-                34..64 => self.update(),
-                64..78 => self.delete(),
-                78..88 => self.merge(),
-                88..94 => self.with_changed(),
+                26..38 => self.on_conflict(),
+                38..50 => self.fields_in_turn(),
+                50..72 => self.update(),
+                72..82 => self.delete(),
+                82..90 => self.merge(),
+                90..94 => self.with_changed(),
                 94..97 => self.current_of(),
                 _ => self.prepared(),
             },
@@ -273,6 +274,15 @@ impl<'a> Writer<'a> {
     fn on_conflict(&mut self) -> Made<'a> {
         let table = self.table(Action::Create, |t| t.key.len() == 1);
         let (mut names, mut values) = self.new_row(table, false);
+        if self.chance().percent(60) {
+            // Who may not write a field may create a record without it.
+            let is_optional =
+                |name: &String| table.fields.contains(name) && table.column(name).nullable;
+            while let Some(at) = names.iter().position(is_optional) {
+                names.remove(at);
+                values.remove(at);
+            }
+        }
         if self.chance().percent(75) {
             let key = table.column(&table.key[0]);
             let existing = self.key_of_row(table, Action::Update, Intent::Edit);
@@ -288,7 +298,7 @@ impl<'a> Writer<'a> {
             "NOTHING".to_owned()
         } else {
             let intent = self.intent(table);
-            format!("UPDATE SET {}", self.assignments(table, intent))
+            format!("UPDATE SET {}", self.assignments(table, intent, 70))
         };
         let returning = self.returning(table, "n");
         let sql = format!(
@@ -303,7 +313,7 @@ impl<'a> Writer<'a> {
 
     fn update_of(&mut self, table: &'a Table) -> String {
         let intent = self.intent(table);
-        let set = self.assignments(table, intent);
+        let set = self.assignments(table, intent, 25);
         let (from, joined) = self.other(table, "FROM").unwrap_or_default();
         let condition = self.few(table, "n", (Action::Update, intent));
         format!(
@@ -348,7 +358,7 @@ impl<'a> Writer<'a> {
             },
             1,
         );
-        let set = self.assignments(table, intent);
+        let set = self.assignments(table, intent, 25);
         arms.push(format!(
             "WHEN MATCHED AND {condition} THEN UPDATE SET {set}"
         ));
@@ -412,14 +422,14 @@ impl<'a> Writer<'a> {
         let intent = self.intent(table);
         let key = self.key_of_row(table, Action::Update, intent);
         let name = &table.name;
-        let set = self.assignments(table, intent);
+        let set = self.assignments(table, intent, 25);
         let steps = vec![
             format!(
                 "DECLARE c CURSOR FOR SELECT * FROM {name} WHERE {} = {key}",
                 table.key[0]
             ),
             "FETCH 1 FROM c".to_owned(),
-            format!("UPDATE {name} SET {set} WHERE CURRENT OF c"),
+            format!("UPDATE {name} n SET {set} WHERE CURRENT OF c"),
             "CLOSE c".to_owned(),
         ];
         ("current of", table, steps, false)
@@ -429,9 +439,9 @@ impl<'a> Writer<'a> {
         let table = self.table(Action::Update, |t| t.key.len() == 1);
         let key = table.column(&table.key[0]);
         let intent = self.intent(table);
-        let set = self.assignments(table, intent);
+        let set = self.assignments(table, intent, 25);
         let mut steps = vec![format!(
-            "PREPARE w({}) AS UPDATE {} SET {set} WHERE {} = $1 RETURNING {}",
+            "PREPARE w({}) AS UPDATE {} n SET {set} WHERE n.{} = $1 RETURNING n.{}",
             key.type_name, table.name, key.name, key.name
         )];
         // Not the same row twice: it may have left the person's reach.

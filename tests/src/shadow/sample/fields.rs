@@ -21,7 +21,7 @@ use Right::{See, Write};
 fn renderings(table: &str) -> &'static [(&'static str, &'static [Rendering])] {
     match table {
         "contacts" => &[
-            ("phone", &[Clear, Partial(0, 4), Null]),
+            ("phone", &[Clear, Partial(0, 4), Constant("none")]),
             ("email", &[Clear, Email]),
             ("birth_date", &[Clear, Month, Year]),
         ],
@@ -43,7 +43,7 @@ fn renderings(table: &str) -> &'static [(&'static str, &'static [Rendering])] {
             ("number", &[Clear, Partial(1, 1)]),
             ("sent_at", &[Clear, Month]),
         ],
-        "tickets" => &[("subject", &[Clear, Partial(5, 0)])],
+        "tickets" => &[("subject", &[Clear, Partial(5, 0), Constant("a ticket")])],
         "events" => &[("starts_at", &[Clear, Year])],
         "campaigns" => &[("budget", &[Clear, Round(30000)])],
         "reports" => &[("query", &[Clear, Null])],
@@ -131,11 +131,15 @@ fn right_of(
         ("seller", "opportunities", "amount", See(Clear)) => own(),
         ("seller", "opportunities", "amount", See(Round(_))) => reports(),
         ("seller", "opportunities", "amount", Write) => any(&[own(), shared(who, table, Update)]),
-        ("seller", "opportunities", "close_date", See(Clear) | Write) => reports(),
+        ("seller", "opportunities", "close_date", See(Clear)) => reports(),
+        ("seller", "opportunities", "close_date", Write) => own(),
         ("seller", "quotes", "number", See(Clear)) => own(),
         ("seller", "quotes", "number", Write) => reports(),
         ("seller", "quotes", "sent_at", See(Clear) | Write) => own(),
         ("seller", "tickets", "subject", See(Clear)) => no_owner(),
+        ("seller", "tickets", "subject", See(Partial(..))) => {
+            hangs(phase, person, "account_id", "accounts", Read)
+        }
         ("seller", "tickets", "subject", Write) => {
             hangs(phase, person, "account_id", "accounts", Update)
         }
@@ -165,7 +169,8 @@ fn right_of(
         ("manager", "opportunities", "close_date", Write) => reports(),
         ("manager", "quotes", "number", See(Clear)) => no_owner(),
         ("manager", "quotes", "number", Write) => any(&[reports(), no_owner()]),
-        ("manager", "quotes", "sent_at", See(Clear) | Write) => yes(),
+        ("manager", "quotes", "sent_at", See(Clear)) => yes(),
+        ("manager", "quotes", "sent_at", Write) => no_owner(),
         ("manager", "events", "starts_at", See(Clear)) => own(),
         ("manager", "events", "starts_at", Write) => reports(),
         ("manager", "campaigns", "budget", See(Clear) | Write) => group(),

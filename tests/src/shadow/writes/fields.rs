@@ -1,8 +1,9 @@
 //! Writes of fields: a record is saved as it was read, and a field is given the value that it shows, the one
 //! that it holds, and others.
 
-use super::in_turn::Other;
+use super::in_turn::{Other, one_after_the_other};
 use super::{Made, Writer};
+use crate::shadow::generator::IN_TURN;
 use crate::shadow::oracle::Action;
 use crate::shadow::schema::Table;
 use crate::shadow::values::{Pool, Row, literal};
@@ -34,6 +35,19 @@ impl<'a> Writer<'a> {
             values.push((column, self.generator.value(table, column)));
         }
         values
+    }
+
+    /// Fields of a row that the person may change, given values in turn.
+    pub(super) fn fields_in_turn(&mut self) -> Made<'a> {
+        let table = self.table(Action::Update, |table| !table.fields.is_empty());
+        let Some(row) = self.row(table, Some(Pool::Changeable)).cloned() else {
+            return self.update();
+        };
+        let mut all = self.field_values(table, &row);
+        all.extend(self.field_values(table, &row));
+        let updates = all.iter().map(|other| self.update_one(table, &row, other));
+        let updates = updates.collect();
+        (IN_TURN, table, one_after_the_other(updates), false)
     }
 
     /// A record is saved as it was read, or but for one value, as applications do: by UPDATE, by ON CONFLICT

@@ -19,7 +19,7 @@ impl<'a> Writer<'a> {
         let pool = cell.deed.pool(cell.allowed);
         let row = self.row(table, Some(pool)).cloned();
         let others = self.others(table);
-        let mut all: Vec<String> = match (cell.deed, row) {
+        let all: Vec<String> = match (cell.deed, row) {
             (Deed::Create, row) => {
                 let mut all = Vec::new();
                 let mut others = others;
@@ -56,29 +56,32 @@ impl<'a> Writer<'a> {
                         ),
                     ));
                 }
-                let mut all = Vec::new();
-                for (column, value) in &others {
-                    let returning = self.returning(table, "n");
-                    all.push(format!(
-                        "UPDATE {} n SET {} = {value} WHERE {}{returning}",
-                        table.name,
-                        column.name,
-                        is_row(table, "n", &row)
-                    ));
-                }
-                if all.is_empty() {
+                if others.is_empty() {
                     return self.update();
                 }
-                all
+                let updates = others.iter();
+                updates
+                    .map(|other| self.update_one(table, &row, other))
+                    .collect()
             }
         };
-        let last = all.pop();
-        let mut steps = vec!["SAVEPOINT before".to_owned()];
-        for one in all {
-            steps.extend([one, UNDO.to_owned()]);
-        }
-        steps.extend(last);
-        (IN_TURN, table, steps, false)
+        (IN_TURN, table, one_after_the_other(all), false)
+    }
+
+    /// One value of a row changes.
+    pub(super) fn update_one(
+        &mut self,
+        table: &'a Table,
+        row: &Row,
+        (column, value): &Other<'a>,
+    ) -> String {
+        let returning = self.returning(table, "n");
+        format!(
+            "UPDATE {} n SET {} = {value} WHERE {}{returning}",
+            table.name,
+            column.name,
+            is_row(table, "n", row)
+        )
     }
 
     /// Whether a column says whose a row is.
@@ -174,6 +177,8 @@ impl<'a> Writer<'a> {
     /// An INSERT of a row like one that is there, the person's own, but for one value.
     fn like(&mut self, table: &'a Table, row: Option<&Row>, other: Option<&Other<'_>>) -> String {
         let record = self.record(table);
+        // Who may not write a field may create a record without it.
+        let omits_fields = self.chance().percent(60);
         let mut values = Vec::new();
         for (at, column) in table
             .columns
@@ -191,6 +196,9 @@ impl<'a> Writer<'a> {
             values.push(match other {
                 Some((changed, value)) if changed.name == column.name => value.clone(),
                 _ if unique && !refers => self.fresh_key(column),
+                _ if omits_fields && column.nullable && table.fields.contains(&column.name) => {
+                    "DEFAULT".to_owned()
+                }
                 _ if record.creator == name => self.oracle.key_of(self.person),
                 _ if record.owner == name => {
                     self.oracle.owner_key(self.phase, self.person, &table.name)
@@ -207,4 +215,15 @@ impl<'a> Writer<'a> {
             self.returning(table, "n")
         )
     }
+}
+
+/// Statements, each undone before the next; the last stands.
+pub(super) fn one_after_the_other(mut all: Vec<String>) -> Vec<String> {
+    let last = all.pop();
+    let mut steps = vec!["SAVEPOINT before".to_owned()];
+    for one in all {
+        steps.extend([one, UNDO.to_owned()]);
+    }
+    steps.extend(last);
+    steps
 }

@@ -176,8 +176,13 @@ impl<'a> Writer<'a> {
         if can(wanted) { wanted } else { Intent::Edit }
     }
 
-    /// What SET says.
-    pub(super) fn assignments(&mut self, table: &'a Table, intent: Intent) -> String {
+    /// What SET says: so often, of a hundred times, also that a field is as it is shown.
+    pub(super) fn assignments(
+        &mut self,
+        table: &'a Table,
+        intent: Intent,
+        as_shown: usize,
+    ) -> String {
         let record = self.record(table);
         let plain: Vec<&'a Column> = table
             .columns
@@ -237,10 +242,18 @@ impl<'a> Writer<'a> {
         if intent == Intent::Give {
             also(rest, 15);
         }
-        let values: Vec<String> = chosen
+        let mut values: Vec<String> = chosen
             .iter()
             .map(|column| self.new_value(table, column))
             .collect();
+        if !table.fields.is_empty() && self.chance().percent(as_shown) {
+            // What it holds stays.
+            let column = table.column(&self.pick(&table.fields));
+            if !chosen.iter().any(|known| known.name == column.name) {
+                chosen.push(column);
+                values.push(format!("n.{}", column.name));
+            }
+        }
         let names: Vec<&str> = chosen.iter().map(|column| column.name.as_str()).collect();
         if names.len() > 1 && self.chance().percent(30) {
             return format!("({}) = (SELECT {})", names.join(", "), values.join(", "));
