@@ -7,7 +7,7 @@ mod tryton_crm;
 use celador_tests::acceptance::Crm;
 use celador_tests::shadow::Shadows;
 use celador_tests::shadow::fault::Change::{After, Document, Policy, Sql};
-use celador_tests::shadow::fault::{Fault, all_are_found, are_tried};
+use celador_tests::shadow::fault::{Fault, all_are_found, are_tried_on_shadows};
 use celador_tests::shadow::told::Told;
 
 const CHOSEN: [Fault; 11] = [
@@ -105,7 +105,7 @@ const CHOSEN: [Fault; 11] = [
 ];
 
 fn all_are_found_in_tryton(faults: &[Fault]) {
-    if !are_tried() {
+    if !are_tried_on_shadows() {
         return;
     }
     let Some(crm) = Crm::find("tryton") else {

@@ -17,6 +17,7 @@
 //! What stays is asked row by row. A statement that holds an answer carries a stamp
 //! ([`crate::plan_stamp`]): it never runs for anybody else.
 
+mod bitmap;
 mod constants;
 mod followed;
 mod keys;
@@ -30,6 +31,8 @@ use celador_policy::policy_set::{CellRef, LinkKind, Placement};
 use celador_policy::{Reach, TableName, quote};
 use pgrx::guc::{GucContext, GucFlags, GucRegistry, GucSetting};
 use pgrx::prelude::*;
+
+pub(crate) use bitmap::ask_once;
 
 use crate::hooks::injected::mistake;
 use crate::plan_notes::{self, Table};

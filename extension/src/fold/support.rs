@@ -60,7 +60,7 @@ unsafe fn support(call: pg_sys::FunctionCallInfo) -> pg_sys::Datum {
 }
 
 /// Whoever asks, and the set and the value of a call.
-unsafe fn look_up<T>(
+pub(super) unsafe fn look_up<T>(
     function: pg_sys::Oid,
     arguments: *mut pg_sys::List,
     with: impl FnOnce(&Person, &KeySet, *mut pg_sys::Node) -> Option<T>,

@@ -192,6 +192,11 @@ unsafe extern "C-unwind" fn stamp(plan: *mut pg_sys::PlannedStmt, mark: Mark) {
             watch::count(Counter::PlansMade, 1);
         }
         // SAFETY: the planner's own plan.
-        unsafe { plan_stamp::put(plan, mark, catalog.signal) }
+        unsafe {
+            if mark.stamp != 0 {
+                fold::ask_once(plan);
+            }
+            plan_stamp::put(plan, mark, catalog.signal);
+        }
     }
 }

@@ -166,7 +166,7 @@ pub(crate) unsafe fn oids(list: *mut pg_sys::List) -> Vec<pg_sys::Oid> {
     }
 }
 
-pub(super) unsafe fn is_a(node: *const c_void, tag: pg_sys::NodeTag) -> bool {
+pub(crate) unsafe fn is_a(node: *const c_void, tag: pg_sys::NodeTag) -> bool {
     // SAFETY: every node begins with its tag.
     !node.is_null() && unsafe { (*node.cast::<pg_sys::Node>()).type_ == tag }
 }

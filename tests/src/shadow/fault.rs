@@ -94,10 +94,15 @@ impl Change {
     }
 }
 
-/// Whether mistakes are put in with this version of PostgreSQL. What they test is the shadow test, which
-/// is the same with all of them: one is enough.
+/// Whether mistakes are put in with this version of PostgreSQL. What they test are the tests, which are
+/// the same with all of them: one is enough.
 pub fn are_tried() -> bool {
     crate::major() == 15
+}
+
+/// The same for the shadow test, which takes longest: the version beside it in an ordinary run of tests.
+pub fn are_tried_on_shadows() -> bool {
+    crate::major() == 18
 }
 
 /// So many runs, each with a seed of its own, have to find a mistake: not every one comes to every cell.

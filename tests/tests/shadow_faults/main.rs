@@ -8,11 +8,11 @@ mod sample_crm;
 
 use celador_tests::folds;
 use celador_tests::shadow::Shadows;
-use celador_tests::shadow::fault::{Fault, all_are_found, are_tried};
+use celador_tests::shadow::fault::{Fault, all_are_found, are_tried_on_shadows};
 use celador_tests::shadow::sample::Sample;
 
 fn all_are_found_in_the_sample<'a>(faults: impl Iterator<Item = &'a Fault>) {
-    if !are_tried() {
+    if !are_tried_on_shadows() {
         return;
     }
     let oracle = Sample;
