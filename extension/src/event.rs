@@ -128,6 +128,19 @@ JOIN pg_catalog.pg_class AS high ON high.oid OPERATOR(pg_catalog.=) k.confrelid
 WHERE low.relowner OPERATOR(pg_catalog.<>) high.relowner
   AND NOT pg_catalog.pg_has_role(CAST($1 AS pg_catalog.oid), high.relowner, 'USAGE')";
 
+/// Whether the command has made or changed temporary objects alone, none of them below another table: they
+/// are this session's, and nothing of the policy. Of a DROP it isn't told.
+const TEMPORARY_ALONE: &str = "\
+SELECT pg_catalog.count(*) OPERATOR(pg_catalog.>) 0 AND pg_catalog.bool_and(
+  d.schema_name OPERATOR(pg_catalog.=) 'pg_temp' AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h
+    WHERE h.inhrelid OPERATOR(pg_catalog.=) d.objid)) IS TRUE
+FROM pg_catalog.pg_event_trigger_ddl_commands() AS d";
+
+fn is_temporary_alone() -> bool {
+    let told = ask(TEMPORARY_ALONE, &[]);
+    told.first().and_then(|row| row.first()) == Some(&Some("t".to_owned()))
+}
+
 fn ask(sql: &str, values: &[&str]) -> Vec<Vec<Option<String>>> {
     spi::with_rights_of(spi::superuser(), || {
         spi::connected(|| spi::read(sql, values, Reads::Latest))
@@ -237,7 +250,10 @@ fn schema_changed(of_extension: bool) {
     if catalog.sees_all() && is_being_restored(&catalog, policy) {
         return;
     }
-    load::forget_dropped();
+    // It tells every session of a new policy, as what the policy reads may be another.
+    if !is_temporary_alone() {
+        load::forget_dropped();
+    }
     let tables = find_unsettled_tables();
     if tables.iter().any(|(table, (relation, found))| {
         table.schema == "celador" && found.is_bare() && catalog.protected.contains(relation)

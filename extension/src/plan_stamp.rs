@@ -171,6 +171,13 @@ pub(crate) unsafe fn is_stamped(plan: *mut pg_sys::PlannedStmt) -> bool {
     unsafe { said(plan, STAMP).is_some() }
 }
 
+/// Whether the plan grows old when what protects changes: it holds a person's answers, or a policy's
+/// conditions.
+pub(crate) unsafe fn grows_old(plan: *mut pg_sys::PlannedStmt) -> bool {
+    // SAFETY: the caller's.
+    unsafe { said(plan, STAMP).is_some() || said(plan, REVISION).is_some() }
+}
+
 /// A plan that holds answers starts, for that person (`None`: for somebody exempt).
 pub(crate) unsafe fn compare(plan: *mut pg_sys::PlannedStmt, person: Option<&Person>) {
     // SAFETY: the caller's.

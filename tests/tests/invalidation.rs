@@ -5,7 +5,7 @@ mod desk;
 
 use std::time::Duration;
 
-use celador_tests::{Database, cluster_with, denied};
+use celador_tests::{Database, OpenSessions, cluster_with, denied};
 use desk::{ids, number, run};
 use postgres::Client;
 use xtask::cluster::{Options, Preload};
@@ -228,6 +228,22 @@ fn another_policy() {
     see(&mut bea, &[2]);
 }
 
+/// Their plans hold no answers, but the policy's conditions.
+#[test]
+fn statements_prepared_in_a_transaction_are_planned_again_without_folding_too() {
+    let database = desk();
+    database.run(&format!(
+        "ALTER DATABASE {} SET celador.fold = off",
+        database.name()
+    ));
+    let mut bea = OpenSessions::open(&database, "desk_bea", "SELECT count(*) FROM cases");
+    let all = desk::MATRIX.replace("read = [\"own\", \"shared\"]", "read = [\"all\"]");
+    database.load(&desk::document(&all));
+    bea.count(6);
+    database.load(&desk::document(desk::MATRIX));
+    bea.count(1);
+}
+
 #[test]
 fn writes_are_decided_by_what_holds_now() {
     let database = desk();
@@ -416,7 +432,38 @@ fn tables_that_join_the_directory_later_are_watched() {
     );
 }
 
-/// DDL tells of a new policy, whatever it is.
+/// BI tools make many.
+#[test]
+fn temporary_tables_of_others_invalidate_nothing() {
+    let database = desk();
+    let mut bea = database.login("desk_bea");
+    run(&mut bea, KEPT);
+    assert_eq!(ids(&mut bea, "EXECUTE all_ids"), [2]);
+    let before = directory_reads(&database, &mut bea);
+    let mut other = database.login("desk_cem");
+    for command in [
+        "CREATE TEMP TABLE jots (id integer PRIMARY KEY, name text DEFAULT 'x')",
+        "CREATE TEMP TABLE seen AS SELECT id FROM cases",
+        "SELECT id INTO TEMP more FROM cases",
+        "CREATE INDEX ON jots (name)",
+        "ALTER TABLE jots ADD COLUMN at date",
+        "CREATE TEMP VIEW of_jots AS SELECT * FROM jots",
+    ] {
+        run(&mut other, command);
+        assert_eq!(ids(&mut bea, "EXECUTE all_ids"), [2]);
+        assert_eq!(directory_reads(&database, &mut bea), before, "{command}");
+    }
+    run(&mut other, "DROP TABLE seen");
+    assert_eq!(ids(&mut bea, "EXECUTE all_ids"), [2]);
+    // Below a table of the directory one is heard.
+    let mut owner = database.superuser();
+    let below = "SET ROLE desk_owner; CREATE TEMP TABLE more_roles () INHERITS (roles); RESET ROLE";
+    run(&mut owner, below);
+    assert_eq!(ids(&mut bea, "EXECUTE all_ids"), [2]);
+    assert!(directory_reads(&database, &mut bea) > before);
+}
+
+/// Other DDL tells of a new policy, whatever it is.
 #[test]
 fn commands_that_change_a_table_of_the_directory_are_heard() {
     let database = desk();

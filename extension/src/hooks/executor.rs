@@ -151,7 +151,7 @@ unsafe extern "C-unwind" fn end(query: *mut pg_sys::QueryDesc) {
         session::portal_closed(query as usize);
         row_limit::ended(query);
         let by_client = DEPTH.get() == 0;
-        if by_client && pg_sys::IsTransactionBlock() && plan_stamp::is_stamped((*query).plannedstmt)
+        if by_client && pg_sys::IsTransactionBlock() && plan_stamp::grows_old((*query).plannedstmt)
         {
             held_locks::look_again((*query).plannedstmt);
         }

@@ -218,10 +218,10 @@ fn writes_that_join_find_what_is_shown() {
     assert_eq!(outcome(&mut lena, sql), "(0)");
     let sql = "UPDATE contacts SET note = COALESCE(c.phone, 'none') FROM accounts AS a LEFT JOIN contacts AS c ON c.account = a.id AND c.id = 2
         WHERE contacts.account = a.id AND contacts.id < 3 RETURNING contacts.id, c.phone, c.ctid IS NULL, c.*::text LIKE '%5550002%'";
-    assert_eq!(
-        outcome(&mut lena, sql),
-        "1|****0002|f|f\n2|****0002|f|f\n(2)"
-    );
+    let told = outcome(&mut lena, sql);
+    let mut rows: Vec<&str> = told.lines().collect();
+    rows.sort_unstable();
+    assert_eq!(rows, ["(2)", "1|****0002|f|f", "2|****0002|f|f"]);
     assert_eq!(stored(&database, "note"), "****0002 ****0002");
 }
 

@@ -39,7 +39,12 @@ impl<'a> Writer<'a> {
 
     /// Fields of a row that the person may change, given values in turn.
     pub(super) fn fields_in_turn(&mut self) -> Made<'a> {
-        let table = self.table(Action::Update, |table| !table.fields.is_empty());
+        let has_fields = |table: &Table| !table.fields.is_empty();
+        let mut tables = self.generator.schema.whole();
+        if !tables.any(|table| has_fields(table) && self.decided(table, Action::Update)) {
+            return self.update();
+        }
+        let table = self.table(Action::Update, has_fields);
         let Some(row) = self.row(table, Some(Pool::Changeable)).cloned() else {
             return self.update();
         };
