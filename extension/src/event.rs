@@ -131,9 +131,9 @@ WHERE low.relowner OPERATOR(pg_catalog.<>) high.relowner
 /// Whether the command has made or changed temporary objects alone, none of them below another table: they
 /// are this session's, and nothing of the policy. Of a DROP it isn't told.
 const TEMPORARY_ALONE: &str = "\
-SELECT pg_catalog.count(*) OPERATOR(pg_catalog.>) 0 AND pg_catalog.bool_and(
+SELECT pg_catalog.bool_and((
   d.schema_name OPERATOR(pg_catalog.=) 'pg_temp' AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits AS h
-    WHERE h.inhrelid OPERATOR(pg_catalog.=) d.objid)) IS TRUE
+    WHERE h.inhrelid OPERATOR(pg_catalog.=) d.objid)) IS TRUE) IS TRUE
 FROM pg_catalog.pg_event_trigger_ddl_commands() AS d";
 
 fn is_temporary_alone() -> bool {

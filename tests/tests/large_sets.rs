@@ -24,6 +24,14 @@ fn hundreds() -> Database {
     database
 }
 
+/// Boss, whose rows are found by bitmaps.
+fn by_bitmaps(database: &Database) -> Client {
+    let mut boss = database.login("small_boss");
+    boss.batch_execute("SET enable_seqscan = off; SET enable_indexscan = off")
+        .unwrap();
+    boss
+}
+
 /// What boss should see: told by hand.
 const HIS: &str = "owner = 'boss' OR owner IN ('lena', 'omar', 'yuki') OR owner ~ '^u[0-9]+$'";
 
@@ -42,14 +50,12 @@ fn a_bitmap_that_has_found_the_rows_in_reach_is_not_asked_for_each_again() {
 }
 
 fn finds_by_bitmap(database: &Database) {
-    let mut boss = database.login("small_boss");
+    let mut boss = by_bitmaps(database);
     let all = ids(
         &mut database.superuser(),
         &format!("SELECT id FROM companies WHERE {HIS} ORDER BY id"),
     );
     assert!(all.len() > 8000, "{}", all.len());
-    boss.batch_execute("SET enable_seqscan = off; SET enable_indexscan = off")
-        .unwrap();
     let sql = "SELECT id FROM companies ORDER BY id";
     assert_eq!(ids(&mut boss, sql), all);
     // Where the bitmap has no room for rows it holds pages, and their rows are asked for.
@@ -80,9 +86,7 @@ fn finds_by_bitmap(database: &Database) {
 #[test]
 fn a_list_of_the_persons_own_making_takes_nothing_away() {
     let database = hundreds();
-    let mut boss = database.login("small_boss");
-    boss.batch_execute("SET enable_seqscan = off; SET enable_indexscan = off")
-        .unwrap();
+    let mut boss = by_bitmaps(&database);
     // Others' owners among them: the index finds their rows, and the look-up has to be asked.
     let guess = (0..1600).map(|x| format!("'x{x}'")).collect::<Vec<_>>();
     let sql = format!(
@@ -100,9 +104,7 @@ fn a_list_of_the_persons_own_making_takes_nothing_away() {
 #[test]
 fn a_row_that_is_given_away_meanwhile_is_asked_for_again() {
     let database = hundreds();
-    let mut boss = database.login("small_boss");
-    boss.batch_execute("SET enable_seqscan = off; SET enable_indexscan = off")
-        .unwrap();
+    let mut boss = by_bitmaps(&database);
     let mut other = database.superuser();
     let mut change = other.transaction().unwrap();
     change

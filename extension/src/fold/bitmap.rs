@@ -60,14 +60,14 @@ unsafe fn below(plan: *mut pg_sys::Plan) {
 unsafe fn of_scan(scan: *mut pg_sys::BitmapHeapScan) {
     // SAFETY: the planner's own node.
     unsafe {
-        let conditions = elements::<pg_sys::Node>((*scan).scan.plan.qual);
-        if conditions.is_empty() {
+        let mut lists = found_by((*scan).scan.plan.lefttree);
+        lists.retain(|found| is_a(found.cast(), pg_sys::NodeTag::T_ScalarArrayOpExpr));
+        if lists.is_empty() {
             return;
         }
-        let found = found_by((*scan).scan.plan.lefttree);
         let mut asked = std::ptr::null_mut();
-        for condition in conditions {
-            if answers(&found, condition) {
+        for condition in elements::<pg_sys::Node>((*scan).scan.plan.qual) {
+            if is_answered(condition, &lists) {
                 if !mistake("nothing is rechecked") {
                     (*scan).bitmapqualorig =
                         pg_sys::lappend((*scan).bitmapqualorig, condition.cast());
@@ -95,20 +95,11 @@ unsafe fn found_by(bitmap: *mut pg_sys::Plan) -> Vec<*mut pg_sys::Node> {
     }
 }
 
-/// Whether a condition is a look-up, and its list among what was found.
-unsafe fn answers(found: &[*mut pg_sys::Node], condition: *mut pg_sys::Node) -> bool {
-    let is_list = |tag| {
-        // SAFETY: reads the nodes' types.
-        let mut lists = found
-            .iter()
-            .filter(|node| unsafe { is_a(node.cast_const().cast(), tag) });
-        lists.next().is_some()
-    };
+/// Whether a condition is a look-up, and its list among these.
+unsafe fn is_answered(condition: *mut pg_sys::Node, lists: &[*mut pg_sys::Node]) -> bool {
     // SAFETY: a node's type is checked before it is read as such; nodes are made in the planner's memory.
     unsafe {
-        if !is_a(condition.cast(), pg_sys::NodeTag::T_FuncExpr)
-            || !is_list(pg_sys::NodeTag::T_ScalarArrayOpExpr)
-        {
+        if !is_a(condition.cast(), pg_sys::NodeTag::T_FuncExpr) {
             return false;
         }
         let call = condition.cast::<pg_sys::FuncExpr>();
@@ -116,8 +107,8 @@ unsafe fn answers(found: &[*mut pg_sys::Node], condition: *mut pg_sys::Node) -> 
             keys::any(value, set)
         });
         list.is_some_and(|list| {
-            let mut found = found.iter();
-            found.any(|node| pg_sys::equal(node.cast_const().cast(), list.cast()))
+            let mut lists = lists.iter();
+            lists.any(|found| pg_sys::equal(found.cast(), list.cast()))
         })
     }
 }
