@@ -4,6 +4,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
+use celador_tests::Database;
+
 use crate::stage::{Proxy, Setup, number, sample};
 
 /// All that the proxy sends until it closes.
@@ -415,6 +417,15 @@ fn goodbye_behind_statements() {
 }
 
 /// Whose key it is decides what is cancelled; the server's own key cancels nothing here.
+fn sleeping(database: &Database) -> i64 {
+    number(
+        &mut database.superuser(),
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE query = 'SELECT pg_sleep(30)' AND state = 'active' AND wait_event = 'PgSleep'
+           AND datname = current_database()",
+    )
+}
+
 #[test]
 fn cancelling() {
     let database = sample();
@@ -439,7 +450,10 @@ fn cancelling() {
                 .write_all(&query("SELECT pg_sleep(30)"))
                 .expect("sent");
         }
-        std::thread::sleep(Duration::from_millis(300));
+        // A request that comes before the statement runs cancels nothing, or the signing in.
+        while sleeping(&database) < 2 {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         // The right process with another's key, a wrong key, and a part of the right one.
         cancel(&key[..4], &other_key[4..]);
         cancel(&key[..4], &vec![7; length - 4]);
@@ -463,11 +477,7 @@ fn cancelling() {
             .expect("sent");
         assert_eq!(kinds(&mut mine, 1), "TDCZ");
         // The other one still sleeps.
-        let left = number(
-            &mut database.superuser(),
-            "SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(30)' AND state = 'active'",
-        );
-        assert_eq!(left, 1);
+        assert_eq!(sleeping(&database), 1);
         cancel(&other_key[..4], &other_key[4..]);
         assert_eq!(kinds(&mut other, 1), "TEZ");
     }
