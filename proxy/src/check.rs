@@ -60,9 +60,8 @@ pub async fn check(config: Config) -> Report {
             return report;
         }
     };
-    match proxy.logins() {
-        Ok(logins) => report.good(format!("{logins} logins may sign in")),
-        Err(error) => report.bad(format!("{error:#}")),
+    if let Err(error) = who_signs_in(&proxy, &mut report) {
+        report.bad(format!("{error:#}"));
     }
     on_paper(&proxy.config, &mut report);
 
@@ -119,6 +118,35 @@ pub async fn check(config: Config) -> Report {
         }
     }
     report
+}
+
+/// Who may sign in, by the source of the person.
+fn who_signs_in(proxy: &Proxy, report: &mut Report) -> Result<()> {
+    let users = proxy.users()?;
+    let services = proxy.config.identity.source.services();
+    for service in services.iter().filter(|name| users.get(name).is_none()) {
+        report.bad(format!(
+            "service login {service} isn't in the users file: nobody comes in by it"
+        ));
+    }
+    let serving = services
+        .iter()
+        .filter(|name| users.get(name).is_some())
+        .count();
+    match proxy.people()? {
+        None => report.good(format!("{} logins may sign in", users.count())),
+        Some(people) => report.good(format!(
+            "{serving} service logins may open sessions of {} people",
+            people.count()
+        )),
+    }
+    let idle = users.count() - serving;
+    if !services.is_empty() && idle > 0 {
+        report.warning(format!(
+            "{idle} logins of the users file can't sign in here: the source is another than \"login\""
+        ));
+    }
+    Ok(())
 }
 
 /// What is allowed, and better wasn't.

@@ -10,6 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use crate::source::Source;
+
 /// The whole file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -132,20 +134,12 @@ pub struct Authentication {
 
 /// Whose statement it is.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "crate::source::Written")]
 pub struct Identity {
     /// What names the person.
     pub source: Source,
     /// The server's `celador.key_file`, or a copy of it.
     pub key_file: PathBuf,
-}
-
-/// What names the person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Source {
-    /// The login that the client has proven.
-    Login,
 }
 
 /// Server connections and clients.
@@ -355,6 +349,26 @@ key_file = "keys"
     }
 
     #[test]
+    fn the_page_shows_each_source() {
+        let page = include_str!("../../docs/proxy.md");
+        let login = "[identity]\nsource = \"login\"\nkey_file = \"keys\"\n";
+        let sources: Vec<Source> = page
+            .split("```toml\n[identity]")
+            .skip(1)
+            .map(|rest| {
+                let block = rest.split("```").next().unwrap();
+                let text = GOOD.replace(login, &format!("[identity]{block}"));
+                Config::parse(&text).unwrap().identity.source
+            })
+            .collect();
+        assert!(matches!(
+            sources.as_slice(),
+            [Source::StartupOption { services, .. }, Source::DelegatedLogin { service, .. }]
+                if services.len() == 2 && service == "bi"
+        ));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (old, new, said) in [
             ("[identity]", "[identity]\nsecrets = 1", "secrets"),
@@ -362,6 +376,37 @@ key_file = "keys"
             ("source = \"login\"", "", "source"),
             // Not built: no word for it, so no silence about it.
             ("\"login\"", "\"comment\"", "comment"),
+            ("\"login\"", "\"startup-option\"", "identity.services"),
+            (
+                "\"login\"",
+                "\"startup-option\"\nservices = []",
+                "identity.services",
+            ),
+            (
+                "\"login\"",
+                "\"startup-option\"\nservices = [\"crm\"]\nservice = \"bi\"",
+                "identity.service:",
+            ),
+            (
+                "\"login\"",
+                "\"delegated-login\"\nservice = \"bi\"",
+                "identity.people_file",
+            ),
+            (
+                "\"login\"",
+                "\"delegated-login\"\npeople_file = \"p\"",
+                "identity.service",
+            ),
+            (
+                "\"login\"",
+                "\"startup-option\"\nservices = [\"crm\"]",
+                "identity.people_file",
+            ),
+            (
+                "\"login\"",
+                "\"login\"\npeople_file = \"p\"",
+                "identity.people_file",
+            ),
             (
                 "[identity]",
                 "[pool]\nmode = \"transaction\"\n[identity]",

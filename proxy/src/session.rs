@@ -21,6 +21,7 @@ use crate::pipeline::IDLE;
 use crate::relay::{self, Relay};
 use crate::reply::{Refusal, encode, ready};
 use crate::secret::Watched;
+use crate::source::People;
 use crate::startup::{self, Arrival, Turned};
 use crate::startup_packet::Startup;
 use crate::stream::{self, BoxedStream, say};
@@ -38,6 +39,7 @@ pub struct Proxy {
     /// The server.
     pub upstream: Arc<Upstream>,
     users: Watched<Users>,
+    people: Option<Watched<People>>,
     keys: Arc<Watched<Keys>>,
     acceptor: Option<TlsAcceptor>,
     gate: Arc<Gate>,
@@ -53,6 +55,9 @@ impl Proxy {
     pub fn new(config: Config, stopping: watch::Receiver<bool>) -> Result<Arc<Self>> {
         let users = Watched::new(&config.authentication.users_file, Users::parse);
         users.get()?;
+        let people_file = config.identity.source.people_file();
+        let people = people_file.map(|file| Watched::new(file, People::parse));
+        people.as_ref().map(Watched::get).transpose()?;
         let keys = Arc::new(Watched::new(&config.identity.key_file, Keys::parse));
         keys.get()?;
         Ok(Arc::new(Self {
@@ -61,18 +66,27 @@ impl Proxy {
             gate: Gate::new(config.limits.clone()),
             cancels: Arc::default(),
             users,
+            people,
             keys,
             stopping,
             config,
         }))
     }
 
-    /// How many may sign in.
+    /// Who may sign in.
     ///
     /// # Errors
     /// The users file can't be read any more.
-    pub fn logins(&self) -> Result<usize> {
-        Ok(self.users.get()?.count())
+    pub fn users(&self) -> Result<Arc<Users>> {
+        self.users.get()
+    }
+
+    /// Who may be named, where somebody else than the person signs in.
+    ///
+    /// # Errors
+    /// The people file can't be read any more.
+    pub fn people(&self) -> Result<Option<Arc<People>>> {
+        self.people.as_ref().map(Watched::get).transpose()
     }
 
     /// The keys that tokens are signed with.
@@ -168,14 +182,20 @@ impl Proxy {
             let message = NegotiateProtocolVersion::new(version, options);
             stream.write_all(&encode(&message)).await?;
         }
-        let (users, keys) = match (self.users.get(), self.keys.get()) {
-            (Ok(users), Ok(keys)) => (users, keys),
-            (Err(error), _) | (_, Err(error)) => {
-                tracing::error!("nobody can sign in: {error:#}");
-                return Err(Unproven::Refused(unavailable()));
-            }
-        };
-        let person = authentication::prove(stream, &startup.user, &users, &keys, stranger).await?;
+        let files = || anyhow::Ok((self.users()?, self.people()?, self.keys()?));
+        let (users, people, keys) = files().map_err(|error| {
+            tracing::error!("nobody can sign in: {error:#}");
+            Unproven::Refused(unavailable())
+        })?;
+        let source = &self.config.identity.source;
+        source.admit(startup).map_err(Unproven::Refused)?;
+        let login = source.login(&startup.user).and_then(|name| users.get(name));
+        // Made up for those who are known too: it takes the same time.
+        let mock = users.mock(&startup.user, keys.mock.as_ref());
+        let login = authentication::prove(stream, &startup.user, login, mock, stranger).await?;
+        let person = source
+            .person(startup, login, people.as_deref())
+            .map_err(Unproven::Refused)?;
         if startup.database != self.config.upstream.database {
             return Err(Unproven::Refused(Refusal::new(
                 "3D000",

@@ -44,9 +44,14 @@ pub struct Startup {
     pub user: String,
     /// The database; the login's name unless it is said.
     pub database: String,
+    /// The key of the person whose session it is, where the client says it.
+    pub person: Option<String>,
     /// Settings of the session, of the closed list.
     pub settings: Vec<(String, String)>,
 }
+
+/// What a service says whose session it is by. It never reaches the server.
+pub(crate) const PERSON: &str = "celador.person";
 
 /// What a client may set where its session begins. Each is a setting that SQL may change later too.
 pub(crate) const SETTINGS: [&str; 16] = [
@@ -127,6 +132,7 @@ fn startup(asked: u16, body: &[u8]) -> Result<Startup, Refusal> {
         protocol_options: Vec::new(),
         user: String::new(),
         database: String::new(),
+        person: None,
         settings: Vec::new(),
     };
     let mut seen: Vec<&str> = Vec::new();
@@ -142,7 +148,7 @@ fn startup(asked: u16, body: &[u8]) -> Result<Startup, Refusal> {
             "database" => startup.database = (*value).to_owned(),
             "options" => {
                 for (name, value) in options(value)? {
-                    add(&mut startup.settings, &name, &value)?;
+                    add(&mut startup, &name, &value)?;
                 }
             }
             "replication" => {
@@ -156,7 +162,7 @@ fn startup(asked: u16, body: &[u8]) -> Result<Startup, Refusal> {
                 startup.negotiate = true;
                 startup.protocol_options.push(option.to_owned());
             }
-            name => add(&mut startup.settings, name, value)?,
+            name => add(&mut startup, name, value)?,
         }
     }
     if startup.user.is_empty() {
@@ -183,19 +189,32 @@ fn text(bytes: &[u8]) -> Option<Result<Text<'_>, Refusal>> {
     Some(text.map(|text| (text, &bytes[end + 1..])))
 }
 
-/// Takes a setting of the closed list; what is said last counts, as in PostgreSQL.
-fn add(settings: &mut Vec<(String, String)>, name: &str, value: &str) -> Result<(), Refusal> {
+/// Takes a setting of the closed list; what is said last counts, as in PostgreSQL. The person is said once: whoever
+/// can add to an application's options becomes nobody else.
+fn add(startup: &mut Startup, name: &str, value: &str) -> Result<(), Refusal> {
     let name = name.to_ascii_lowercase();
-    if !SETTINGS.contains(&name.as_str()) {
-        return Err(Refusal::new(
-            "0A000",
-            format!("the proxy takes no startup parameter {name}"),
-            "Leave it out, and SET it in the session if you need it.",
-        ));
+    if name == PERSON {
+        return match startup.person.replace(value.to_owned()) {
+            None => Ok(()),
+            Some(_) => Err(Refusal::protocol(format!(
+                "startup parameter {PERSON} comes twice"
+            ))),
+        };
     }
-    settings.retain(|(known, _)| *known != name);
-    settings.push((name, value.to_owned()));
+    if !SETTINGS.contains(&name.as_str()) {
+        return Err(not_taken(&name));
+    }
+    startup.settings.retain(|(known, _)| *known != name);
+    startup.settings.push((name, value.to_owned()));
     Ok(())
+}
+
+pub(crate) fn not_taken(name: &str) -> Refusal {
+    Refusal::new(
+        "0A000",
+        format!("the proxy takes no startup parameter {name}"),
+        "Leave it out, and SET it in the session if you need it.",
+    )
 }
 
 /// Takes `-c name=value`, `-cname=value` and `--name=value` apart. A backslash takes the next character as it is.

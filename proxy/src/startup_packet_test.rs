@@ -121,6 +121,38 @@ fn settings_are_a_closed_list() {
 }
 
 #[test]
+fn the_person_is_said_once_and_is_no_setting() {
+    let options = "-c celador.person=o\\'hara --lock-timeout=6";
+    let startup = started(0, &[("user", "crm"), ("options", options)]).unwrap();
+    assert_eq!(startup.person.as_deref(), Some("o'hara"));
+    assert_eq!(
+        startup.settings,
+        [("lock_timeout".to_owned(), "6".to_owned())]
+    );
+    let startup = started(0, &[("user", "crm"), ("Celador.Person", "9")]).unwrap();
+    assert_eq!(startup.person.as_deref(), Some("9"));
+    for twice in [
+        [
+            ("user", "crm"),
+            ("options", "-c celador.person=9 -c CELADOR.PERSON=9"),
+        ]
+        .as_slice(),
+        &[
+            ("user", "crm"),
+            ("celador.person", "9"),
+            ("options", "--celador.person=9"),
+        ],
+        &[
+            ("user", "crm"),
+            ("celador.person", "9"),
+            ("Celador.person", "9"),
+        ],
+    ] {
+        assert_eq!(started(0, twice).unwrap_err().code, "08P01", "{twice:?}");
+    }
+}
+
+#[test]
 fn malformed_packets() {
     assert_eq!(started(0, &[]).unwrap_err().code, "28000");
     assert_eq!(

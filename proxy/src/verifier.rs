@@ -18,6 +18,9 @@ use celador_identity::MAX_USER_BYTES;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use crate::quoted::Words;
+use crate::source::is_key;
+
 const KEY_BYTES: usize = 32;
 const SCHEME: &str = "SCRAM-SHA-256$";
 /// PostgreSQL asks for no fewer; more than the second makes clients hang.
@@ -70,8 +73,8 @@ impl Verifier {
 pub struct Login {
     /// What proves it.
     pub verifier: Verifier,
-    /// For whom it stands: the key in the server's directory of people.
-    pub person: String,
+    /// For whom it stands, where the line says it: the key in the server's directory of people.
+    pub person: Option<String>,
 }
 
 /// Everybody who may sign in.
@@ -89,12 +92,10 @@ impl Users {
     /// A line is anything else, or a login comes twice. The message names the line, and not what it holds.
     pub fn parse(text: &str) -> Result<Self> {
         let mut logins = HashMap::new();
-        for (number, line) in (1..).zip(text.lines()) {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with([';', '#']) {
-                continue;
-            }
-            let (name, login) = login(line).with_context(|| format!("line {number}"))?;
+        for (number, words) in Words::lines(text) {
+            let (name, login) = words
+                .and_then(|words| login(&words))
+                .with_context(|| format!("line {number}"))?;
             if logins.insert(name, login).is_some() {
                 bail!("line {number}: the login is there already");
             }
@@ -146,61 +147,28 @@ impl Users {
     }
 }
 
-fn login(line: &str) -> Result<(String, Login)> {
-    let mut words = Words(line);
-    let (Some(name), Some(verifier)) = (words.next()?, words.next()?) else {
-        bail!("a login and its verifier are two texts between double quotes");
+fn login(words: &[String]) -> Result<(String, Login)> {
+    let (name, verifier, person) = match words {
+        [] | [_] => bail!("a login and its verifier are two texts between double quotes"),
+        [name, verifier] => (name, verifier, None),
+        [name, verifier, person] => (name, verifier, Some(person)),
+        [_, _, _, ..] => bail!("there is more than login, verifier and person"),
     };
-    let person = words.next()?.unwrap_or_else(|| name.clone());
-    if words.next()?.is_some() {
-        bail!("there is more than login, verifier and person");
-    }
     if name.is_empty() || name.contains('\0') {
         bail!("the login is empty, or has a zero byte");
     }
-    if person.is_empty() || person.len() > MAX_USER_BYTES || person.contains('\0') {
+    if !is_key(person.unwrap_or(name)) {
         bail!("the person's key has 1 to {MAX_USER_BYTES} bytes, none of them zero");
     }
-    let Some(verifier) = Verifier::parse(&verifier) else {
+    let Some(verifier) = Verifier::parse(verifier) else {
         bail!(
             "the second text isn't a SCRAM verifier as PostgreSQL keeps it (SCRAM-SHA-256$…, of at least \
              {} iterations); passwords and MD5 aren't taken",
             ITERATIONS.start()
         );
     };
-    Ok((name, Login { verifier, person }))
-}
-
-/// Texts between double quotes; a double quote in them is written twice.
-struct Words<'a>(&'a str);
-
-impl Words<'_> {
-    fn next(&mut self) -> Result<Option<String>> {
-        let rest = self.0.trim_start();
-        if rest.is_empty() {
-            return Ok(None);
-        }
-        let Some(mut rest) = rest.strip_prefix('"') else {
-            bail!("something stands outside of double quotes");
-        };
-        let mut word = String::new();
-        loop {
-            let Some((part, after)) = rest.split_once('"') else {
-                bail!("a double quote isn't closed");
-            };
-            word.push_str(part);
-            match after.strip_prefix('"') {
-                Some(more) => {
-                    word.push('"');
-                    rest = more;
-                }
-                None => {
-                    self.0 = after;
-                    return Ok(Some(word));
-                }
-            }
-        }
-    }
+    let person = person.cloned();
+    Ok((name.clone(), Login { verifier, person }))
 }
 
 #[cfg(test)]
@@ -217,8 +185,8 @@ mod tests {
         );
         let users = Users::parse(&text).unwrap();
         assert_eq!(users.count(), 2);
-        assert_eq!(users.get("ana").unwrap().person, "ana");
-        assert_eq!(users.get("o\"hara").unwrap().person, "17");
+        assert_eq!(users.get("ana").unwrap().person, None);
+        assert_eq!(users.get("o\"hara").unwrap().person.as_deref(), Some("17"));
         assert_eq!(users.get("ana").unwrap().verifier.iterations, 4096);
         assert!(users.get("Ana").is_none());
     }

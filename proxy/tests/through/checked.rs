@@ -7,7 +7,7 @@ use postgres::NoTls;
 
 use crate::stage::{Setup, command, sample};
 
-fn check(setup: &Setup, database: &Database) -> (bool, String) {
+pub(crate) fn check(setup: &Setup, database: &Database) -> (bool, String) {
     let dir = tempfile::tempdir().expect("a directory");
     let file = setup.write(dir.path(), database.name());
     let output = command().arg("check").arg(file).output().expect("it runs");

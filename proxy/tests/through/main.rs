@@ -7,6 +7,7 @@ mod hostile;
 mod mixed;
 mod people;
 mod relayed;
+mod sources;
 mod stage;
 mod tokens;
 mod with_tls;

@@ -181,4 +181,24 @@ fn as_the_page_says() {
     assert_eq!(who(&mut proxy.login("sergio")).as_deref(), Some("9"));
     assert_eq!(who(&mut proxy.login("marta")).as_deref(), Some("4"));
     assert!(proxy.config("tomas").connect(NoTls).is_err());
+
+    // The people file: without administrators.
+    let file = database
+        .superuser()
+        .query(blocks.next().expect("the people"), &[])
+        .expect("it runs");
+    let people: Vec<String> = file.iter().map(|row| row.get(0)).collect();
+    assert!(
+        people.contains(&"\"sergio\" \"9\"".to_owned()),
+        "{people:?}"
+    );
+    let administrators = database
+        .superuser()
+        .query("SELECT \"user\" FROM celador.administrators()", &[])
+        .expect("told");
+    assert!(!administrators.is_empty());
+    for row in administrators {
+        let key = format!(" \"{}\"", row.get::<_, String>(0));
+        assert!(!people.iter().any(|line| line.ends_with(&key)), "{key}");
+    }
 }

@@ -65,6 +65,9 @@ pub(crate) struct Setup {
     pub(crate) limits: String,
     /// Lines of the users file.
     pub(crate) users: String,
+    /// What names the person, and what goes with it; `{people}` is the path of the file with these lines.
+    pub(crate) identity: String,
+    pub(crate) people: String,
     /// The key file's text; the server's own by default.
     pub(crate) keys: String,
     pub(crate) password: Option<String>,
@@ -72,10 +75,7 @@ pub(crate) struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        let line = |(login, key): (&str, &str)| {
-            let verifier = scram_sha_256(format!("{login}-pw").as_bytes());
-            format!("\"{login}\" \"{verifier}\" \"{key}\"\n")
-        };
+        let line = |(login, key)| user(login, &format!("{key:?}"));
         Self {
             listen_tls: "mode = \"disable\"".to_owned(),
             upstream_tls: "mode = \"disable\"".to_owned(),
@@ -84,6 +84,8 @@ impl Default for Setup {
             user: CARRIER.to_owned(),
             limits: String::new(),
             users: PEOPLE.map(line).concat(),
+            identity: "source = \"login\"".to_owned(),
+            people: String::new(),
             keys: fs::read_to_string(cluster().key_file()).expect("the key file can be read"),
             password: Some(SECRET.to_owned()),
         }
@@ -108,7 +110,7 @@ impl Setup {
              [upstream]\nhost = {:?}\nport = {}\ndatabase = {database:?}\nuser = {:?}\n{password}\n\
              tls = {{ {} }}\n\
              [authentication]\nusers_file = {:?}\n\
-             [identity]\nsource = \"login\"\nkey_file = {:?}\n\
+             [identity]\n{}\nkey_file = {:?}\n\
              [limits]\n{}\n",
             self.listen_tls,
             self.host,
@@ -116,6 +118,8 @@ impl Setup {
             self.user,
             self.upstream_tls,
             secret("users", &self.users),
+            self.identity
+                .replace("{people}", &secret("people", &self.people)),
             secret("keys", &self.keys),
             self.limits,
         );
@@ -159,6 +163,12 @@ impl Setup {
         proxy.port = port.trim().parse().expect("a port");
         proxy
     }
+}
+
+/// A line of the users file; the password is the login and `-pw`.
+pub(crate) fn user(login: &str, person: &str) -> String {
+    let verifier = scram_sha_256(format!("{login}-pw").as_bytes());
+    format!("\"{login}\" \"{verifier}\" {person}\n")
 }
 
 pub(crate) fn command() -> Command {

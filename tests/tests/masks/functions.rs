@@ -189,29 +189,16 @@ fn nobody_needs_the_right_to_call_it() {
     let mut lena = database.login("shop_lena");
     assert_eq!(outcome(&mut lena, PHONES), OF_LENA);
     let _code_42501 = denied(lena.batch_execute("SELECT first_of('5550002')"));
-    for (sql, code) in [
-        (
-            "SELECT celador.render_by('public', 'first_of', 0::oid, 'x', '5550002')",
-            "42883",
-        ),
-        (
-            "SELECT celador.render_by('public', 'first_of', 0::oid, 'x', '5550002'::text)",
-            "42883",
-        ),
-        (
-            "SELECT celador.render_by('public', 'first_of', 0::oid, 'x', NULL)",
-            "42883",
-        ),
-        (
-            "SELECT celador.render_by('pg_catalog', 'textlike_support', 10::oid, 'x', NULL)",
-            "42883",
-        ),
-        (
-            "SELECT celador.render_by(NULL, NULL, NULL, NULL, NULL)",
-            "42883",
-        ),
+    for sql in [
+        "SELECT celador.render_by('public', 'first_of', 0::oid, 'x', '5550002')",
+        "SELECT celador.render_by('public', 'first_of', 0::oid, 'x', '5550002'::text)",
+        "SELECT celador.render_by('public', 'first_of', 0::oid, 'x', NULL)",
+        "SELECT celador.render_by('pg_catalog', 'textlike_support', 10::oid, 'x', NULL)",
+        "SELECT celador.render_by(NULL, NULL, NULL, NULL, NULL)",
     ] {
-        assert_eq!(failure(lena.batch_execute(sql)).code, code, "{sql}");
+        // There is no such function for them; 16 tries first to read `internal` from a literal without a type.
+        let code = failure(lena.batch_execute(sql)).code;
+        assert!(["42883", "0A000"].contains(&&*code), "{sql}: {code}");
     }
 }
 
