@@ -196,7 +196,7 @@ fn nobody_needs_the_right_to_call_it() {
         "SELECT celador.render_by('pg_catalog', 'textlike_support', 10::oid, 'x', NULL)",
         "SELECT celador.render_by(NULL, NULL, NULL, NULL, NULL)",
     ] {
-        // There is no such function for them; 16 tries first to read `internal` from a literal without a type.
+        // There is no such function for them; 16 and 17 try first to read `internal` from a literal without a type.
         let code = failure(lena.batch_execute(sql)).code;
         assert!(["42883", "0A000"].contains(&&*code), "{sql}: {code}");
     }

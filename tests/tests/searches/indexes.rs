@@ -284,8 +284,16 @@ fn what_is_not_proven_has_no_index() {
     assert!(plan.contains("Index Cond"), "{plan}");
 }
 
-/// PostgreSQL guesses a third or a hundredth of the rows where a table has row security.
+/// PostgreSQL guesses a third or a hundredth of the rows where a table has row security. Compared is how rows are found:
+/// without folding the policy is a filter of its own.
 fn are_estimated(database: &Database) {
+    let unfiltered = |plan: String| -> Vec<String> {
+        let lines = plan.lines().map(str::trim);
+        lines
+            .filter(|line| !line.starts_with("Filter: "))
+            .map(str::to_owned)
+            .collect()
+    };
     let mut plain = Session::of(database, "postgres");
     let mut vera = Session::of(database, "find_vera");
     for condition in [
@@ -300,8 +308,8 @@ fn are_estimated(database: &Database) {
         let query = format!(
             "EXPLAIN (COSTS off) SELECT id FROM find.things WHERE {condition} ORDER BY id LIMIT 5"
         );
-        let by_hand = plain.run(&query);
-        assert_eq!(vera.run(&query), by_hand, "{condition}");
+        let by_hand = unfiltered(plain.run(&query));
+        assert_eq!(unfiltered(vera.run(&query)), by_hand, "{condition}");
     }
 }
 
