@@ -1,7 +1,7 @@
 //! Under a policy each kind of index is used, by constants and by parameters.
 
-use celador_tests::Database;
 use celador_tests::shadow::fault::are_tried;
+use celador_tests::{Database, folds};
 
 use crate::stage::{Session, stage};
 
@@ -296,15 +296,17 @@ fn are_estimated(database: &Database) {
     };
     let mut plain = Session::of(database, "postgres");
     let mut vera = Session::of(database, "find_vera");
-    for condition in [
+    // Without folding an index is asked for columns alone, and not for rows of them.
+    let ordered = folds().then_some("(amount, id) < (3, 7) AND amount < 3");
+    let others = [
         "amount < 3",
         "amount > 300",
         "amount BETWEEN 100 AND 102",
         "born < '2000-01-10'",
         "data @> '{\"n\": 7}' OR amount < 3",
         "low LIKE 'Low1%'",
-        "(amount, id) < (3, 7) AND amount < 3",
-    ] {
+    ];
+    for condition in others.into_iter().chain(ordered) {
         let query = format!(
             "EXPLAIN (COSTS off) SELECT id FROM find.things WHERE {condition} ORDER BY id LIMIT 5"
         );
