@@ -119,6 +119,8 @@ impl Proxy {
                 let target = session.target;
                 // A server that has nothing to write doesn't notice that the client is gone.
                 if session.run(stream, self.limits()).await {
+                    let process = target.process;
+                    tracing::debug!(process, "what a client that is gone has left is cancelled");
                     let patience = self.config.limits.connect();
                     match tokio::time::timeout(patience, self.upstream.cancel(target)).await {
                         Ok(Ok(())) => {}
@@ -270,6 +272,7 @@ impl Proxy {
             tracing::info!(process, "a cancel request has no key of anybody's");
             return;
         };
+        tracing::debug!(process, "a cancel request is passed on");
         if let Err(error) = self.upstream.cancel(target).await {
             tracing::warn!("a cancel request is lost: {error:#}");
         }
