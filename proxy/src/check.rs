@@ -1,5 +1,6 @@
 //! `celador-proxy check`: whether people can be carried as the configuration says.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result, bail};
@@ -123,16 +124,15 @@ pub async fn check(config: Config) -> Report {
 /// Who may sign in, by the source of the person.
 fn who_signs_in(proxy: &Proxy, report: &mut Report) -> Result<()> {
     let users = proxy.users()?;
-    let services = proxy.config.identity.source.services();
-    for service in services.iter().filter(|name| users.get(name).is_none()) {
+    let services: BTreeSet<&String> = proxy.config.identity.source.services().iter().collect();
+    let (serving, missing): (Vec<&String>, Vec<&String>) =
+        services.iter().partition(|name| users.get(name).is_some());
+    for service in missing {
         report.bad(format!(
             "service login {service} isn't in the users file: nobody comes in by it"
         ));
     }
-    let serving = services
-        .iter()
-        .filter(|name| users.get(name).is_some())
-        .count();
+    let serving = serving.len();
     match proxy.people()? {
         None => report.good(format!("{} logins may sign in", users.count())),
         Some(people) => report.good(format!(

@@ -199,7 +199,7 @@ fn checked() {
         assert!(text.contains(said), "{said}: {text}");
     }
     let mut open = startup_option();
-    open.identity = open.identity.replace("jobs", "gone");
+    open.identity = open.identity.replace("\"jobs\"", "\"gone\", \"crm_app\"");
     let (good, text) = check(&open, &database);
     assert!(!good, "{text}");
     let said = "wrong    service login gone isn't in the users file";
