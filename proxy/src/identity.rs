@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bytes::BytesMut;
-use celador_identity::{Claims, KeyRing};
+use celador_identity::{Claims, KeyRing, MAX_USER_BYTES};
 use hmac::{Hmac, KeyInit, Mac};
 use postgres_protocol::IsNull;
 use postgres_protocol::message::frontend;
@@ -45,6 +45,17 @@ impl Keys {
             mock: Zeroizing::new(mock.into_bytes().into()),
         })
     }
+}
+
+/// A text that can be a person's key in a token.
+///
+/// # Errors
+/// It can't.
+pub fn person_key(text: &str) -> Result<&str> {
+    if !(1..=MAX_USER_BYTES).contains(&text.len()) || text.contains('\0') {
+        bail!("the person's key has 1 to {MAX_USER_BYTES} bytes, none of them zero");
+    }
+    Ok(text)
 }
 
 /// The server's clock, told once and followed from then on: the proxy's own may be wrong.

@@ -1,19 +1,43 @@
 //! Lines of texts between double quotes, as pgbouncer's users file has them.
 
-use anyhow::{Result, bail};
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail};
+
+/// What each line says of its first text, the name. Empty lines and comments are passed over.
+///
+/// # Errors
+/// A line is anything else, or a name comes twice. The message names the line, and not what it holds.
+pub fn by_name<T>(
+    text: &str,
+    noun: &str,
+    read: fn(&str, &[String]) -> Result<T>,
+) -> Result<HashMap<String, T>> {
+    let mut all = HashMap::new();
+    for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+        if line.is_empty() || line.starts_with([';', '#']) {
+            continue;
+        }
+        let one = || -> Result<(String, T)> {
+            let words = Words(line).collect::<Result<Vec<String>>>()?;
+            let (name, others) = words.split_first().context("the line is empty")?;
+            if name.is_empty() || name.contains('\0') {
+                bail!("the {noun} is empty, or has a zero byte");
+            }
+            Ok((name.clone(), read(name, others)?))
+        };
+        let (name, value) = one().with_context(|| format!("line {number}"))?;
+        if all.insert(name, value).is_some() {
+            bail!("line {number}: the {noun} is there already");
+        }
+    }
+    Ok(all)
+}
 
 /// What is left of a line. A double quote in a text is written twice.
-pub struct Words<'a>(&'a str);
+struct Words<'a>(&'a str);
 
-impl<'a> Words<'a> {
-    /// The texts of each line that isn't empty or a comment, with its number.
-    pub fn lines(text: &'a str) -> impl Iterator<Item = (usize, Result<Vec<String>>)> {
-        (1..)
-            .zip(text.lines().map(str::trim))
-            .filter(|(_, line)| !line.is_empty() && !line.starts_with([';', '#']))
-            .map(|(number, line)| (number, Words(line).collect()))
-    }
-
+impl Words<'_> {
     fn word(&mut self) -> Result<String> {
         let Some(mut rest) = self.0.strip_prefix('"') else {
             bail!("something stands outside of double quotes");

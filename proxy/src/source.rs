@@ -12,12 +12,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
-use celador_identity::MAX_USER_BYTES;
+use anyhow::{Result, bail};
 use serde::Deserialize;
 
 use crate::config::Identity;
-use crate::quoted::Words;
+use crate::identity::person_key;
+use crate::quoted;
 use crate::reply::Refusal;
 use crate::startup_packet::{PERSON, Startup, not_taken};
 use crate::verifier::Login;
@@ -131,11 +131,10 @@ impl Source {
     /// # Errors
     /// It names a person where another source does.
     pub fn admit(&self, startup: &Startup) -> Result<(), Refusal> {
-        match self {
-            Self::StartupOption { .. } => Ok(()),
-            Self::Login | Self::DelegatedLogin { .. } if startup.person.is_none() => Ok(()),
-            Self::Login | Self::DelegatedLogin { .. } => Err(not_taken(PERSON)),
+        if startup.person.is_some() && !matches!(self, Self::StartupOption { .. }) {
+            return Err(not_taken(PERSON));
         }
+        Ok(())
     }
 
     /// The login whose secret a client has to know. `None`: it may know whatever it likes.
@@ -191,11 +190,6 @@ fn named(people: Option<&People>, name: &str) -> Result<String, Refusal> {
     })
 }
 
-/// Whether a text can be a person's key in the server's directory.
-pub(crate) fn is_key(text: &str) -> bool {
-    (1..=MAX_USER_BYTES).contains(&text.len()) && !text.contains('\0')
-}
-
 /// Who may be named: for whom each name stands.
 ///
 /// ```text
@@ -211,15 +205,7 @@ impl People {
     /// # Errors
     /// A line is anything else, or a name comes twice. The message names the line.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut people = HashMap::new();
-        for (number, words) in Words::lines(text) {
-            let (name, key) = words
-                .and_then(|words| line(&words))
-                .with_context(|| format!("line {number}"))?;
-            if people.insert(name, key).is_some() {
-                bail!("line {number}: the name is there already");
-            }
-        }
+        let people = quoted::by_name(text, "name", named_key)?;
         if people.is_empty() {
             bail!("there is nobody");
         }
@@ -232,19 +218,13 @@ impl People {
     }
 }
 
-fn line(words: &[String]) -> Result<(String, String)> {
-    let (name, key) = match words {
-        [name] => (name, name),
-        [name, key] => (name, key),
-        [] | [_, _, ..] => bail!("there is more than name and person"),
-    };
-    if name.is_empty() || name.contains('\0') {
-        bail!("the name is empty, or has a zero byte");
+fn named_key(name: &str, others: &[String]) -> Result<String> {
+    match others {
+        [] => person_key(name),
+        [key] => person_key(key),
+        [_, _, ..] => bail!("there is more than name and person"),
     }
-    if !is_key(key) {
-        bail!("the person's key has 1 to {MAX_USER_BYTES} bytes, none of them zero");
-    }
-    Ok((name.clone(), key.clone()))
+    .map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub struct Startup {
     pub user: String,
     /// The database; the login's name unless it is said.
     pub database: String,
-    /// The key of the person whose session it is, where the client says it.
+    /// By which name a service says whose session it is.
     pub person: Option<String>,
     /// Settings of the session, of the closed list.
     pub settings: Vec<(String, String)>,

@@ -11,15 +11,14 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use celador_identity::MAX_USER_BYTES;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::quoted::Words;
-use crate::source::is_key;
+use crate::identity::person_key;
+use crate::quoted;
 
 const KEY_BYTES: usize = 32;
 const SCHEME: &str = "SCRAM-SHA-256$";
@@ -91,15 +90,7 @@ impl Users {
     /// # Errors
     /// A line is anything else, or a login comes twice. The message names the line, and not what it holds.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut logins = HashMap::new();
-        for (number, words) in Words::lines(text) {
-            let (name, login) = words
-                .and_then(|words| login(&words))
-                .with_context(|| format!("line {number}"))?;
-            if logins.insert(name, login).is_some() {
-                bail!("line {number}: the login is there already");
-            }
-        }
+        let logins = quoted::by_name(text, "login", login)?;
         if logins.is_empty() {
             bail!("there is no login");
         }
@@ -147,19 +138,14 @@ impl Users {
     }
 }
 
-fn login(words: &[String]) -> Result<(String, Login)> {
-    let (name, verifier, person) = match words {
-        [] | [_] => bail!("a login and its verifier are two texts between double quotes"),
-        [name, verifier] => (name, verifier, None),
-        [name, verifier, person] => (name, verifier, Some(person)),
-        [_, _, _, ..] => bail!("there is more than login, verifier and person"),
+fn login(name: &str, others: &[String]) -> Result<Login> {
+    let (verifier, person) = match others {
+        [] => bail!("a login and its verifier are two texts between double quotes"),
+        [verifier] => (verifier, None),
+        [verifier, person] => (verifier, Some(person)),
+        [_, _, ..] => bail!("there is more than login, verifier and person"),
     };
-    if name.is_empty() || name.contains('\0') {
-        bail!("the login is empty, or has a zero byte");
-    }
-    if !is_key(person.unwrap_or(name)) {
-        bail!("the person's key has 1 to {MAX_USER_BYTES} bytes, none of them zero");
-    }
+    person_key(person.map_or(name, String::as_str))?;
     let Some(verifier) = Verifier::parse(verifier) else {
         bail!(
             "the second text isn't a SCRAM verifier as PostgreSQL keeps it (SCRAM-SHA-256$…, of at least \
@@ -168,7 +154,7 @@ fn login(words: &[String]) -> Result<(String, Login)> {
         );
     };
     let person = person.cloned();
-    Ok((name.clone(), Login { verifier, person }))
+    Ok(Login { verifier, person })
 }
 
 #[cfg(test)]

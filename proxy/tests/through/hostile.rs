@@ -451,7 +451,9 @@ fn cancelling() {
                 .expect("sent");
         }
         // A request that comes before the statement runs cancels nothing, or the signing in.
+        let begun = Instant::now();
         while sleeping(&database) < 2 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "nothing runs");
             std::thread::sleep(Duration::from_millis(20));
         }
         // The right process with another's key, a wrong key, and a part of the right one.

@@ -198,9 +198,11 @@ fn checked() {
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
-    let mut open = startup_option();
-    open.identity = open.identity.replace("\"jobs\"", "\"gone\", \"crm_app\"");
-    let (good, text) = check(&open, &database);
+    let mut missing = startup_option();
+    missing.identity = missing
+        .identity
+        .replace("\"jobs\"", "\"gone\", \"crm_app\"");
+    let (good, text) = check(&missing, &database);
     assert!(!good, "{text}");
     let said = "wrong    service login gone isn't in the users file";
     assert!(text.contains(said), "{text}");

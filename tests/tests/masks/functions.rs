@@ -189,6 +189,11 @@ fn nobody_needs_the_right_to_call_it() {
     let mut lena = database.login("shop_lena");
     assert_eq!(outcome(&mut lena, PHONES), OF_LENA);
     let _code_42501 = denied(lena.batch_execute("SELECT first_of('5550002')"));
+    // There is no such function for them; 16 and 17 try first to read `internal` from a literal without a type.
+    let codes: &[&str] = match celador_tests::major() {
+        16 | 17 => &["42883", "0A000"],
+        _ => &["42883"],
+    };
     for sql in [
         "SELECT celador.render_by('public', 'first_of', 0::oid, 'x', '5550002')",
         "SELECT celador.render_by('public', 'first_of', 0::oid, 'x', '5550002'::text)",
@@ -196,9 +201,8 @@ fn nobody_needs_the_right_to_call_it() {
         "SELECT celador.render_by('pg_catalog', 'textlike_support', 10::oid, 'x', NULL)",
         "SELECT celador.render_by(NULL, NULL, NULL, NULL, NULL)",
     ] {
-        // There is no such function for them; 16 and 17 try first to read `internal` from a literal without a type.
         let code = failure(lena.batch_execute(sql)).code;
-        assert!(["42883", "0A000"].contains(&&*code), "{sql}: {code}");
+        assert!(codes.contains(&&*code), "{sql}: {code}");
     }
 }
 
